@@ -1,0 +1,240 @@
+"""Settings, read from the environment when the application is made, never at import.
+
+One class per `APP_ENV`. `problems()` names everything that is missing or wrong at once, so that
+a deploy fails with one complete list instead of one sentence per attempt.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+ROOT = Path(__file__).resolve().parent
+
+MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: an HS256 key is at least as long as its hash
+DATABASE_VARIABLES = (
+    "DATABASE_URL",
+    "JAWSDB_URL",
+    "JAWSDB_MARIA_URL",
+    "CLEARDB_DATABASE_URL",
+)
+MYSQL_SCHEMES = ("mysql", "mysql2", "mariadb", "mysql+pymysql", "mariadb+pymysql")
+CONFLICT_POLICIES = ("last_write_wins", "reject")
+TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+# The server must refuse what it would have to cut, whatever the host's own default says.
+MYSQL_SESSION = "SET SESSION sql_mode = 'TRADITIONAL', SESSION innodb_lock_wait_timeout = 10"
+
+
+class ConfigError(Exception):
+    """The environment does not hold what this `APP_ENV` needs; the message lists everything."""
+
+
+def sqlalchemy_url(url: str) -> str:
+    """Turn a PaaS database URL (`mysql://…?reconnect=true`) into one that SQLAlchemy understands.
+
+    Raises ValueError for another kind of database, and for an option that would be dropped in
+    silence (`ssl-mode=REQUIRED` ignored would mean no TLS).
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return url
+    if parts.scheme not in MYSQL_SCHEMES:
+        raise ValueError(f"{parts.scheme or 'it'} is not mysql, mariadb or sqlite")
+    options = {"charset": "utf8mb4"}
+    for name, value in parse_qsl(parts.query):
+        options.update(_mysql_option(name, value))
+    query = urlencode(options)
+    return urlunsplit(("mysql+pymysql", parts.netloc, parts.path, query, ""))
+
+
+def _mysql_option(name: str, value: str) -> dict[str, str]:
+    if name in ("reconnect", "charset", "sslaccept"):  # ClearDB, JawsDB; the charset is ours
+        return {}
+    if name.replace("-", "_").lower() in ("ssl_mode", "sslmode"):
+        if value.upper() in ("DISABLED", "DISABLE", "PREFERRED", "PREFER"):
+            return {}
+        if value.upper() in ("REQUIRED", "REQUIRE"):
+            return {"ssl_check_hostname": "false"}
+    elif name in ("ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname", "unix_socket"):
+        return {name: value}
+    raise ValueError(f"the option {name}={value} is not understood")
+
+
+class Config:
+    """What every environment shares; an instance feeds `app.config.from_object`."""
+
+    APP_ENV: ClassVar[str]
+    NEEDS_SERVERS: ClassVar[bool] = False
+    LIMITS_BY_DEFAULT: ClassVar[bool] = False
+
+    API_TITLE = "Melon API"
+    API_VERSION = "v1"
+    OPENAPI_VERSION = "3.1.0"
+    OPENAPI_URL_PREFIX = "/"
+    OPENAPI_JSON_PATH = "openapi.json"
+    MIGRATIONS = ROOT / "migrations"
+
+    JWT_ALGORITHM = "HS256"
+    JWT_TOKEN_LOCATION = ("headers",)
+    JWT_ENCODE_NBF = False  # two hosts' clocks differ: a fresh token must work on both
+    ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
+    REFRESH_TOKEN_LIFETIME = timedelta(days=7)
+
+    COMPRESS_ALGORITHM: ClassVar[list[str]] = ["gzip"]
+    COMPRESS_LEVEL = 4
+    COMPRESS_MIMETYPES: ClassVar[list[str]] = ["application/json", "application/problem+json"]
+
+    RATELIMIT_STRATEGY = "fixed-window"
+    RATELIMIT_HEADERS_ENABLED = True
+    RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
+
+    def __init__(self, environ: Mapping[str, str], instance: Path) -> None:
+        self._environ = environ
+        self._instance = instance
+        self._problems: list[str] = []
+        self.SQLALCHEMY_DATABASE_URI = self._database()
+        self.SQLALCHEMY_ENGINE_OPTIONS = self._engine_options()
+        self.REDIS_URL = environ.get("REDIS_URL") or None
+        self.RATELIMIT_STORAGE_URI = self.REDIS_URL or "memory://"
+        self.RATELIMIT_ENABLED = self._flag("RATELIMIT_ENABLED", self.LIMITS_BY_DEFAULT)
+        self.JWT_SECRET_KEY = self._secret()
+        self.CORS_ORIGINS = self._list("CORS_ORIGINS", "" if self.NEEDS_SERVERS else "*")
+        self.SYNC_CONFLICT_POLICY = self._choice("SYNC_CONFLICT_POLICY", CONFLICT_POLICIES)
+        self.SESSION_LIFETIME = timedelta(days=self._number("SESSION_LIFETIME_DAYS", 180))
+        self.MAX_CONTENT_LENGTH = self._number("MAX_BODY_MIB", 32) * 1024 * 1024
+        self.LOG_LEVEL = environ.get("LOG_LEVEL", "INFO").upper()
+        # OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, 2 iterations, 1 lane, or better
+        self.ARGON2_MEMORY_KIB = self._number("ARGON2_MEMORY_KIB", 19456)
+        self.ARGON2_ITERATIONS = self._number("ARGON2_ITERATIONS", 2)
+        self.ARGON2_PARALLELISM = self._number("ARGON2_PARALLELISM", 1)
+
+    def problems(self) -> list[str]:
+        """Every missing or wrong setting, a sentence each; empty when the server may start."""
+        found = list(self._problems)
+        if self.NEEDS_SERVERS:
+            if self.SQLALCHEMY_DATABASE_URI.startswith("sqlite"):
+                found.append("DATABASE_URL: a MySQL or MariaDB server is needed (mysql://…)")
+            if not self.REDIS_URL:
+                found.append("REDIS_URL: a Redis server is needed (redis://… or rediss://…)")
+        return found
+
+    def _database(self) -> str:
+        default = f"sqlite:///{self._instance / 'melon.db'}"
+        for name in DATABASE_VARIABLES:
+            if url := self._environ.get(name):
+                try:
+                    return sqlalchemy_url(url)
+                except ValueError as error:
+                    self._problems.append(f"{name}: {error}")
+                    return default
+        return default
+
+    def _engine_options(self) -> dict[str, object]:
+        if self.SQLALCHEMY_DATABASE_URI.startswith("sqlite"):
+            return {"connect_args": {"timeout": 30}}
+        return {
+            "isolation_level": "REPEATABLE READ",  # a pull is one snapshot (contract pull 1)
+            "pool_pre_ping": True,
+            "pool_recycle": 280,  # seconds; below the idle timeouts of hosted servers
+            "connect_args": {"connect_timeout": 5, "init_command": MYSQL_SESSION},
+        }
+
+    def _secret(self) -> str:
+        secret = self._environ.get("JWT_SECRET_KEY", "")
+        if secret or self.NEEDS_SERVERS:
+            if len(secret.encode()) < MIN_SECRET_BYTES:
+                self._problems.append(
+                    f"JWT_SECRET_KEY: a secret of at least {MIN_SECRET_BYTES} bytes is needed"
+                )
+            return secret
+        return _kept_secret(self._instance / "jwt_secret_key")
+
+    def _flag(self, name: str, default: bool) -> bool:
+        value = self._environ.get(name, "").strip().lower()
+        if value in TRUE + FALSE:
+            return value in TRUE
+        if value:
+            self._problems.append(f"{name}: {value!r} is neither true nor false")
+        return default
+
+    def _number(self, name: str, default: int) -> int:
+        value = self._environ.get(name, "")
+        if re.fullmatch(r"[0-9]{1,9}", value) and int(value) > 0:
+            return int(value)
+        if value:
+            self._problems.append(f"{name}: {value!r} is not a whole number above 0")
+        return default
+
+    def _choice(self, name: str, choices: tuple[str, ...]) -> str:
+        value = self._environ.get(name) or choices[0]
+        if value not in choices:
+            self._problems.append(f"{name}: {value!r} is none of {', '.join(choices)}")
+        return value
+
+    def _list(self, name: str, default: str) -> list[str]:
+        value = self._environ.get(name, default)
+        return [item.strip() for item in value.split(",") if item.strip()]
+
+
+class Development(Config):
+    """A laptop: SQLite, no Redis, a secret of its own in `instance/`."""
+
+    APP_ENV = "development"
+
+
+class Testing(Config):
+    """The test suite: like development, errors are answered as in production."""
+
+    APP_ENV = "testing"
+    TESTING = True
+    PROPAGATE_EXCEPTIONS = False
+
+
+class Production(Config):
+    """Real users: refuses to start without a database server, Redis and a real secret."""
+
+    APP_ENV = "production"
+    NEEDS_SERVERS = True
+    LIMITS_BY_DEFAULT = True
+
+
+class Staging(Production):
+    """Production's rehearsal, with the same demands."""
+
+    APP_ENV = "staging"
+
+
+ENVIRONMENTS = {kind.APP_ENV: kind for kind in (Development, Testing, Staging, Production)}
+
+
+def load(environ: Mapping[str, str] | None = None, instance: Path | None = None) -> Config:
+    """The settings for `APP_ENV`. Raises ConfigError that lists every problem at once."""
+    environ = os.environ if environ is None else environ
+    instance = instance or Path(environ.get("INSTANCE_PATH") or ROOT / "instance")
+    name = environ.get("APP_ENV") or "development"
+    if name not in ENVIRONMENTS:
+        raise ConfigError(f"APP_ENV: {name!r} is none of {', '.join(ENVIRONMENTS)}")
+    config = ENVIRONMENTS[name](environ, instance)
+    if problems := config.problems():
+        raise ConfigError(f"cannot start in {name}:\n" + "\n".join(f"  - {p}" for p in problems))
+    return config
+
+
+def _kept_secret(path: Path) -> str:
+    """A random secret that this checkout keeps, so that all workers and restarts share it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(48))
+    try:
+        os.link(draft, path)  # atomic: the first of several workers wins, the others read its secret
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text()

@@ -1,0 +1,30 @@
+"""Melon API: a sync backend for WatermelonDB apps."""
+
+from flask import Flask
+
+import config as settings
+from melon_api import cli, database, errors, extensions, http
+from melon_api.auth.routes import blueprint as auth
+from melon_api.ops import health, logs, openapi
+from melon_api.sync.routes import blueprint as sync
+from melon_api.users.routes import blueprint as users
+
+
+def create_app(config: settings.Config | None = None) -> Flask:
+    """The application, ready to serve. Raises ConfigError with every missing setting."""
+    app = Flask(__name__)
+    app.config.from_object(config or settings.load())
+    app.url_map.strict_slashes = False
+
+    logs.init_app(app)
+    extensions.init_app(app)
+    database.init_app(app)
+    errors.init_app(app)
+    http.init_app(app)
+
+    api = openapi.init_app(app)
+    for blueprint in (auth, users, sync):
+        api.register_blueprint(blueprint)
+    health.init_app(app)
+    cli.init_app(app)
+    return app

@@ -1,0 +1,76 @@
+"""Passwords: what is accepted, how it is kept, how it is checked."""
+
+import functools
+import unicodedata
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from flask import current_app
+
+from melon_api.errors import ValidationFailed
+
+# NIST SP 800-63B-4 §3.1.1.2: a length, no composition rules, a blocklist
+MIN_LENGTH, MAX_LENGTH = 8, 128
+
+
+def normalised(password: str) -> str:
+    """The form that is hashed: the same on every keyboard (NIST SP 800-63B-4, NFKC)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def check_strength(password: str, field: str = "password") -> str:
+    """The password as it will be hashed. Raises ValidationFailed that names `field`."""
+    password = normalised(password)
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise ValidationFailed({field: [f"Between {MIN_LENGTH} and {MAX_LENGTH} characters."]})
+    if password.lower() in common_passwords():
+        raise ValidationFailed({field: ["This is one of the most common passwords."]})
+    return password
+
+
+@functools.cache
+def common_passwords() -> frozenset[str]:
+    """The most common leaked passwords, from zxcvbn's frequency list."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
+
+
+def hash_password(password: str) -> str:
+    return _hasher().hash(password)
+
+
+def verify(stored: str | None, password: str) -> bool:
+    """Whether `password` is the one; takes as long when there is no account (contract, Accounts)."""
+    try:
+        return _hasher().verify(stored or _nobodys_hash(), normalised(password)) and bool(stored)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def rehashed(stored: str, password: str) -> str | None:
+    """A new hash when `stored` was made with other parameters than today's settings."""
+    if not _hasher().check_needs_rehash(stored):
+        return None
+    return hash_password(normalised(password))
+
+
+def _hasher() -> PasswordHasher:
+    settings = current_app.config
+    return _hasher_for(
+        settings["ARGON2_ITERATIONS"], settings["ARGON2_MEMORY_KIB"], settings["ARGON2_PARALLELISM"]
+    )
+
+
+@functools.cache
+def _hasher_for(iterations: int, memory_kib: int, parallelism: int) -> PasswordHasher:
+    return PasswordHasher(iterations, memory_kib, parallelism)  # Argon2id is its default
+
+
+def _nobodys_hash() -> str:
+    return _hash_of_nothing(_hasher())
+
+
+@functools.cache
+def _hash_of_nothing(hasher: PasswordHasher) -> str:
+    return hasher.hash("")

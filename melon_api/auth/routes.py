@@ -1,0 +1,61 @@
+"""`/auth`: register, login, refresh, logout."""
+
+from typing import Any
+
+from flask import request
+from flask_jwt_extended import get_jwt
+
+from melon_api.auth import service
+from melon_api.auth.guard import bearer_token, caller, signed_in
+from melon_api.auth.schemas import LoginSchema, RegisterSchema, SignedInSchema, TokenSchema
+from melon_api.auth.service import Device, SignedIn
+from melon_api.auth.tokens import TokenPair
+from melon_api.extensions import limiter
+from melon_api.http import API
+from melon_api.ops.openapi import Blueprint
+
+blueprint = Blueprint("auth", __name__, url_prefix=f"{API}/auth", description="Sign in and out")
+
+
+@blueprint.post("/register")
+@limiter.limit("30/minute")
+@blueprint.arguments(RegisterSchema)
+@blueprint.response(201, SignedInSchema)
+def register(body: dict[str, Any]) -> dict[str, Any]:
+    """Open an account; the phone is signed in with it"""
+    answer = service.register(body["email"], body["password"], body["name"], _device(body))
+    return _signed_in(answer)
+
+
+@blueprint.post("/login")
+@limiter.limit("30/minute")
+@blueprint.arguments(LoginSchema)
+@blueprint.response(200, SignedInSchema)
+def login(body: dict[str, Any]) -> dict[str, Any]:
+    """Sign a phone in; other phones of the account stay signed in"""
+    return _signed_in(service.login(body["email"], body["password"], _device(body)))
+
+
+@blueprint.post("/refresh")
+@limiter.limit("60/minute")
+@signed_in("refresh")
+@blueprint.response(200, TokenSchema)
+def refresh() -> TokenPair:
+    """Exchange the refresh token (as bearer) for a new pair; for 30 s a lost answer is repeated"""
+    return service.refresh(caller(), bearer_token(), get_jwt()["gen"])
+
+
+@blueprint.post("/logout")
+@signed_in("access", "refresh")
+@blueprint.response(204)
+def logout() -> None:
+    """Sign this phone out; its tokens stop working at once"""
+    service.logout(caller())
+
+
+def _device(body: dict[str, Any]) -> Device:
+    return Device(body["device_id"], body["device_name"], request.headers.get("User-Agent"))
+
+
+def _signed_in(answer: SignedIn) -> dict[str, Any]:
+    return {**vars(answer.tokens), "user": answer.user}

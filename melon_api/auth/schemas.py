@@ -1,0 +1,67 @@
+"""Bodies of the sign-in calls."""
+
+import re
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from melon_api.models.session import LABEL_LENGTH
+from melon_api.models.user import EMAIL_LENGTH, NAME_LENGTH
+
+DEVICE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+
+
+class EmailAddress(fields.Email):
+    """An address in the form it is stored in: unique regardless of case."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        value = value.strip().lower() if isinstance(value, str) else value
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class Name(fields.String):
+    """Words for people, or null."""
+
+    def __init__(self, longest: int, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, validate=validate.Length(max=longest), **kwargs)
+
+
+class LoginSchema(Schema):
+    email = EmailAddress(required=True, validate=validate.Length(max=EMAIL_LENGTH))
+    password = fields.String(required=True, metadata={"format": "password"})
+    device_name = Name(LABEL_LENGTH, load_default=None)
+    device_id = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Regexp(DEVICE_ID, error="Up to 64 of A-Z a-z 0-9 _ . -"),
+        metadata={
+            "description": "Chosen by the app: the same phone with the same local database, "
+            "signed out and in again"
+        },
+    )
+
+
+class RegisterSchema(LoginSchema):
+    name = Name(NAME_LENGTH, load_default=None)
+
+
+class UserSchema(Schema):
+    id = fields.String(required=True)
+    email = fields.Email(required=True)
+    name = fields.String(required=True, allow_none=True)
+    is_active = fields.Boolean(required=True)
+    created_at = fields.DateTime(required=True, format="iso")
+    updated_at = fields.DateTime(required=True, format="iso")
+
+
+class TokenSchema(Schema):
+    """The token answer, with the names of RFC 6749 §5.1."""
+
+    access_token = fields.String(required=True)
+    refresh_token = fields.String(required=True)
+    token_type = fields.String(required=True)
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+
+
+class SignedInSchema(TokenSchema):
+    user = fields.Nested(UserSchema, required=True)

@@ -1,0 +1,150 @@
+"""Signing in and out. Knows no HTTP; every function runs its own transaction."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session as Unit
+
+from melon_api.auth import passwords, tokens
+from melon_api.auth.tokens import TokenPair
+from melon_api.database import retrying, snapshot, unit_of_work
+from melon_api.errors import AccountDisabled, EmailTaken, InvalidCredentials, TokenRevoked
+from melon_api.extensions import db
+from melon_api.models.base import utc_now
+from melon_api.models.session import LABEL_LENGTH, Session
+from melon_api.models.user import User, new_id
+
+REFRESH_GRACE = timedelta(seconds=30)  # contract, Accounts: a lost answer is answered again
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a phone says of itself when it signs in; `key` is the contract's `device_id`."""
+
+    key: str | None = None
+    name: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes a request, from the token alone."""
+
+    user_id: str
+    session_id: str
+    device: str
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    user: User
+    tokens: TokenPair
+
+
+def register(email: str, password: str, name: str | None, device: Device) -> SignedIn:
+    """Open an account and sign its first device in. Raises ValidationFailed, EmailTaken."""
+    hashed = passwords.hash_password(passwords.check_strength(password))
+    try:
+        with unit_of_work() as unit:
+            user = User(email=email, password=hashed, name=name)
+            unit.add(user)
+            unit.flush()
+            return SignedIn(user, _open_session(unit, user, device))
+    except IntegrityError:
+        raise EmailTaken("There is an account with this e-mail address already.") from None
+
+
+def login(email: str, password: str, device: Device) -> SignedIn:
+    """Sign a device in. Raises InvalidCredentials, AccountDisabled (for the right password only)."""
+    user = db.session.scalar(select(User).where(User.email == email))
+    db.session.rollback()  # no connection is held while the password is hashed
+    stored = user.password if user else None
+    if not passwords.verify(stored, password) or stored is None:
+        raise InvalidCredentials("The e-mail address or the password is wrong.")
+    better = passwords.rehashed(stored, password)
+    with unit_of_work() as unit:
+        user = unit.scalar(select(User).where(User.email == email, User.password == stored))
+        if user is None:
+            raise InvalidCredentials("The e-mail address or the password is wrong.")
+        if not user.is_active:
+            raise AccountDisabled("This account has been disabled.")
+        user.password = better or stored
+        return SignedIn(user, _open_session(unit, user, device))
+
+
+def refresh(caller: Caller, token: str, generation: int) -> TokenPair:
+    """Rotate a refresh token. Raises TokenRevoked for one already used; its session then ends.
+
+    Its direct predecessor is answered with the same successor for `REFRESH_GRACE`: a phone lost the
+    answer, or refreshed twice at once (contract, Accounts).
+    """
+    pair = retrying(lambda: _refresh(caller, token, generation))
+    if pair is None:
+        raise TokenRevoked("This refresh token has been used before; the session has been ended.")
+    return pair
+
+
+def _refresh(caller: Caller, token: str, generation: int) -> TokenPair | None:
+    """None when the token was used before; the session's end is committed all the same."""
+    with unit_of_work() as unit:
+        session = unit.get(Session, caller.session_id, with_for_update=True)
+        now = utc_now()
+        if session is None or session.revoked_at or session.expires_at <= now:
+            raise TokenRevoked("This session has ended.")
+        if tokens.digest(token) == session.refresh_hash:
+            session.generation += 1
+            session.rotated_at = session.last_used_at = now
+            session.refresh_hash = tokens.digest(tokens.refresh_token(session))
+            return tokens.token_pair(session)
+        if generation == session.generation - 1 and now - session.rotated_at <= REFRESH_GRACE:
+            return tokens.token_pair(session)
+        session.revoked_at = now
+        return None
+
+
+def logout(caller: Caller) -> None:
+    """Sign this device out; its tokens stop working at once."""
+    with unit_of_work() as unit:
+        unit.execute(
+            update(Session).where(Session.id == caller.session_id).values(revoked_at=utc_now())
+        )
+
+
+def authenticate(claims: dict[str, Any]) -> Caller:
+    """The caller a verified token names. Raises TokenRevoked, AccountDisabled."""
+    query = (
+        select(Session.__table__.c["device", "revoked_at", "expires_at"], User.is_active)
+        .join(User, User.id == Session.user_id)
+        .where(Session.id == claims.get("sid"), Session.user_id == claims.get("sub"))
+    )
+    with snapshot(db.engine) as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None or row.revoked_at is not None or row.expires_at <= utc_now():
+        raise TokenRevoked("This session has ended.")
+    if not row.is_active:
+        raise AccountDisabled("This account has been disabled.")
+    return Caller(claims["sub"], claims["sid"], row.device)
+
+
+def _open_session(unit: Unit, user: User, device: Device) -> TokenPair:
+    session_id, now = new_id(), utc_now()
+    session = Session(
+        id=session_id,
+        user_id=user.id,
+        # Two name spaces: an app's own id can never be that of somebody's session.
+        device=f"d.{device.key}" if device.key else f"s.{session_id}",
+        device_name=device.name,
+        user_agent=device.user_agent[:LABEL_LENGTH] if device.user_agent else None,
+        generation=0,
+        rotated_at=now,
+        created_at=now,
+        last_used_at=now,
+        expires_at=now + current_app.config["SESSION_LIFETIME"],
+    )
+    session.refresh_hash = tokens.digest(tokens.refresh_token(session))
+    unit.add(session)
+    return tokens.token_pair(session)

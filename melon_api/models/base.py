@@ -1,0 +1,66 @@
+"""What all tables share: naming, character set, and the column types of this project."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, MetaData, String, Text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+ID_LENGTH = 36
+DEVICE_LENGTH = 66
+
+# Constraints have names, so that a later migration can drop them on every database.
+NAMES = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "idx_%(table_name)s_%(column_0_N_name)s",
+}
+# Said per table: a database made by a PaaS may have another default, and cut an emoji.
+TABLE_OPTIONS = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMES)
+
+
+def ascii_key(length: int) -> TypeEngine[str]:
+    """Text for keys: on MySQL one byte a character, and 'a' is not 'A'."""
+    return String(length).with_variant(
+        mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql"
+    )
+
+
+Id = ascii_key(ID_LENGTH)
+DeviceKey = ascii_key(DEVICE_LENGTH)
+LongText = Text().with_variant(mysql.LONGTEXT(), "mysql")
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A moment in UTC to the millisecond; always aware in Python."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "mysql":
+            return dialect.type_descriptor(mysql.DATETIME(fsp=3))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC).replace(tzinfo=None) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None else None
+
+
+def utc_now() -> datetime:
+    """Now, to the millisecond: what is answered is what will be stored."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

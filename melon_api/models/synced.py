@@ -1,0 +1,77 @@
+"""The base of every table that syncs. A new synced table is one class:
+
+    class Tag(Synced, db.Model):
+        __tablename__ = "tags"
+        name: Mapped[str] = mapped_column(String(255))
+        task_id: Mapped[str] = belongs_to("tasks")
+"""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Double, ForeignKey, ForeignKeyConstraint, Index, Table
+from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
+
+from melon_api.extensions import db
+from melon_api.models.base import TABLE_OPTIONS, DeviceKey, Id, LongText
+
+BELONGS_TO = "belongs_to"
+# Columns that the server alone writes and no app ever sees (contract pull 4).
+INTERNAL = ("user_id", "created_at_ms", "updated_at_ms", "rival_at_ms", "is_deleted")
+
+
+def belongs_to(table: str, **options: Any) -> MappedColumn[Any]:
+    """A column that names the parent record in `table`, within the same account."""
+    return mapped_column(Id, info={BELONGS_TO: table}, **options)
+
+
+class Synced:
+    """Mixed into a model, makes its table a synced one: account-clustered key, clocks, tombstone.
+
+    `created_at` and `updated_at` are the app's own times; a JavaScript number, so a double keeps
+    every value exactly (contract pull 4). The `…_ms` columns are sync clocks of the account.
+    """
+
+    __table__: Table
+    __table_args__: Any = TABLE_OPTIONS
+
+    user_id: Mapped[str] = mapped_column(
+        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, sort_order=-2
+    )
+    id: Mapped[str] = mapped_column(Id, primary_key=True, sort_order=-1)
+    created_at: Mapped[float] = mapped_column(Double, default=0, sort_order=90)
+    updated_at: Mapped[float] = mapped_column(Double, default=0, sort_order=91)
+    created_at_ms: Mapped[int] = mapped_column(BigInteger, sort_order=92)
+    updated_at_ms: Mapped[int] = mapped_column(BigInteger, sort_order=93)
+    # When a device other than the one of `updated_at_ms` changed it last (contract push 3).
+    rival_at_ms: Mapped[int] = mapped_column(BigInteger, default=0, sort_order=94)
+    is_deleted: Mapped[bool] = mapped_column(default=False, sort_order=95)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        table = cls.__table__
+        Index(f"idx_{table.name}_updated_at_ms", table.c.user_id, table.c.updated_at_ms)
+        for column in table.columns:
+            if parent := column.info.get(BELONGS_TO):
+                _refer(table, column.name, parent)
+
+
+def _refer(table: Table, column: str, parent: str) -> None:
+    ours, theirs = ["user_id", column], [f"{parent}.user_id", f"{parent}.id"]
+    table.append_constraint(ForeignKeyConstraint(ours, theirs))
+    Index(f"idx_{table.name}_{column}", table.c.user_id, table.c[column])
+
+
+class SyncPush(db.Model):
+    """The log of pushes: which device moved the account's clock to which value."""
+
+    __tablename__ = "sync_pushes"
+    __table_args__ = TABLE_OPTIONS
+
+    user_id: Mapped[str] = mapped_column(
+        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    clock: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    device: Mapped[str] = mapped_column(DeviceKey)
+    as_sent: Mapped[bool]  # all of it was stored as the device has it
+    # {table: [ids]} that the device had of its own although another one had made them first
+    adopted: Mapped[str | None] = mapped_column(LongText)

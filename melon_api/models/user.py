@@ -1,0 +1,35 @@
+"""Accounts."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import BigInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from melon_api.extensions import db
+from melon_api.models.base import TABLE_OPTIONS, Id, UTCDateTime, utc_now
+
+EMAIL_LENGTH = 254  # RFC 5321 §4.5.3.1.3
+NAME_LENGTH = 255
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+class User(db.Model):
+    """An account: who signs in, and the sync clock of all that it owns."""
+
+    __tablename__ = "users"
+    __table_args__ = TABLE_OPTIONS
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    email: Mapped[str] = mapped_column(String(EMAIL_LENGTH), unique=True)  # lower case
+    password: Mapped[str] = mapped_column(String(255))  # an Argon2id hash
+    name: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    is_active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, onupdate=utc_now)
+    # The sync clock (ms) and how far its deletions have been purged; see sync/clock.py.
+    last_modified_at: Mapped[int] = mapped_column(BigInteger, default=0)
+    purged_at_ms: Mapped[int] = mapped_column(BigInteger, default=0)

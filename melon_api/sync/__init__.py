@@ -1,0 +1,1 @@
+"""Pull and push: what one device changed reaches the others."""

@@ -1,0 +1,71 @@
+"""The account's sync clock, and its lock.
+
+The promise: the `timestamp` of a pull, passed back as `lastPulledAt`, yields every change that was
+committed after that pull's snapshot, and none before it (contract pull 1).
+
+How it is kept. `users.last_modified_at` is a hybrid logical clock in ms. A push locks its account's
+row as the first statement of its transaction, takes `max(now, last + 1)`, stamps every row it writes
+with it, stores it back and commits. So the pushes of one account are serial and their stamps grow in
+the order of their commits, whatever the hosts' wall clocks do. A pull reads the clock and the tables
+in one snapshot: it sees a push's clock and its rows both, or neither.
+"""
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from melon_api.errors import TokenRevoked, ValidationFailed
+from melon_api.models.user import User
+
+MOST_AHEAD_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
+
+_read = select(User.last_modified_at, User.purged_at_ms)
+
+
+@dataclass(frozen=True)
+class AccountClock:
+    """`value`: the clock; `purged`: the newest deletion that is not remembered any more (both ms)."""
+
+    value: int
+    purged: int
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def read(connection: Connection, user_id: str) -> AccountClock:
+    """The clock as of this snapshot. Raises TokenRevoked when the account is gone."""
+    row = connection.execute(_read.where(User.id == user_id)).one_or_none()
+    if row is None:
+        raise TokenRevoked("This account does not exist any more.")
+    return AccountClock(*row)
+
+
+def lock(connection: Connection, user_id: str) -> AccountClock:
+    """The clock, held until the transaction ends. Must be the transaction's first statement: an
+    earlier read would fix the snapshot before the wait for the lock."""
+    row = connection.execute(_read.where(User.id == user_id).with_for_update()).one_or_none()
+    if row is None:
+        raise TokenRevoked("This account does not exist any more.")
+    return AccountClock(*row)
+
+
+def store(connection: Connection, user_id: str, value: int) -> None:
+    statement = update(User).where(User.id == user_id)
+    connection.execute(statement.values(last_modified_at=value, updated_at=User.updated_at))
+
+
+def next_tick(account: AccountClock, since: int) -> int:
+    """The stamp of the push at hand: after all that was, and after all that its device has seen."""
+    return max(now_ms(), account.value + 1, since + 1)
+
+
+def check_ahead(account: AccountClock, since: int) -> None:
+    """A `lastPulledAt` ahead of the clock comes from before a restore, or from nowhere.
+
+    Raises ValidationFailed for one that is more than a day ahead of the server's time.
+    """
+    if since > account.value and since > now_ms() + MOST_AHEAD_MS:
+        raise ValidationFailed({"lastPulledAt": ["More than a day ahead of the server's time."]})

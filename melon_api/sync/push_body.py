@@ -1,0 +1,122 @@
+"""A push as it was sent, taken apart: good records, and what is wrong with the others. Pure."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from melon_api.errors import ValidationFailed
+from melon_api.sync.problems import Problems
+from melon_api.sync.sanitize import changed_columns, sanitize
+from melon_api.sync.schemas import explain
+from melon_api.sync.tables import SyncedTable
+
+ID = re.compile(r"[A-Za-z0-9_.-]{1,36}\Z")  # contract push 8
+BAD_ID = ["An id is 1 to 36 of A-Z a-z 0-9 _ . -"]
+LISTS = ("created", "updated", "deleted")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the body a record or an id stands."""
+
+    table: str
+    list: str
+    index: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushedRecord:
+    """A record after `sanitize`; `changed` is None when it had no `_changed` at all."""
+
+    place: Place
+    values: dict[str, Any]
+    changed: frozenset[str] | None
+    as_sent: bool
+    fits: bool
+
+
+@dataclass(frozen=True)
+class PushedTable:
+    table: SyncedTable
+    records: list[PushedRecord] = field(default_factory=list)
+    deletions: list[Place] = field(default_factory=list)
+
+
+def read(
+    tables: dict[str, SyncedTable], changes: dict[str, Any], problems: Problems
+) -> list[PushedTable]:
+    """The pushed tables, parents first; what is wrong goes to `problems`.
+
+    Raises ValidationFailed when the body has not the shape of changes at all.
+    """
+    for name in changes:
+        if name not in tables:
+            _refuse_table(name, changes[name], problems)
+    return [
+        _read_table(table, _lists(name, changes[name]), problems)
+        for name, table in tables.items()
+        if name in changes
+    ]
+
+
+def _lists(name: str, content: Any) -> dict[str, list[Any]]:
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ValidationFailed({"changes": {name: ["Not an object of created, updated, deleted."]}})
+    lists = {key: content[key] for key in LISTS if content.get(key) is not None}
+    wrong = {key: ["Not a list."] for key, value in lists.items() if not isinstance(value, list)}
+    if wrong:
+        raise ValidationFailed({"changes": {name: wrong}})
+    return lists
+
+
+def _refuse_table(name: str, content: Any, problems: Problems) -> None:
+    """An unknown table with no changes in it is ignored (contract push 5)."""
+    lists = content.values() if isinstance(content, dict) else [content]
+    if not any(lists):
+        return
+    ids = [
+        item.get("id") if isinstance(item, dict) else item
+        for entries in lists
+        if isinstance(entries, list)
+        for item in entries
+    ]
+    problems.unknown_table(name, [i for i in ids if isinstance(i, str)])
+
+
+def _read_table(
+    table: SyncedTable, lists: dict[str, list[Any]], problems: Problems
+) -> PushedTable:
+    pushed = PushedTable(table)
+    for key in ("created", "updated"):
+        for index, raw in enumerate(lists.get(key, ())):
+            if record := _read_record(table, key, index, raw, problems):
+                pushed.records.append(record)
+    for index, record_id in enumerate(lists.get("deleted", ())):
+        place = Place(table.name, "deleted", index, str(record_id))
+        if isinstance(record_id, str) and ID.match(record_id):
+            pushed.deletions.append(place)
+        else:
+            problems.invalid(place, BAD_ID)
+    return pushed
+
+
+def _read_record(
+    table: SyncedTable, key: str, index: int, raw: Any, problems: Problems
+) -> PushedRecord | None:
+    if not isinstance(raw, dict):
+        problems.invalid(Place(table.name, key, index, ""), ["Not an object."])
+        return None
+    record_id = raw.get("id")
+    place = Place(table.name, key, index, record_id if isinstance(record_id, str) else "")
+    values, fits, as_sent = sanitize(table, raw)
+    errors = {} if fits else explain(table, values)
+    if not ID.match(place.id):
+        errors["id"] = BAD_ID
+    if errors:
+        problems.invalid(place, errors)
+    if "id" in errors:
+        return None
+    return PushedRecord(place, values, changed_columns(table, raw), as_sent, fits)

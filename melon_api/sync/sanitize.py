@@ -1,0 +1,107 @@
+"""What a pushed record becomes before it is looked at: the client's own `sanitizedRaw`.
+
+A wrong type or a null becomes the column's empty value, 1 and 0 become booleans, unknown columns are
+dropped, an absent column stays absent (contract push 5). Pure, and fast: Marshmallow is asked only
+to explain a record that does not fit.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+from melon_api.sync.tables import Column, SyncedTable
+
+Rule = tuple[str, Callable[[Any], Any], Callable[[Any], bool]]
+CLIENTS_OWN = ("id", "_status", "_changed")
+EXACT_BITS = 53  # of a double's whole numbers
+
+
+def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], bool, bool]:
+    """(values, fits, as_sent): what to store, whether it can be kept whole, whether it is
+    what the device has."""
+    values: dict[str, Any] = {}
+    fits, as_sent = True, True
+    for name, put_right, holds in _rules(table):
+        if name in raw:
+            sent = raw[name]
+            value = values[name] = put_right(sent)
+            if not holds(value):
+                fits = False
+            if value is not sent and value != sent:
+                as_sent = False
+    known = len(values) + sum(name in raw for name in CLIENTS_OWN)
+    return values, fits, as_sent and known == len(raw)
+
+
+def changed_columns(table: SyncedTable, raw: dict[str, Any]) -> frozenset[str] | None:
+    """The columns that `_changed` names; None when the record has no such key at all.
+
+    One that is not a string, or names no column of the table, counts as empty (contract push 3).
+    """
+    if "_changed" not in raw:
+        return None
+    changed = raw["_changed"]
+    if not changed or not isinstance(changed, str):
+        return frozenset()
+    return table.column_names.intersection(changed.split(","))
+
+
+@functools.cache
+def empty_values(table: SyncedTable) -> dict[str, Any]:
+    """What a record starts with in the columns that were not sent."""
+    return {column.name: column.empty for column in table.columns}
+
+
+@functools.cache
+def _rules(table: SyncedTable) -> tuple[Rule, ...]:
+    return tuple((c.name, _put_right(c), _holds(c)) for c in table.columns)
+
+
+def _put_right(column: Column) -> Callable[[Any], Any]:
+    empty = column.empty
+
+    def string(value: Any) -> Any:
+        return value if type(value) is str else empty
+
+    def reference(value: Any) -> Any:
+        return value if type(value) is str and value else empty
+
+    def boolean(value: Any) -> Any:
+        if type(value) is bool:
+            return value
+        return bool(value) if type(value) in (int, float) and value in (0, 1) else empty
+
+    def number(value: Any) -> Any:
+        if type(value) is int or (type(value) is float and math.isfinite(value)):
+            return value or 0  # -0 is 0
+        return empty
+
+    def integer(value: Any) -> Any:
+        value = number(value)
+        return int(value) if type(value) is float and value.is_integer() else value
+
+    if column.refers:
+        return reference
+    return {"string": string, "boolean": boolean, "number": number, "integer": integer}[column.kind]
+
+
+def _holds(column: Column) -> Callable[[Any], bool]:
+    characters, octets = column.characters, column.octets
+
+    def short(value: Any) -> bool:
+        return value is None or len(value) <= characters
+
+    def light(value: Any) -> bool:
+        return value is None or len(value) * 4 <= octets or len(value.encode()) <= octets
+
+    def exact(value: Any) -> bool:
+        return type(value) is not int or value.bit_length() <= EXACT_BITS or int(float(value)) == value
+
+    def whole(value: Any) -> bool:
+        limit = 1 << ((column.bits or 64) - 1)
+        return value is None or (type(value) is int and -limit <= value < limit)
+
+    if column.kind == "string" and not column.refers:
+        return short if characters is not None else light
+    return {"number": exact, "integer": whole}.get(column.kind, lambda value: True)

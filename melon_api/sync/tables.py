@@ -1,0 +1,120 @@
+"""The synced tables, found from their model classes: columns, parents, order.
+
+Everything the engine knows of a table is here; nothing else names one.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, Boolean, Double, Integer, SmallInteger, String, Table, Text
+
+from melon_api import models
+from melon_api.models.synced import INTERNAL, Synced
+
+Kind = Literal["string", "number", "integer", "boolean"]
+
+TEXT_BYTES = 65_535  # what MySQL's TEXT holds
+INTEGER_BITS = ((SmallInteger, 16), (BigInteger, 64), (Integer, 32))
+EMPTY: dict[Kind, str | int | bool] = {"string": "", "number": 0, "integer": 0, "boolean": False}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as the app's schema has it, and what the database can hold of it."""
+
+    name: str
+    kind: Kind
+    optional: bool
+    characters: int | None = None  # most, for a string
+    octets: int | None = None  # most UTF-8 bytes, for a string
+    bits: int | None = None  # for an integer
+    refers: bool = False  # names a parent record
+
+    @property
+    def empty(self) -> str | int | bool | None:
+        """What the client's `nullValue` gives (WatermelonDB, RawRecord)."""
+        return None if self.optional else EMPTY[self.kind]
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A foreign key to another record of the same account."""
+
+    column: str
+    table: str
+    required: bool
+
+
+@dataclass(frozen=True)
+class SyncedTable:
+    name: str
+    model: type[Synced]
+    table: Table
+    columns: tuple[Column, ...]
+    parents: tuple[Parent, ...]
+    column_names: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "column_names", frozenset(c.name for c in self.columns))
+
+
+@functools.cache
+def synced_tables() -> dict[str, SyncedTable]:
+    """Every synced table by name, parents before children. Raises TypeError for a wrong model."""
+    models.load()
+    found = {model.__table__.name: _describe(model) for model in _models(Synced)}
+    graph = {
+        name: {parent.table for parent in table.parents if parent.table != name}
+        for name, table in sorted(found.items())
+    }
+    return {name: found[name] for name in TopologicalSorter(graph).static_order()}
+
+
+def _models(base: type) -> Iterator[type[Synced]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
+
+
+def _describe(model: type[Synced]) -> SyncedTable:
+    table = model.__table__
+    parents = tuple(_parents(table))
+    refers = {parent.column for parent in parents}
+    columns = tuple(
+        _column(column, column.name in refers)
+        for column in table.columns
+        if column.name not in INTERNAL and column.name != "id"
+    )
+    return SyncedTable(table.name, model, table, columns, parents)
+
+
+def _parents(table: Table) -> Iterator[Parent]:
+    for key in sorted(table.foreign_key_constraints, key=lambda key: str(key.name)):
+        columns = [name for name in key.column_keys if name != "user_id"]
+        if columns:
+            required = not table.columns[columns[0]].nullable
+            yield Parent(columns[0], key.referred_table.name, required)
+
+
+def _column(column: Any, refers: bool) -> Column:
+    kind = column.type
+    optional = bool(column.nullable)
+    if isinstance(kind, Boolean):
+        return Column(column.name, "boolean", optional)
+    if isinstance(kind, Text):
+        octets = kind.length or TEXT_BYTES
+        return Column(column.name, "string", optional, octets=octets)
+    if isinstance(kind, String) and kind.length:
+        return Column(column.name, "string", optional, characters=kind.length, refers=refers)
+    for integer, bits in INTEGER_BITS:
+        if isinstance(kind, integer):
+            return Column(column.name, "integer", optional, bits=bits)
+    if isinstance(kind, Double):
+        return Column(column.name, "number", optional)
+    raise TypeError(
+        f"{column.table.name}.{column.name}: {kind!r} does not sync; use String(n), Text, "
+        "Boolean, Integer, BigInteger or Double"
+    )
