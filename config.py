@@ -232,7 +232,9 @@ def _kept_secret(path: Path) -> str:
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(48))
     try:
-        os.link(draft, path)  # atomic: the first of several workers wins, the others read its secret
+        os.link(
+            draft, path
+        )  # atomic: the first of several workers wins, the others read its secret
     except FileExistsError:
         pass
     finally:

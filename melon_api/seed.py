@@ -26,7 +26,12 @@ DAY_MS = 86_400_000
 PROJECTS = ("Kitchen renovation", "Trip to Lisbon", "Website relaunch", "Garden", "Tax return 2025")
 VERBS = ("Call", "Order", "Compare", "Draft", "Book", "Measure", "Pay", "Fix", "Plan", "Send")
 THINGS = ("the tiles", "two quotes", "the invoice", "train tickets", "a new lamp", "the contract")
-NOTES = ("", "Ask Müller first.", "Before Friday, or it gets expensive. 📅", "See the e-mail of Monday.")
+NOTES = (
+    "",
+    "Ask Müller first.",
+    "Before Friday, or it gets expensive. 📅",
+    "See the e-mail of Monday.",
+)
 
 
 @click.command()

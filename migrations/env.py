@@ -26,7 +26,10 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
 
 
 def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
-    if getattr(context.config.cmd_opts, "autogenerate", False) and directives[0].upgrade_ops.is_empty():
+    if (
+        getattr(context.config.cmd_opts, "autogenerate", False)
+        and directives[0].upgrade_ops.is_empty()
+    ):
         directives.clear()
         current_app.logger.info("models and database agree; no migration is needed")
 

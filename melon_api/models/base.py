@@ -1,5 +1,6 @@
 """What all tables share: naming, character set, and the column types of this project."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +59,11 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value.replace(tzinfo=UTC) if value is not None else None
+
+
+def now_ms() -> int:
+    """Now, in ms since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 def utc_now() -> datetime:

@@ -1,9 +1,9 @@
 """The base of every table that syncs. A new synced table is one class:
 
-    class Tag(Synced, db.Model):
-        __tablename__ = "tags"
-        name: Mapped[str] = mapped_column(String(255))
-        task_id: Mapped[str] = belongs_to("tasks")
+class Tag(Synced, db.Model):
+    __tablename__ = "tags"
+    name: Mapped[str] = mapped_column(String(255))
+    task_id: Mapped[str] = belongs_to("tasks")
 """
 
 from typing import Any

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from melon_api.extensions import db
-from melon_api.models.base import TABLE_OPTIONS, Id, UTCDateTime, utc_now
+from melon_api.models.base import TABLE_OPTIONS, Id, UTCDateTime, now_ms, utc_now
 
 EMAIL_LENGTH = 254  # RFC 5321 §4.5.3.1.3
 NAME_LENGTH = 255
@@ -31,5 +31,5 @@ class User(db.Model):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, onupdate=utc_now)
     # The sync clock (ms) and how far its deletions have been purged; see sync/clock.py.
-    last_modified_at: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_modified_at: Mapped[int] = mapped_column(BigInteger, default=now_ms)
     purged_at_ms: Mapped[int] = mapped_column(BigInteger, default=0)

@@ -130,7 +130,9 @@ def delete_descendants(
     count = 0
     for table in tables:
         for parent in table.parents:
-            while hit := _delete_children(connection, table, parent.column, parent.table, user_id, tick):
+            while hit := _delete_children(
+                connection, table, parent.column, parent.table, user_id, tick
+            ):
                 count += hit
                 if parent.table != table.name:
                     break
@@ -150,14 +152,18 @@ def _delete_children(
     # DISTINCT makes MySQL materialise it: a table that refers to itself may not be read otherwise
     gone = (
         select(above.c.id)
-        .where(above.c.user_id == user_id, above.c.is_deleted.is_(True), above.c.updated_at_ms == tick)
+        .where(
+            above.c.user_id == user_id, above.c.is_deleted.is_(True), above.c.updated_at_ms == tick
+        )
         .distinct()
         .subquery("gone")
     )
     mine = table.table.c
     statement = (
         update(table.table)
-        .where(mine.user_id == user_id, mine.is_deleted.is_(False), mine[column].in_(select(gone.c.id)))
+        .where(
+            mine.user_id == user_id, mine.is_deleted.is_(False), mine[column].in_(select(gone.c.id))
+        )
         .ordered_values(  # MySQL assigns from left to right
             (mine.rival_at_ms, mine.updated_at_ms),
             (mine.updated_at_ms, bindparam("tick", tick)),

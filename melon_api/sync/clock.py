@@ -10,12 +10,12 @@ the order of their commits, whatever the hosts' wall clocks do. A pull reads the
 in one snapshot: it sees a push's clock and its rows both, or neither.
 """
 
-import time
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
 from melon_api.errors import TokenRevoked, ValidationFailed
+from melon_api.models.base import now_ms
 from melon_api.models.user import User
 
 MOST_AHEAD_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
@@ -29,10 +29,6 @@ class AccountClock:
 
     value: int
     purged: int
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def read(connection: Connection, user_id: str) -> AccountClock:

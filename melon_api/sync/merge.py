@@ -49,9 +49,7 @@ class Merge:
             for place in part.deletions:
                 self._delete(rows, place)
 
-    def _apply_record(
-        self, table: SyncedTable, rows: dict[str, Row], record: PushedRecord
-    ) -> None:
+    def _apply_record(self, table: SyncedTable, rows: dict[str, Row], record: PushedRecord) -> None:
         row = rows.get(record.place.id)
         if row is not None and row.deleted:
             self._apply_to_tombstone(row, record)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from melon_api.errors import DomainError, SyncConflict, UnknownParent, UnknownTable, ValidationFailed
+from melon_api.errors import (
+    DomainError,
+    SyncConflict,
+    UnknownParent,
+    UnknownTable,
+    ValidationFailed,
+)
 
 if TYPE_CHECKING:
     from melon_api.sync.push_body import Place
@@ -56,7 +62,9 @@ class Problems:
                 raise _raised(kind, {"changes": self.errors})
         if self.conflicts:
             conflicts = {table: list(ids) for table, ids in self.conflicts.items()}
-            raise SyncConflict("Another device changed some of it; pull, then push again.", conflicts)
+            raise SyncConflict(
+                "Another device changed some of it; pull, then push again.", conflicts
+            )
 
     def _reject(self, place: Place, messages: dict[str, Any] | list[str]) -> None:
         if place.id:

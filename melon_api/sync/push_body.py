@@ -86,9 +86,7 @@ def _refuse_table(name: str, content: Any, problems: Problems) -> None:
     problems.unknown_table(name, [i for i in ids if isinstance(i, str)])
 
 
-def _read_table(
-    table: SyncedTable, lists: dict[str, list[Any]], problems: Problems
-) -> PushedTable:
+def _read_table(table: SyncedTable, lists: dict[str, list[Any]], problems: Problems) -> PushedTable:
     pushed = PushedTable(table)
     for key in ("created", "updated"):
         for index, raw in enumerate(lists.get(key, ())):

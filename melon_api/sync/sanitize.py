@@ -96,7 +96,9 @@ def _holds(column: Column) -> Callable[[Any], bool]:
         return value is None or len(value) * 4 <= octets or len(value.encode()) <= octets
 
     def exact(value: Any) -> bool:
-        return type(value) is not int or value.bit_length() <= EXACT_BITS or int(float(value)) == value
+        return (
+            type(value) is not int or value.bit_length() <= EXACT_BITS or int(float(value)) == value
+        )
 
     def whole(value: Any) -> bool:
         limit = 1 << ((column.bits or 64) - 1)

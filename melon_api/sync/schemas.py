@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
-from marshmallow_sqlalchemy import ModelConverter, SQLAlchemyAutoSchema
+from marshmallow_sqlalchemy import ModelConverter
 from sqlalchemy import Text
 
 from melon_api.errors import MalformedJson
 from melon_api.http import parse_json
 from melon_api.models.synced import INTERNAL
-from melon_api.sync.tables import TEXT_BYTES, SyncedTable, synced_tables
+from melon_api.sync.tables import TEXT_BYTES, Column, SyncedTable, synced_tables
 
 NOTHING = (None, "", "null", "undefined")  # how JavaScript writes "none" into a URL
 DIGITS = re.compile(r"[0-9]{1,16}")
@@ -190,23 +190,15 @@ class Octets(validate.Validator):
 @functools.cache
 def record_schema(table: SyncedTable) -> Schema:
     """The schema of one table's records, made from its model."""
-    options = {
-        "model": table.model,
-        "model_converter": RecordConverter,
-        "include_fk": True,
-        "exclude": INTERNAL,
-    }
-    name = f"{table.model.__name__}Record"
-    bounds = {
-        column.name: fields.Integer(
-            strict=True,
-            allow_none=column.optional,
-            validate=validate.Range(-(1 << (column.bits - 1)), (1 << (column.bits - 1)) - 1),
-        )
-        for column in table.columns
-        if column.bits
-    }
-    return type(name, (SQLAlchemyAutoSchema,), {"Meta": type("Meta", (), options), **bounds})()
+    made = RecordConverter().fields_for_model(table.model, include_fk=True, exclude=INTERNAL)
+    made |= {column.name: _integer(column) for column in table.columns if column.bits}
+    return Schema.from_dict(made, name=f"{table.model.__name__}Record")()
+
+
+def _integer(column: Column) -> fields.Integer:
+    limit = 1 << ((column.bits or 64) - 1)
+    within = validate.Range(-limit, limit - 1)
+    return fields.Integer(strict=True, allow_none=column.optional, validate=within)
 
 
 def explain(table: SyncedTable, values: dict[str, Any]) -> dict[str, Any]:

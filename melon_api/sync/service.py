@@ -173,7 +173,5 @@ def _store(connection: Connection, caller: Caller, merge: Merge, before: int) ->
         hit = changes.delete_descendants(connection, tables, caller.user_id, merge.tick)
         merge.as_sent = merge.as_sent and not hit
     as_sent = merge.as_sent and not merge.problems.errors
-    history.append(
-        connection, caller.user_id, merge.tick, caller.device, as_sent, merge.adopted
-    )
+    history.append(connection, caller.user_id, merge.tick, caller.device, as_sent, merge.adopted)
     return merge.tick

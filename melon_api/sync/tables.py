@@ -65,7 +65,8 @@ class SyncedTable:
 def synced_tables() -> dict[str, SyncedTable]:
     """Every synced table by name, parents before children. Raises TypeError for a wrong model."""
     models.load()
-    found = {model.__table__.name: _describe(model) for model in _models(Synced)}
+    described = map(_describe, _models(Synced))
+    found = {table.name: table for table in described}
     graph = {
         name: {parent.table for parent in table.parents if parent.table != name}
         for name, table in sorted(found.items())
@@ -88,7 +89,7 @@ def _describe(model: type[Synced]) -> SyncedTable:
         for column in table.columns
         if column.name not in INTERNAL and column.name != "id"
     )
-    return SyncedTable(table.name, model, table, columns, parents)
+    return SyncedTable(str(table.name), model, table, columns, parents)
 
 
 def _parents(table: Table) -> Iterator[Parent]:
@@ -96,24 +97,24 @@ def _parents(table: Table) -> Iterator[Parent]:
         columns = [name for name in key.column_keys if name != "user_id"]
         if columns:
             required = not table.columns[columns[0]].nullable
-            yield Parent(columns[0], key.referred_table.name, required)
+            yield Parent(columns[0], str(key.referred_table.name), required)
 
 
 def _column(column: Any, refers: bool) -> Column:
     kind = column.type
-    optional = bool(column.nullable)
+    name, optional = str(column.name), bool(column.nullable)
     if isinstance(kind, Boolean):
-        return Column(column.name, "boolean", optional)
+        return Column(name, "boolean", optional)
     if isinstance(kind, Text):
         octets = kind.length or TEXT_BYTES
-        return Column(column.name, "string", optional, octets=octets)
+        return Column(name, "string", optional, octets=octets)
     if isinstance(kind, String) and kind.length:
-        return Column(column.name, "string", optional, characters=kind.length, refers=refers)
+        return Column(name, "string", optional, characters=kind.length, refers=refers)
     for integer, bits in INTEGER_BITS:
         if isinstance(kind, integer):
-            return Column(column.name, "integer", optional, bits=bits)
+            return Column(name, "integer", optional, bits=bits)
     if isinstance(kind, Double):
-        return Column(column.name, "number", optional)
+        return Column(name, "number", optional)
     raise TypeError(
         f"{column.table.name}.{column.name}: {kind!r} does not sync; use String(n), Text, "
         "Boolean, Integer, BigInteger or Double"

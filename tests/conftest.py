@@ -1,0 +1,140 @@
+"""The backends that every behaviour is shown on, and the actors of the tests."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+import redis
+from devices import Account
+from flask import Flask
+from flask_migrate import upgrade
+from sqlalchemy import event
+
+import config as settings
+from melon_api import create_app
+from melon_api.extensions import db
+
+CI = bool(os.environ.get("CI"))
+SERVERS = {
+    "mariadb": os.environ.get("TEST_MARIADB_URL", "mysql://melon:melon@127.0.0.1:3306"),
+    "mysql": os.environ.get("TEST_MYSQL_URL", "mysql://melon:melon@127.0.0.1:3307"),
+}
+REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
+DATABASES = ("sqlite", "mariadb", "mysql")
+BACKENDS = [f"{database}{cache}" for cache in ("", "+redis") for database in DATABASES]
+# Weak on purpose: the suite signs in hundreds of times.
+FAST_HASHES = {"ARGON2_MEMORY_KIB": "64", "ARGON2_ITERATIONS": "1"}
+
+
+def missing(what: str) -> None:
+    """A server that is not there: a skip on a laptop, a failure in CI."""
+    if CI:
+        pytest.fail(f"{what} is needed in CI and does not answer")
+    pytest.skip(f"{what} does not answer")
+
+
+@contextmanager
+def fresh_database(kind: str, folder: Path) -> Iterator[str]:
+    """The URL of an empty database of this kind, dropped at the end."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / uuid.uuid4().hex}.db"
+        return
+    name = f"melon_test_{uuid.uuid4().hex[:12]}"
+    try:
+        server = _connect(kind)
+    except pymysql.OperationalError:
+        missing(SERVERS[kind])
+    with server, server.cursor() as cursor:
+        # latin1 on purpose: the tables must not depend on what a PaaS chose
+        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET latin1")
+    yield f"{SERVERS[kind]}/{name}"
+    with _connect(kind) as server, server.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE {name}")
+
+
+def _connect(kind: str) -> Any:
+    parts = settings.urlsplit(SERVERS[kind])
+    return pymysql.connect(
+        host=parts.hostname, port=parts.port or 3306, user=parts.username, password=parts.password
+    )
+
+
+def redis_url() -> str:
+    try:
+        redis.Redis.from_url(REDIS).ping()
+    except redis.ConnectionError:
+        missing(REDIS)
+    return REDIS
+
+
+def environment(backend: str, url: str, **more: str) -> dict[str, str]:
+    """The settings of a server under test."""
+    environ = {"APP_ENV": "testing", "DATABASE_URL": url, "LOG_LEVEL": "WARNING", **FAST_HASHES}
+    if backend.endswith("+redis"):
+        environ["REDIS_URL"] = redis_url()
+    return environ | more
+
+
+def make_app(environ: dict[str, str], folder: Path) -> Flask:
+    app = create_app(settings.load(environ, folder))
+    with app.app_context():
+        upgrade()
+    return app
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def app(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    folder = tmp_path_factory.mktemp("instance")
+    with fresh_database(backend.split("+")[0], folder) as url:
+        app = make_app(environment(backend, url), folder)
+        yield app
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def plain_app(tmp_path: Path) -> Flask:
+    """On SQLite alone, for what no database has a part in."""
+    return make_app(environment("sqlite", f"sqlite:///{tmp_path}/plain.db"), tmp_path)
+
+
+@pytest.fixture
+def account(app: Flask) -> Account:
+    """A new account, on every backend."""
+    return Account(app)
+
+
+@pytest.fixture
+def settings_of(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Change settings for one test."""
+
+    def change(**values: Any) -> None:
+        for name, value in values.items():
+            monkeypatch.setitem(app.config, name, value)
+
+    return change
+
+
+@contextmanager
+def statements(app: Flask) -> Iterator[list[str]]:
+    """The SQL statements that run meanwhile; one executed with many rows counts once."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
