@@ -81,6 +81,7 @@ class Config:
 
     JWT_ALGORITHM = "HS256"
     JWT_TOKEN_LOCATION = ("headers",)
+    JWT_COOKIE_CSRF_PROTECT = False  # no cookies; and its claim would make tokens random
     JWT_ENCODE_NBF = False  # two hosts' clocks differ: a fresh token must work on both
     ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
     REFRESH_TOKEN_LIFETIME = timedelta(days=7)
@@ -229,8 +230,8 @@ def _kept_secret(path: Path) -> str:
     """A random secret that this checkout keeps, so that all workers and restarts share it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(48))
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(48))
     try:
         os.link(
             draft, path

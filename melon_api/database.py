@@ -81,7 +81,7 @@ def retrying(work: Callable[[], T]) -> T:
             if attempt == ATTEMPTS or not _is_transient(error):
                 raise
             log.info("transaction is tried again after %s", error.orig)
-            time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))
+            time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))  # noqa: S311 - jitter
     raise AssertionError("unreachable")
 
 

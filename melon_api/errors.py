@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import orjson
 from flask import Flask, Response, g
+from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -47,7 +48,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 class DomainError(Exception):
-    """A rule of the contract was broken. Carries `code`, a `detail` for people, `errors` by place."""
+    """A rule of the contract was broken: `code`, `detail` for people, `errors` by place."""
 
     code: ClassVar[str]
 
@@ -147,12 +148,12 @@ def domain_error(error: DomainError) -> Response:
     return problem(error.code, error.detail, error.errors)
 
 
-def http_error(error: HTTPException) -> Response:
+def http_error(error: HTTPException) -> ResponseReturnValue:
     """What Werkzeug raised: its status, its headers (`Allow`, `Retry-After`), our body."""
     if error.response is not None or error.code is None or error.code < 400:
-        return Response.force_type(error.get_response())  # a redirect is no error
+        return error  # a redirect is no error
     code = CODE_OF.get(error.code, "bad_request" if error.code < 500 else "internal_error")
-    headers = {k: v for k, v in error.get_headers() if k not in ("Content-Type", "Content-Length")}
+    headers = {k: v for k, v in error.get_headers() if not k.startswith("Content-")}
     return problem(code, error.description or "", headers=headers, status=error.code)
 
 
@@ -191,7 +192,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     status: int | None = None,
 ) -> Response:
-    """The one renderer of errors. 401 names the scheme (RFC 6750 §3), 429 and 503 when to return."""
+    """The one renderer of errors; 401 names the scheme (RFC 6750 §3), 429 and 503 a time."""
     status = status or STATUS_OF[code]
     body: dict[str, Any] = {
         "type": "about:blank",

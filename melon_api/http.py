@@ -1,5 +1,6 @@
 """What every route shares: the request's id, its body, the headers of an answer."""
 
+import json
 import re
 import uuid
 import zlib
@@ -49,7 +50,7 @@ def complete_answer(response: Response) -> Response:
 
 
 def json_body(*, any_type: bool = False) -> Any:
-    """The request's JSON. `any_type` also takes text/plain and no type at all (contract, base path).
+    """The request's JSON; `any_type` also takes text/plain and no type at all (contract).
 
     Raises UnsupportedMediaType, PayloadTooLarge, MalformedJson, BadRequest.
     """
@@ -71,8 +72,6 @@ def _parse_lenient(data: bytes, reason: orjson.JSONDecodeError) -> Any:
     """JavaScript's strings may hold half an emoji, which UTF-8 cannot; it becomes U+FFFD."""
     if b"\\u" not in data:
         raise MalformedJson(f"The body is not JSON: {reason}.")
-    import json
-
     try:
         text = json.dumps(json.loads(data, parse_constant=_refuse_constant), ensure_ascii=False)
     except (ValueError, RecursionError):

@@ -17,7 +17,7 @@ from melon_api.sync import service as sync
 from melon_api.sync.schemas import PushRequest
 
 EMAIL = "demo@example.com"
-PASSWORD = "melon-demo-2026"
+PASSWORD = "melon-demo-2026"  # noqa: S105 - meant to be known, and refused in production
 DEVICE = Device(key="seed", name="flask seed")
 RECORDS_PER_PUSH = 10_000
 FIRST_MS = 1_767_225_600_000  # 2026-01-01: fixed, so that a second run pushes the same records
@@ -68,7 +68,7 @@ def _clock(caller: Caller) -> int:
 
 
 def _pushes(projects: int, tasks: int) -> Iterator[dict[str, Any]]:
-    dice = random.Random(2026)
+    dice = random.Random(2026)  # noqa: S311 - the same demo every time
     yield {"projects": {"created": [_project(i, dice) for i in range(projects)]}}
     for start in range(0, tasks, RECORDS_PER_PUSH):
         indices = range(start, min(start + RECORDS_PER_PUSH, tasks))

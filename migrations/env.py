@@ -18,7 +18,7 @@ def metadata() -> MetaData:
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
-    """Write our own types in SQLAlchemy's words: an old migration must not depend on today's code."""
+    """Our own types in SQLAlchemy's words: an old migration must not depend on today's code."""
     if kind == "type" and isinstance(item, UTCDateTime):
         autogen.imports.add("from sqlalchemy.dialects import mysql")
         return "sa.DateTime().with_variant(mysql.DATETIME(fsp=3), 'mysql')"

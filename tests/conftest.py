@@ -95,7 +95,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def app(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("instance")
-    with fresh_database(backend.split("+")[0], folder) as url:
+    with fresh_database(backend.split("+", maxsplit=1)[0], folder) as url:
         app = make_app(environment(backend, url), folder)
         yield app
         with app.app_context():

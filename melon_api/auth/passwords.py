@@ -31,7 +31,8 @@ def check_strength(password: str, field: str = "password") -> str:
 @functools.cache
 def common_passwords() -> frozenset[str]:
     """The most common leaked passwords, from zxcvbn's frequency list."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+    # 2 MB that a worker needs only once somebody chooses a password
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415
 
     return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
 
@@ -41,7 +42,7 @@ def hash_password(password: str) -> str:
 
 
 def verify(stored: str | None, password: str) -> bool:
-    """Whether `password` is the one; takes as long when there is no account (contract, Accounts)."""
+    """Whether `password` is the one; takes as long when there is no account."""
     try:
         return _hasher().verify(stored or _nobodys_hash(), normalised(password)) and bool(stored)
     except (VerificationError, InvalidHashError):

@@ -59,7 +59,7 @@ def register(email: str, password: str, name: str | None, device: Device) -> Sig
 
 
 def login(email: str, password: str, device: Device) -> SignedIn:
-    """Sign a device in. Raises InvalidCredentials, AccountDisabled (for the right password only)."""
+    """Sign a device in. Raises InvalidCredentials, AccountDisabled (to the right password only)."""
     user = db.session.scalar(select(User).where(User.email == email))
     db.session.rollback()  # no connection is held while the password is hashed
     stored = user.password if user else None

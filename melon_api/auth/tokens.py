@@ -23,7 +23,7 @@ class TokenPair:
     access_token: str
     refresh_token: str
     expires_in: int
-    token_type: str = "Bearer"
+    token_type: str = "Bearer"  # noqa: S105 - a name, RFC 6750
 
 
 def token_pair(session: Session) -> TokenPair:
@@ -50,7 +50,7 @@ def refresh_token(session: Session) -> str:
         "iat": _issued(session.rotated_at),
         "exp": int(expires.timestamp()),
     }
-    return create_refresh_token(session.user_id, additional_claims=claims)
+    return str(create_refresh_token(session.user_id, additional_claims=claims))
 
 
 def digest(token: str) -> str:

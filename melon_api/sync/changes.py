@@ -119,8 +119,9 @@ def _upsert(connection: Connection, table: SyncedTable) -> Any:
         statement = sqlite_insert(table.table)
         values = {c.name: statement.excluded[c.name] for c in columns}
         return statement.on_conflict_do_update(index_elements=["user_id", "id"], set_=values)
-    values = {c.name: func.values(c) for c in columns}  # both MySQL and MariaDB know this form
-    return mysql_insert(table.table).on_duplicate_key_update(values)
+    # VALUES(…) is the one form that both MySQL and MariaDB know
+    pushed: dict[str, Any] = {c.name: func.values(c) for c in columns}
+    return mysql_insert(table.table).on_duplicate_key_update(pushed)
 
 
 def delete_descendants(

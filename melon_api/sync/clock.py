@@ -3,11 +3,11 @@
 The promise: the `timestamp` of a pull, passed back as `lastPulledAt`, yields every change that was
 committed after that pull's snapshot, and none before it (contract pull 1).
 
-How it is kept. `users.last_modified_at` is a hybrid logical clock in ms. A push locks its account's
-row as the first statement of its transaction, takes `max(now, last + 1)`, stamps every row it writes
-with it, stores it back and commits. So the pushes of one account are serial and their stamps grow in
-the order of their commits, whatever the hosts' wall clocks do. A pull reads the clock and the tables
-in one snapshot: it sees a push's clock and its rows both, or neither.
+How it is kept. `users.last_modified_at` is a hybrid logical clock in ms. A push locks its
+account's row as the first statement of its transaction, takes `max(now, last + 1)`, stamps every
+row it writes with it, stores it back and commits. So the pushes of one account are serial, and
+their stamps grow in the order of their commits, whatever the hosts' wall clocks do. A pull reads
+the clock and the tables in one snapshot: it sees a push's clock and its rows both, or neither.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _read = select(User.last_modified_at, User.purged_at_ms)
 
 @dataclass(frozen=True)
 class AccountClock:
-    """`value`: the clock; `purged`: the newest deletion that is not remembered any more (both ms)."""
+    """`value`: the clock; `purged`: the newest deletion not remembered any more (both ms)."""
 
     value: int
     purged: int

@@ -1,4 +1,4 @@
-"""What a push does to the stored records. Pure: rows in, rows out, no SQL and no clock of its own."""
+"""What a push does to the stored records. Pure: rows in, rows out, no SQL, no clock of its own."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -76,7 +76,7 @@ class Merge:
         self.as_sent = self.as_sent and record.as_sent and sent and parents_live
 
     def _apply_to_tombstone(self, row: Row, record: PushedRecord) -> None:
-        """A deletion wins, and is told again to a device that has seen it and edits all the same."""
+        """A deletion wins, and is told again to a device that edits although it was told."""
         self.as_sent = False
         if self.policy == "reject" and self._conflicts(row):
             self.problems.conflict(record.place)

@@ -71,8 +71,9 @@ class Problems:
             self.rejected.setdefault(place.table, {})[place.id] = None
         at = self.errors.setdefault(place.table, {}).setdefault(place.list, {})
         known = at.get(str(place.index))
-        both = isinstance(known, dict) and isinstance(messages, dict)
-        at[str(place.index)] = {**known, **messages} if both else messages
+        if isinstance(known, dict) and isinstance(messages, dict):
+            messages = known | messages
+        at[str(place.index)] = messages
 
 
 def _copied(lists: Any) -> Any:

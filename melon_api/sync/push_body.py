@@ -50,9 +50,9 @@ def read(
 
     Raises ValidationFailed when the body has not the shape of changes at all.
     """
-    for name in changes:
+    for name, content in changes.items():
         if name not in tables:
-            _refuse_table(name, changes[name], problems)
+            _refuse_table(name, content, problems)
     return [
         _read_table(table, _lists(name, changes[name]), problems)
         for name, table in tables.items()

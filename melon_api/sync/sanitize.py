@@ -1,8 +1,8 @@
 """What a pushed record becomes before it is looked at: the client's own `sanitizedRaw`.
 
-A wrong type or a null becomes the column's empty value, 1 and 0 become booleans, unknown columns are
-dropped, an absent column stays absent (contract push 5). Pure, and fast: Marshmallow is asked only
-to explain a record that does not fit.
+A wrong type or a null becomes the column's empty value, 1 and 0 become booleans, unknown columns
+are dropped, an absent column stays absent (contract push 5). Pure, and fast: Marshmallow is asked
+only to explain a record that does not fit.
 """
 
 import functools
@@ -87,7 +87,7 @@ def _put_right(column: Column) -> Callable[[Any], Any]:
 
 
 def _holds(column: Column) -> Callable[[Any], bool]:
-    characters, octets = column.characters, column.octets
+    characters, octets = column.characters or 0, column.octets or 0
 
     def short(value: Any) -> bool:
         return value is None or len(value) <= characters
@@ -105,5 +105,5 @@ def _holds(column: Column) -> Callable[[Any], bool]:
         return value is None or (type(value) is int and -limit <= value < limit)
 
     if column.kind == "string" and not column.refers:
-        return short if characters is not None else light
+        return short if characters else light
     return {"number": exact, "integer": whole}.get(column.kind, lambda value: True)

@@ -3,7 +3,7 @@
 import functools
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from marshmallow_sqlalchemy import ModelConverter
@@ -99,9 +99,15 @@ class PushSchema(Schema):
     allowPartial = fields.Boolean(load_default=False, truthy={True}, falsy={False})
 
 
-class PushQuerySchema(Schema):
-    last_pulled_at = fields.String(metadata={"description": "the body is then the changes alone"})
-    partial = fields.String(validate=validate.OneOf(list(FLAGS)))
+PushQuerySchema = Schema.from_dict(  # a class body could not hold the name `partial`
+    {
+        "last_pulled_at": fields.String(
+            metadata={"description": "the body is then the changes alone"}
+        ),
+        "partial": fields.String(validate=validate.OneOf(list(FLAGS))),
+    },
+    name="PushQuery",
+)
 
 
 class PushAnswerSchema(Schema):
@@ -131,7 +137,7 @@ def read_pull_query(query: dict[str, str]) -> PullRequest:
 
 
 def read_push(body: Any, query: dict[str, str]) -> PushRequest:
-    """A push in either form: the whole in the body, or the changes alone with the rest in the query.
+    """A push in either form: all of it in the body, or the changes alone and the rest in the query.
 
     Raises ValidationError that names the place.
     """
@@ -190,7 +196,9 @@ class Octets(validate.Validator):
 @functools.cache
 def record_schema(table: SyncedTable) -> Schema:
     """The schema of one table's records, made from its model."""
-    made = RecordConverter().fields_for_model(table.model, include_fk=True, exclude=INTERNAL)
+    made = RecordConverter().fields_for_model(
+        cast(Any, table.model), include_fk=True, exclude=INTERNAL
+    )
     made |= {column.name: _integer(column) for column in table.columns if column.bits}
     return Schema.from_dict(made, name=f"{table.model.__name__}Record")()
 

@@ -65,8 +65,7 @@ class SyncedTable:
 def synced_tables() -> dict[str, SyncedTable]:
     """Every synced table by name, parents before children. Raises TypeError for a wrong model."""
     models.load()
-    described = map(_describe, _models(Synced))
-    found = {table.name: table for table in described}
+    found = {table.name: table for table in map(_describe, _models(Synced))}
     graph = {
         name: {parent.table for parent in table.parents if parent.table != name}
         for name, table in sorted(found.items())
@@ -74,7 +73,7 @@ def synced_tables() -> dict[str, SyncedTable]:
     return {name: found[name] for name in TopologicalSorter(graph).static_order()}
 
 
-def _models(base: type) -> Iterator[type[Synced]]:
+def _models(base: type[Synced]) -> Iterator[type[Synced]]:
     for model in base.__subclasses__():
         yield model
         yield from _models(model)

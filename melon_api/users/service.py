@@ -29,7 +29,7 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> User:
                 user.name = changes["name"]
             if email := changes.get("email"):
                 user.email = email
-        return user
+            return user
     except IntegrityError:
         raise EmailTaken("There is an account with this e-mail address already.") from None
 

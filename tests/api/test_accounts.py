@@ -1,0 +1,352 @@
+"""Contract, "Accounts": register, login, refresh, logout, the profile; on every backend."""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from devices import API, PASSWORD, Account, Device, created, project
+from flask import Flask
+from flask_jwt_extended import create_access_token
+from sqlalchemy import select, update
+
+from melon_api.auth import passwords, tokens
+from melon_api.extensions import db
+from melon_api.models.base import utc_now
+from melon_api.models.session import Session
+from melon_api.models.user import User
+
+# Every route that wants a token, with the kinds it takes.
+GUARDED = [
+    ("POST", "/auth/refresh", "refresh"),
+    ("POST", "/auth/logout", "access"),
+    ("POST", "/auth/logout", "refresh"),
+    ("GET", "/users/me", "access"),
+    ("PATCH", "/users/me", "access"),
+    ("POST", "/sync/pull", "access"),
+    ("GET", "/sync/pull", "access"),
+    ("POST", "/sync/push", "access"),
+]
+
+
+def failure(answer: Any) -> tuple[int, str]:
+    assert answer.content_type == "application/problem+json"
+    return answer.status_code, answer.json["code"]
+
+
+def register(app: Flask, **body: Any) -> Any:
+    return app.test_client().post(f"{API}/auth/register", json=body)
+
+
+def login(app: Flask, email: str, password: str = PASSWORD) -> Any:
+    body = {"email": email, "password": password}
+    return app.test_client().post(f"{API}/auth/login", json=body)
+
+
+def change(account: Account, model: Any, **values: Any) -> None:
+    """What an operator or the passing of time does to an account's rows."""
+    column = User.id if model is User else Session.user_id
+    with account.app.app_context():
+        db.session.execute(update(model).where(column == account.user["id"]).values(**values))
+        db.session.commit()
+
+
+def sessions(account: Account) -> list[Session]:
+    with account.app.app_context():
+        query = select(Session).where(Session.user_id == account.user["id"])
+        return list(db.session.scalars(query.order_by(Session.created_at)))
+
+
+def test_registering_answers_tokens_and_the_user(app: Flask) -> None:
+    body = {"email": " Ada.L@Example.COM ", "password": PASSWORD, "name": "Ada"}
+    body["email"] = body["email"].replace("Ada.L", f"Ada.{utc_now().timestamp()}")
+    answer = register(app, **body)
+    assert answer.status_code == 201
+    assert answer.json["token_type"] == "Bearer"
+    assert answer.json["expires_in"] == 900
+    user = answer.json["user"]
+    assert user == Device(app, answer.json).call("GET", "/users/me").json
+    assert set(user) == {"id", "email", "name", "is_active", "created_at", "updated_at"}
+    assert user["email"] == body["email"].strip().lower()
+    assert (user["name"], user["is_active"]) == ("Ada", True)
+    assert datetime.fromisoformat(user["created_at"]).utcoffset() == timedelta(0)
+
+
+def test_an_address_is_taken_regardless_of_case(account: Account) -> None:
+    answer = register(account.app, email=account.email.upper(), password=PASSWORD)
+    assert failure(answer) == (409, "email_taken")
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"password": PASSWORD}, "email"),
+        ({"email": "ada@example.com"}, "password"),
+        ({"email": "ada", "password": PASSWORD}, "email"),
+        ({"email": 7, "password": PASSWORD}, "email"),
+        ({"email": "a" * 250 + "@example.com", "password": PASSWORD}, "email"),
+        ({"email": "ada@example.com", "password": "short"}, "password"),
+        ({"email": "ada@example.com", "password": "x" * 129}, "password"),
+        ({"email": "ada@example.com", "password": "Password1"}, "password"),
+        ({"email": "ada@example.com", "password": PASSWORD, "name": "x" * 256}, "name"),
+        ({"email": "ada@example.com", "password": PASSWORD, "device_id": "a b"}, "device_id"),
+        ({"email": "ada@example.com", "password": PASSWORD, "device_id": "x" * 65}, "device_id"),
+        ({"email": "ada@example.com", "password": PASSWORD, "nmae": "Ada"}, "nmae"),
+    ],
+)
+def test_a_bad_registration_names_the_place(app: Flask, body: dict[str, Any], place: str) -> None:
+    answer = register(app, **body)
+    assert failure(answer) == (422, "validation_failed")
+    assert list(answer.json["errors"]) == [place]
+    assert failure(login(app, "ada@example.com")) == (401, "invalid_credentials")
+
+
+def test_a_password_is_the_same_on_every_keyboard(app: Flask) -> None:
+    """Contract, Accounts: NFKC."""
+    decomposed, composed = "Mu\u0308ller \ufb01sche", "M\u00fcller fische"
+    account = Account(app, password=decomposed)
+    assert login(app, account.email, composed).status_code == 200
+
+
+def test_unknown_address_and_wrong_password_answer_alike(account: Account) -> None:
+    known = login(account.app, account.email, "wrong-password")
+    unknown = login(account.app, "nobody@example.com", "wrong-password")
+    assert failure(known) == failure(unknown) == (401, "invalid_credentials")
+    assert known.json | {"request_id": ""} == unknown.json | {"request_id": ""}
+    assert known.headers["WWW-Authenticate"] == unknown.headers["WWW-Authenticate"]
+
+
+def test_an_unknown_address_costs_a_hash_too(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time must not tell who has an account; counted, not timed."""
+    hasher = passwords._hasher_for(1, 64, 1)
+    verified: list[str] = []
+    original = type(hasher).verify
+
+    def verify(self: Any, stored: str, password: str) -> bool:
+        verified.append(stored)
+        return bool(original(self, stored, password))
+
+    monkeypatch.setattr(type(hasher), "verify", verify)
+    login(account.app, account.email, "wrong-password")
+    login(account.app, "nobody@example.com", "wrong-password")
+    assert len(verified) == 2
+    first, second = (stored.split("$")[2:4] for stored in verified)
+    assert first == second
+
+
+def test_passwords_are_argon2id_and_upgraded_at_login(account: Account, settings_of: Any) -> None:
+    def stored() -> str:
+        with account.app.app_context():
+            found = db.session.get(User, account.user["id"])
+            assert found is not None
+            return found.password
+
+    assert stored().startswith("$argon2id$v=19$m=64,t=1,p=1$")
+    settings_of(ARGON2_ITERATIONS=2)
+    assert login(account.app, account.email, "wrong-password").status_code == 401
+    assert "t=1" in stored()
+    assert login(account.app, account.email).status_code == 200
+    assert "m=64,t=2,p=1" in stored()
+    assert login(account.app, account.email).status_code == 200
+
+
+def test_a_refresh_rotates_and_only_a_hash_is_stored(account: Account) -> None:
+    phone = account.first
+    answer = phone.call("POST", "/auth/refresh", phone.refresh_token)
+    assert answer.status_code == 200
+    assert set(answer.json) == {"access_token", "refresh_token", "token_type", "expires_in"}
+    assert answer.json["refresh_token"] != phone.refresh_token
+    (session,) = sessions(account)
+    digest = hashlib.sha256(answer.json["refresh_token"].encode()).hexdigest()
+    assert session.refresh_hash == digest
+    fresh = Device(account.app, answer.json)
+    assert fresh.call("GET", "/users/me").status_code == 200
+    assert fresh.call("POST", "/auth/refresh", fresh.refresh_token).status_code == 200
+
+
+def test_a_lost_refresh_answer_does_not_sign_out(account: Account) -> None:
+    """Contract, Accounts: for 30 s the direct predecessor is answered with the same successor."""
+    phone = account.first
+    first = phone.call("POST", "/auth/refresh", phone.refresh_token).json
+    again = phone.call("POST", "/auth/refresh", phone.refresh_token).json
+    assert again["refresh_token"] == first["refresh_token"]
+    assert phone.call("POST", "/auth/refresh", first["refresh_token"]).status_code == 200
+
+
+def test_a_used_refresh_token_ends_its_session(account: Account) -> None:
+    """Contract, Accounts: theft, after the grace; the other device is not disturbed."""
+    phone, tablet = account.first, account.device()
+    fresh = phone.call("POST", "/auth/refresh", phone.refresh_token).json
+    session = sessions(account)[0]
+    change(account, Session, rotated_at=session.rotated_at - timedelta(seconds=31))
+    stolen = phone.call("POST", "/auth/refresh", phone.refresh_token)
+    assert failure(stolen) == (401, "token_revoked")
+    for token in (fresh["access_token"], phone.access_token):
+        assert failure(phone.call("GET", "/users/me", token)) == (401, "token_revoked")
+    late = phone.call("POST", "/auth/refresh", fresh["refresh_token"])
+    assert failure(late) == (401, "token_revoked")
+    assert tablet.call("GET", "/users/me").status_code == 200
+
+
+def test_the_grace_does_not_reach_back_two_generations(account: Account) -> None:
+    phone = account.first
+    second = phone.call("POST", "/auth/refresh", phone.refresh_token).json["refresh_token"]
+    phone.call("POST", "/auth/refresh", second)
+    answer = phone.call("POST", "/auth/refresh", phone.refresh_token)
+    assert failure(answer) == (401, "token_revoked")
+    assert failure(phone.call("GET", "/users/me")) == (401, "token_revoked")
+
+
+@pytest.mark.parametrize("kind", ["access", "refresh"])
+def test_logout_signs_out_this_device_at_once(account: Account, kind: str) -> None:
+    phone, tablet = account.first, account.device()
+    token = phone.access_token if kind == "access" else phone.refresh_token
+    answer = phone.call("POST", "/auth/logout", token)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert failure(phone.call("GET", "/users/me")) == (401, "token_revoked")
+    refused = phone.call("POST", "/auth/refresh", phone.refresh_token)
+    assert failure(refused) == (401, "token_revoked")
+    assert tablet.call("GET", "/users/me").status_code == 200
+
+
+def test_a_session_ends_for_good_after_its_lifetime(account: Account) -> None:
+    """Contract, Accounts: 180 days after sign-in, however often it was refreshed."""
+    (session,) = sessions(account)
+    assert session.expires_at - session.created_at == timedelta(days=180)
+    change(account, Session, expires_at=utc_now())
+    assert failure(account.first.call("GET", "/users/me")) == (401, "token_revoked")
+    answer = account.first.call("POST", "/auth/refresh", account.first.refresh_token)
+    assert failure(answer) == (401, "token_revoked")
+
+
+def test_a_disabled_account_is_told_so(account: Account) -> None:
+    change(account, User, is_active=False)
+    assert failure(account.first.call("GET", "/users/me")) == (403, "account_disabled")
+    assert failure(login(account.app, account.email)) == (403, "account_disabled")
+    wrong = login(account.app, account.email, "wrong-password")
+    assert failure(wrong) == (401, "invalid_credentials")
+
+
+@pytest.mark.parametrize(("method", "path", "kind"), GUARDED)
+class TestEveryGuardedRoute:
+    """Security: no token, a bad one, a revoked one, the wrong kind."""
+
+    def test_without_a_token(self, account: Account, method: str, path: str, kind: str) -> None:
+        answer = account.app.test_client().open(API + path, method=method, json={})
+        assert failure(answer) == (401, "token_missing")
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+    @pytest.mark.parametrize(
+        "header", ["Bearer", "Bearer ", "Bearer x", "Bearer a b", "Basic eA=="]
+    )
+    def test_with_a_bad_header(
+        self, account: Account, method: str, path: str, kind: str, header: str
+    ) -> None:
+        headers = {"Authorization": header}
+        answer = account.app.test_client().open(API + path, method=method, headers=headers, json={})
+        assert failure(answer) in ((401, "token_invalid"), (401, "token_missing"))
+
+    def test_with_a_revoked_one(self, account: Account, method: str, path: str, kind: str) -> None:
+        change(account, Session, revoked_at=utc_now())
+        token = getattr(account.first, f"{kind}_token")
+        answer = account.first.call(method, path, token, json={})
+        assert failure(answer) == (401, "token_revoked")
+
+    def test_with_one_of_another_server(
+        self, account: Account, method: str, path: str, kind: str
+    ) -> None:
+        token = getattr(account.first, f"{kind}_token")
+        forged = token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")
+        answer = account.first.call(method, path, forged, json={})
+        assert failure(answer) == (401, "token_invalid")
+
+    def test_with_the_other_kind(self, account: Account, method: str, path: str, kind: str) -> None:
+        if path == "/auth/logout":
+            return  # takes both
+        other = "refresh" if kind == "access" else "access"
+        token = getattr(account.first, f"{other}_token")
+        answer = account.first.call(method, path, token, json={})
+        assert failure(answer) == (401, "token_invalid")
+
+    def test_with_an_expired_one(self, account: Account, method: str, path: str, kind: str) -> None:
+        if kind == "refresh":
+            return
+        (session,) = sessions(account)
+        with account.app.app_context():
+            claims = {"sid": session.id, "dev": session.device, "iat": 1}
+            token = create_access_token(
+                account.user["id"], expires_delta=timedelta(seconds=-1), additional_claims=claims
+            )
+        answer = account.first.call(method, path, token, json={})
+        assert failure(answer) == (401, "token_expired")
+
+
+def test_a_token_counts_for_its_own_account_alone(account: Account) -> None:
+    """Someone else's token reads someone else's account, whatever the body says."""
+    other = Account(account.app)
+    answer = other.first.call("GET", "/users/me", json={"id": account.user["id"]})
+    assert answer.json["id"] == other.user["id"]
+    (session,) = sessions(account)
+    with account.app.app_context():
+        claims = {"sid": session.id, "iat": 1}
+        mixed = create_access_token(other.user["id"], additional_claims=claims)
+    answer = other.first.call("GET", "/users/me", mixed)
+    assert failure(answer) == (401, "token_revoked")
+
+
+def test_two_hosts_clocks_may_differ(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token made by a host whose clock is minutes ahead works on ours."""
+    ahead = utc_now() + timedelta(minutes=5)
+    monkeypatch.setattr(tokens, "utc_now", lambda: ahead)
+    phone = account.device()
+    monkeypatch.undo()
+    assert phone.call("GET", "/users/me").status_code == 200
+
+
+def test_the_name_may_be_changed(account: Account) -> None:
+    answer = account.first.call("PATCH", "/users/me", json={"name": "Grace"})
+    assert answer.status_code == 200
+    assert answer.json["name"] == "Grace"
+    assert answer.json["updated_at"] >= account.user["updated_at"]
+    assert account.first.call("GET", "/users/me").json == answer.json
+    assert account.first.call("PATCH", "/users/me", json={"name": None}).json["name"] is None
+    assert account.first.call("PATCH", "/users/me", json={}).status_code == 200
+
+
+def test_a_new_address_needs_the_password(account: Account) -> None:
+    new = f"new.{account.email}".upper()
+    for body in ({}, {"current_password": "wrong-password"}):
+        answer = account.first.call("PATCH", "/users/me", json={"email": new, **body})
+        assert failure(answer) == (422, "validation_failed")
+        assert list(answer.json["errors"]) == ["current_password"]
+    body = {"email": new, "current_password": PASSWORD}
+    assert account.first.call("PATCH", "/users/me", json=body).json["email"] == new.lower()
+    assert login(account.app, new).status_code == 200
+    assert login(account.app, account.email).status_code == 401
+
+
+def test_a_new_address_must_be_free(account: Account) -> None:
+    body = {"email": Account(account.app).email, "current_password": PASSWORD}
+    answer = account.first.call("PATCH", "/users/me", json=body)
+    assert failure(answer) == (409, "email_taken")
+
+
+@pytest.mark.parametrize("body", [{"is_active": False}, {"id": "x"}, {"email": "x"}, {"name": 7}])
+def test_a_bad_change_names_the_place(account: Account, body: dict[str, Any]) -> None:
+    answer = account.first.call("PATCH", "/users/me", json=body)
+    assert failure(answer) == (422, "validation_failed")
+    assert list(answer.json["errors"]) == list(body)
+
+
+def test_a_profile_change_does_not_touch_the_sync_clock(account: Account) -> None:
+    account.first.push(projects=created(project()))
+    account.first.pull()
+    account.first.call("PATCH", "/users/me", json={"name": "Grace"})
+    before = account.first.pulled_at
+    account.first.pull()
+    assert account.first.pulled_at == before
+    updated_at = account.first.call("GET", "/users/me").json["updated_at"]
+    account.first.push(projects=created(project()))
+    assert account.first.call("GET", "/users/me").json["updated_at"] == updated_at
