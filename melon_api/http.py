@@ -37,7 +37,7 @@ def name_request() -> None:
 
 def check_accept() -> None:
     """The API speaks JSON; a client that takes none of it is told so. Raises NotAcceptable."""
-    if not request.path.startswith(API) or "Accept" not in request.headers:
+    if not request.path.startswith(API) or not request.headers.get("Accept"):
         return
     if not any(request.accept_mimetypes[kind] for kind in JSON_TYPES):
         raise NotAcceptable("This server answers application/json only.")

@@ -200,6 +200,7 @@ def record_schema(table: SyncedTable) -> Schema:
         cast(Any, table.model), include_fk=True, exclude=INTERNAL
     )
     made |= {column.name: _integer(column) for column in table.columns if column.bits}
+    made |= {column.name: _reference(column) for column in table.columns if column.refers}
     return Schema.from_dict(made, name=f"{table.model.__name__}Record")()
 
 
@@ -207,6 +208,12 @@ def _integer(column: Column) -> fields.Integer:
     limit = 1 << ((column.bits or 64) - 1)
     within = validate.Range(-limit, limit - 1)
     return fields.Integer(strict=True, allow_none=column.optional, validate=within)
+
+
+def _reference(column: Column) -> fields.String:
+    """Whether it names a record is not a question of its length (contract push 4)."""
+    parent = {"description": "id of the parent record", "maxLength": column.characters}
+    return fields.String(allow_none=column.optional, metadata=parent)
 
 
 def explain(table: SyncedTable, values: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,24 @@
+# One command for each habit; `make` alone lists them.
+SHELL := bash
+.PHONY: help run test lint format migrate seed
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+run: ## install, migrate, seed and serve on http://127.0.0.1:8000
+	./scripts/serve
+
+test: ## install and run every test
+	./scripts/test
+
+lint: ## style, format and types, as in CI
+	./scripts/lint
+
+format: ## put the code into the form that lint wants
+	. ./scripts/environment && install requirements-dev.txt && ruff check --fix . && ruff format .
+
+migrate: ## write a migration for what changed in the models: make migrate m="Add tags"
+	. ./scripts/environment && install requirements.txt && flask db upgrade && flask db migrate -m "$(m)"
+
+seed: ## a demo account with 10,000 tasks
+	. ./scripts/environment && install requirements.txt && flask db upgrade && flask seed --tasks 10000

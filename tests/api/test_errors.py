@@ -1,0 +1,207 @@
+"""Contract, "Errors" and the base path: every answer's form, whatever went wrong."""
+
+import gzip
+import logging
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from conftest import environment, make_app
+from devices import API, PASSWORD, Account, created, project
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+
+from melon_api import errors, http
+from melon_api.extensions import limiter
+from melon_api.sync import service
+
+
+def failure(answer: Any) -> tuple[int, str]:
+    body = answer.json
+    assert answer.content_type == "application/problem+json"
+    assert body["status"] == answer.status_code
+    assert body["type"] == "about:blank"
+    assert body["title"] and body["detail"]
+    assert body["request_id"] == answer.headers["X-Request-ID"]
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert ("errors" in body) == (answer.status_code == 422) or answer.status_code == 409
+    return answer.status_code, body["code"]
+
+
+@pytest.fixture
+def phone(plain_app: Flask) -> Any:
+    return Account(plain_app).first
+
+
+def test_unknown_urls_and_methods(phone: Any) -> None:
+    client = phone.http
+    assert failure(client.get("/nowhere")) == (404, "not_found")
+    assert failure(client.get(f"{API}/nowhere")) == (404, "not_found")
+    answer = client.get(f"{API}/auth/login")
+    assert failure(answer) == (405, "method_not_allowed")
+    assert "POST" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])
+@pytest.mark.parametrize("body", [b"", b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b'"\\ud800'])
+def test_what_is_not_json(phone: Any, path: str, body: bytes) -> None:
+    answer = phone.http.post(API + path, data=body, content_type="application/json")
+    assert failure(answer) == (400, "malformed_json")
+    answer = phone.call("POST", "/sync/push", data=body, content_type="application/json")
+    assert failure(answer) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null", b"true"])
+def test_json_that_is_no_object(phone: Any, body: bytes) -> None:
+    for path in ("/auth/login", "/sync/pull", "/sync/push", "/sync/push?last_pulled_at=1"):
+        answer = phone.call("POST", path, data=body, content_type="application/json")
+        assert failure(answer) == (422, "validation_failed")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=utf-8", ""])
+def test_sync_takes_plain_text_and_no_type_and_the_rest_does_not(phone: Any, kind: str) -> None:
+    """Contract, base path: the docs' `fetch` sends no better type."""
+    body = orjson.dumps({"changes": {}})
+    headers = {"Content-Type": kind} if kind else {}
+    assert phone.call("POST", "/sync/push", data=body, headers=headers).status_code == 200
+    assert phone.call("POST", "/sync/pull", data=b"{}", headers=headers).status_code == 200
+    answer = phone.http.post(f"{API}/auth/login", data=body, headers=headers)
+    assert failure(answer) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/html", "image/png"])
+def test_other_types_are_refused(phone: Any, kind: str) -> None:
+    for path in ("/auth/login", "/sync/pull", "/sync/push"):
+        answer = phone.call("POST", path, data=b"{}", content_type=kind)
+        assert failure(answer) == (415, "unsupported_media_type")
+
+
+def test_a_gzipped_push_is_taken(phone: Any) -> None:
+    body = gzip.compress(orjson.dumps({"changes": {"projects": created(project(id="x"))}}))
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    assert phone.call("POST", "/sync/push", data=body, headers=headers).status_code == 200
+    assert list(phone.records("projects")) == ["x"]
+    body = gzip.compress(orjson.dumps({"email": "a@example.com", "password": "x"}))
+    assert phone.http.post(f"{API}/auth/login", data=body, headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", gzip.compress(b"{}" * 999, mtime=0)[:-9], gzip.compress(b"", mtime=0) + b"x"]
+)
+def test_broken_gzip_is_a_bad_request(phone: Any, body: bytes) -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    answer = phone.call("POST", "/sync/push", data=body, headers=headers)
+    assert failure(answer) == (400, "bad_request")
+
+
+def test_another_content_encoding_is_refused(phone: Any) -> None:
+    headers = {"Content-Encoding": "br", "Content-Type": "application/json"}
+    answer = phone.call("POST", "/sync/push", data=b"{}", headers=headers)
+    assert failure(answer) == (415, "unsupported_media_type")
+
+
+def test_bodies_are_bounded_packed_and_unpacked(phone: Any, monkeypatch: Any) -> None:
+    monkeypatch.setitem(phone.http.application.config, "MAX_CONTENT_LENGTH", 1000)
+    answer = phone.call("POST", "/sync/push", data=b" " * 1001, content_type="application/json")
+    assert failure(answer) == (413, "payload_too_large")
+    bomb = gzip.compress(b" " * 1_000_000) + gzip.compress(b" ")
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    answer = phone.call("POST", "/sync/push", data=bomb[:999], headers=headers)
+    assert failure(answer) == (413, "payload_too_large")
+
+
+def test_unpacking_stops_at_the_limit() -> None:
+    packed = gzip.compress(b"a" * 10) + gzip.compress(b"b" * 10)
+    assert http.gunzip(packed, 20) == b"a" * 10 + b"b" * 10
+    with pytest.raises(errors.PayloadTooLarge):
+        http.gunzip(packed, 19)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/xml", "application/json;q=0"])
+def test_a_client_that_takes_no_json(phone: Any, accept: str) -> None:
+    answer = phone.call("GET", "/users/me", headers={"Accept": accept})
+    assert failure(answer) == (406, "not_acceptable")
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/*", "application/json, text/plain", ""])
+def test_a_client_that_takes_json(phone: Any, accept: str) -> None:
+    assert phone.call("GET", "/users/me", headers={"Accept": accept}).status_code == 200
+
+
+def test_answers_are_compressed_for_those_who_ask(phone: Any) -> None:
+    phone.push(projects=created(*(project() for _ in range(50))))
+    plain = phone.call("POST", "/sync/pull", json={})
+    assert "Content-Encoding" not in plain.headers
+    packed = phone.call("POST", "/sync/pull", json={}, headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert gzip.decompress(packed.data) == plain.data
+
+
+def test_a_crash_is_logged_and_says_nothing(phone: Any, monkeypatch: Any, caplog: Any) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("the secret recipe")
+
+    monkeypatch.setattr(service, "pull", crash)
+    logging.getLogger("melon_api").propagate = True
+    answer = phone.ask_pull(None)
+    assert failure(answer) == (500, "internal_error")
+    assert "recipe" not in answer.text
+    assert "the secret recipe" in caplog.text
+
+
+@pytest.mark.parametrize("reason", [(2003, "no"), (1213, "deadlock"), ("database is locked",)])
+def test_a_database_that_is_away_is_unavailable(
+    phone: Any, monkeypatch: Any, reason: tuple[Any, ...]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception(*reason))
+
+    monkeypatch.setattr(service, "pull", fail)
+    answer = phone.ask_pull(None)
+    assert answer.status_code == 503
+    assert answer.json["code"] == "unavailable"
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_request_id_is_taken_over_or_made(phone: Any) -> None:
+    given = phone.http.get("/healthz", headers={"X-Request-ID": "abc-123_456.7"})
+    assert given.headers["X-Request-ID"] == "abc-123_456.7"
+    for bad in ("short", "x" * 65, "with space", "<script>", ""):
+        made = phone.http.get("/healthz", headers={"X-Request-ID": bad}).headers["X-Request-ID"]
+        assert made != bad
+        assert len(made) == 32
+
+
+def test_every_line_of_a_request_carries_its_id(plain_app: Flask, capsys: Any) -> None:
+    logger = logging.getLogger("melon_api")
+    handler = logger.handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    logger.setLevel("INFO")
+    lines: list[str] = []
+    handler.setStream(type("Sink", (), {"write": lines.append, "flush": lambda _: None})())  # type: ignore[arg-type]
+    Account(plain_app).first.call("GET", "/users/me", headers={"X-Request-ID": "request-0001"})
+    (line,) = (line for line in lines if "users/me" in line)
+    assert "[request-0001]" in line
+    assert PASSWORD not in "".join(lines)
+
+
+def test_rate_limits_answer_with_a_time(tmp_path: Path, monkeypatch: Any) -> None:
+    """Contract, Errors: 429 always has Retry-After."""
+    monkeypatch.setattr(limiter, "enabled", limiter.enabled)  # one for all applications: put back
+    url = f"sqlite:///{tmp_path}/limited.db"
+    app = make_app(environment("sqlite", url, RATELIMIT_ENABLED="true"), tmp_path)
+    body = {"email": "nobody@example.com", "password": "x"}
+    client = app.test_client()
+    answers = [client.post(f"{API}/auth/login", json=body) for _ in range(31)]
+    assert failure(answers[0]) == (401, "invalid_credentials")
+    assert failure(answers[-1]) == (429, "rate_limited")
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+
+
+def test_every_code_has_an_error_that_uses_it() -> None:
+    """The table in errors.py is the contract's."""
+    named = {kind.code for kind in errors.DomainError.__subclasses__()}
+    by_status = {"method_not_allowed", "rate_limited", "internal_error"}
+    assert named | by_status == set(errors.STATUS_OF)

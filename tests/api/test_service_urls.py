@@ -1,0 +1,83 @@
+"""Contract, "Service": health, the API description, its page."""
+
+import re
+
+import pytest
+from conftest import REDIS
+from devices import Account
+from flask import Flask
+
+from melon_api.errors import STATUS_OF
+from melon_api.http import API
+
+
+def test_healthz_and_readyz(app: Flask) -> None:
+    client = app.test_client()
+    assert client.get("/healthz").json == {"status": "ok"}
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json["database"] == "ok"
+    assert ("redis" in answer.json) == bool(app.config["REDIS_URL"])
+
+
+def test_readyz_names_what_does_not_answer(
+    plain_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(plain_app.config, "REDIS_URL", re.sub(r":\d+/", ":1/", REDIS))
+    answer = plain_app.test_client().get("/readyz")
+    assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
+    assert list(answer.json["errors"]) == ["redis"]
+    assert "Retry-After" in answer.headers
+
+
+def test_openapi_describes_every_route(plain_app: Flask) -> None:
+    spec = plain_app.test_client().get("/openapi.json").json
+    assert spec["openapi"] == "3.1.0"
+    routes = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in plain_app.url_map.iter_rules()
+        if rule.rule.startswith(API)
+        for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
+    }
+    described = {(p, m) for p, item in spec["paths"].items() for m in item if m != "parameters"}
+    assert routes == described
+    for path, method in described:
+        operation = spec["paths"][path][method]
+        assert operation["summary"]
+        is_open = path in (f"{API}/auth/register", f"{API}/auth/login")
+        assert is_open != ("security" in operation)
+    codes = spec["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+    assert codes == list(STATUS_OF)
+
+
+def test_openapi_describes_the_records_of_the_models(plain_app: Flask) -> None:
+    spec = plain_app.test_client().get("/openapi.json").json
+    task = spec["components"]["schemas"]["TaskRecord"]["properties"]
+    assert set(task) == {
+        "id",
+        "title",
+        "description",
+        "is_completed",
+        "project_id",
+        "created_at",
+        "updated_at",
+    }
+    assert task["title"]["maxLength"] == 255
+
+
+def test_docs_work_without_internet(plain_app: Flask) -> None:
+    client = plain_app.test_client()
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert assets
+    assert all(asset.startswith("/docs/") for asset in assets)
+    for asset in assets:
+        with client.get(asset) as answer:
+            assert answer.status_code == 200
+
+
+def test_cors_lets_a_web_app_read_the_answer(plain_app: Flask) -> None:
+    answer = Account(plain_app).first.call("GET", "/users/me", headers={"Origin": "https://a.app"})
+    assert answer.headers["Access-Control-Allow-Origin"] in ("*", "https://a.app")
+    assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]

@@ -1,0 +1,54 @@
+"""Sanitizing is fast code beside Marshmallow's: both must say the same."""
+
+import math
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from melon_api.sync.sanitize import changed_columns, sanitize
+from melon_api.sync.schemas import explain, record_schema
+from melon_api.sync.tables import SyncedTable, synced_tables
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=300),
+    st.sampled_from(["x" * 255, "x" * 256, "ü" * 32_767 + "x", "ü" * 32_768]),
+    st.lists(st.integers(), max_size=1),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=1),
+)
+names = st.sampled_from(
+    sorted({c.name for t in synced_tables().values() for c in t.columns} | {"other", "id"})
+)
+tables = st.sampled_from(list(synced_tables().values()))
+
+
+@given(table=tables, raw=st.dictionaries(names, scalars))
+def test_fast_check_and_schema_agree(table: SyncedTable, raw: dict[str, Any]) -> None:
+    values, fits, _ = sanitize(table, raw)
+    messages = record_schema(table).validate(values)
+    huge = any(type(v) is int and abs(v) > 2**53 and int(float(v)) != v for v in values.values())
+    assert fits == (not messages and not huge)
+    assert fits or explain(table, values)
+
+
+@given(table=tables, raw=st.dictionaries(names, scalars))
+def test_sanitizing_twice_changes_nothing(table: SyncedTable, raw: dict[str, Any]) -> None:
+    values, _, as_sent = sanitize(table, raw)
+    again, _, same = sanitize(table, values)
+    assert again == values
+    assert same
+    assert not as_sent or all(raw[name] == value for name, value in values.items())
+    assert all(not isinstance(v, float) or math.isfinite(v) for v in values.values())
+
+
+@given(st.one_of(scalars, st.text("name,ids ", max_size=20)))
+def test_changed_names_columns_of_the_table_only(changed: Any) -> None:
+    table = synced_tables()["projects"]
+    found = changed_columns(table, {"_changed": changed})
+    assert found is not None
+    assert found <= table.column_names
+    assert changed_columns(table, {}) is None
