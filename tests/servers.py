@@ -38,7 +38,7 @@ class Server:
 @contextmanager
 def serving(backend: str, folder: Path, workers: int = 2, **more_env: str) -> Iterator[Server]:
     """Serve an empty, migrated database of this backend; `more_env` are further settings."""
-    with fresh_database(backend.split("+")[0], folder) as database_url:
+    with fresh_database(backend.split("+", maxsplit=1)[0], folder) as database_url:
         environ = environment(backend, database_url, **more_env)
         _migrate(environ, folder)
         environ |= {"WEB_CONCURRENCY": str(workers), "INSTANCE_PATH": str(folder)}

@@ -83,8 +83,8 @@ export class Account {
     for (const [index, phone] of this.phones.entries()) {
       assert.deepEqual(await phone.records(), expected, `phone ${index} differs from a new one`)
       assert.equal(await phone.hasUnsyncedChanges(), false, `phone ${index} has unsynced changes`)
-      await assertIdle(phone)
     }
+    await Promise.all(this.phones.map(assertIdle))
     return expected
   }
 }

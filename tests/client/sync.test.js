@@ -72,6 +72,16 @@ test('the children of a deleted parent go with it, without the app deleting them
   assert.deepEqual(await account.converge(), { projects: {}, tasks: {} })
 })
 
+test('a parent created and deleted offline takes its never pushed child along (push 4)', async () => {
+  const account = new Account()
+  const a = await account.phone()
+  const project = await a.create('projects', { name: 'Regretted' })
+  await a.create('tasks', { title: 'Orphan?', project_id: project })
+  await a.remove('projects', project)
+  await a.sync()
+  assert.deepEqual(await account.converge(), { projects: {}, tasks: {} })
+})
+
 test('an app that deletes the children itself gets along too', async () => {
   const account = new Account()
   const { a, project } = await account.twoPhones()
@@ -233,36 +243,33 @@ test('booleans come back as booleans, both ways', async () => {
   assert.equal(tasks[task].is_completed, false)
 })
 
-const NUMBERS = [
-  0,
-  1_700_000_000_123,
-  1_700_000_000_123.4567, // from performance.now()
-  -1,
-  -62_135_596_800_000, // the year 1
-  8.64e15, // the last Date
-  0.1 + 0.2,
-  Number.MAX_SAFE_INTEGER,
-  2 ** 63,
-  1e21,
-  Number.MAX_VALUE,
-  Number.MIN_VALUE,
-]
+const NUMBERS = {
+  zero: 0,
+  now: 1_700_000_000_123,
+  'performance.now()': 1_700_000_000_123.4567,
+  'before 1970': -1.5,
+  'the year 1': -62_135_596_800_000,
+  'the last Date': 8.64e15,
+  'no finite binary fraction': 0.1 + 0.2,
+  'largest safe integer': Number.MAX_SAFE_INTEGER,
+  '2 to the 63rd': 2 ** 63, // which JavaScript writes as 9223372036854776000
+  'nineteen digits': 1234567890123456789,
+  '1e21': 1e21,
+  largest: Number.MAX_VALUE,
+  smallest: Number.MIN_VALUE,
+}
 
-test('dates come back exactly as the app wrote them (pull 4)', async () => {
-  const account = new Account()
-  const { a } = await account.twoPhones()
-  const expected = {}
-  for (const [index, number] of NUMBERS.entries()) {
-    const times = { created_at: number, updated_at: NUMBERS.at(-index) }
-    expected[await a.create('projects', { name: `${number}`, ...times })] = times
-  }
-  await a.sync()
-  const { projects } = await account.converge()
-  for (const [id, times] of Object.entries(expected)) {
-    const { created_at, updated_at } = projects[id]
-    assert.deepEqual({ created_at, updated_at }, times)
-  }
-})
+for (const [kind, number] of Object.entries(NUMBERS)) {
+  test(`a date comes back exactly as the app wrote it: ${kind} (pull 4)`, async () => {
+    const account = new Account()
+    const a = await account.phone()
+    const project = await a.create('projects', { name: kind, created_at: number })
+    await a.edit('projects', project, { updated_at: number })
+    await a.sync()
+    const { created_at, updated_at } = (await account.converge()).projects[project]
+    assert.deepEqual([created_at, updated_at], [number, number])
+  })
+}
 
 test('ids that differ in case alone are two records', async () => {
   const account = new Account()

@@ -24,7 +24,9 @@ def client_packages() -> None:
     installed = HERE / "node_modules" / ".package-lock.json"
     wanted = (HERE / "package-lock.json").stat().st_mtime
     if not installed.exists() or installed.stat().st_mtime < wanted:
-        subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, check=True)
+        subprocess.run(
+            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, check=True
+        )
 
 
 def run_client(server: Server, *files: str) -> None:
