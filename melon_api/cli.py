@@ -3,7 +3,10 @@
 from flask import Flask
 
 from melon_api.seed import seed
+from melon_api.sync.cli import sync
 
 
 def init_app(app: Flask) -> None:
-    app.cli.add_command(seed)
+    """Add them to `flask`; `flask db` is Flask-Migrate's."""
+    for command in (seed, sync):
+        app.cli.add_command(command)

@@ -6,7 +6,8 @@ class Tag(Synced, db.Model):
     task_id: Mapped[str] = belongs_to("tasks")
 """
 
-from typing import Any
+import inspect
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Double, ForeignKey, ForeignKeyConstraint, Index, Table
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
@@ -16,6 +17,7 @@ from melon_api.models.base import TABLE_OPTIONS, DeviceKey, Id, LongText
 
 BELONGS_TO = "belongs_to"
 # Columns that the server alone writes and no app ever sees (contract pull 4).
+COMMON = ("id", "created_at", "updated_at")
 INTERNAL = ("user_id", "created_at_ms", "updated_at_ms", "rival_at_ms", "is_deleted")
 
 
@@ -46,7 +48,11 @@ class Synced:
     rival_at_ms: Mapped[int] = mapped_column(BigInteger, default=0, sort_order=94)
     is_deleted: Mapped[bool] = mapped_column(default=False, sort_order=95)
 
+    redefined: ClassVar[tuple[str, ...]] = ()  # by a subclass, which it must not; see model_rules
+
     def __init_subclass__(cls, **options: Any) -> None:
+        own = {*cls.__dict__, *inspect.get_annotations(cls)}
+        cls.redefined = tuple(name for name in (*INTERNAL, *COMMON) if name in own)
         super().__init_subclass__(**options)
         table = cls.__table__
         Index(f"idx_{table.name}_updated_at_ms", table.c.user_id, table.c.updated_at_ms)

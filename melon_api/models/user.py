@@ -30,6 +30,8 @@ class User(db.Model):
     is_active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, onupdate=utc_now)
-    # The sync clock (ms) and how far its deletions have been purged; see sync/clock.py.
+    # The sync clock, and how far deletions and the log of pushes have been purged (ms); see
+    # sync/clock.py and sync/purge.py.
     last_modified_at: Mapped[int] = mapped_column(BigInteger, default=now_ms)
     purged_at_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    log_purged_at_ms: Mapped[int] = mapped_column(BigInteger, default=0)

@@ -16,11 +16,20 @@ EXACT = 2**53  # below it a double's whole numbers are exact
 
 
 def read_records(
-    connection: Connection, table: SyncedTable, user_id: str, condition: ColumnElement[bool]
+    connection: Connection,
+    table: SyncedTable,
+    user_id: str,
+    condition: ColumnElement[bool],
+    most: int | None = None,
 ) -> Sequence[tuple[Any, ...]]:
-    """The account's rows that fulfil `condition`, as the driver gives them: id, columns, clocks."""
+    """The account's rows that fulfil `condition`, as the driver gives them: id, columns, clocks.
+
+    `most`: only so many, the first in the order of the primary key.
+    """
     columns = [table.table.c[name] for name in _selected(table)]
     query = select(*columns).where(table.table.c.user_id == user_id, condition)
+    if most is not None:
+        query = query.order_by(table.table.c.id).limit(most)
     cursor = connection.execute(query).cursor
     rows: Sequence[tuple[Any, ...]] = cursor.fetchall() if cursor else ()
     return rows
@@ -32,6 +41,14 @@ def is_living(table: SyncedTable) -> ColumnElement[bool]:
 
 def changed_since(table: SyncedTable, since: int) -> ColumnElement[bool]:
     return table.table.c.updated_at_ms > since
+
+
+def is_behind(table: SyncedTable, record_id: str) -> ColumnElement[bool]:
+    return table.table.c.id > record_id
+
+
+def is_born_by(table: SyncedTable, clock: int) -> ColumnElement[bool]:
+    return table.table.c.created_at_ms <= clock
 
 
 def holds_something(table: SyncedTable, names: Iterable[str]) -> ColumnElement[bool]:

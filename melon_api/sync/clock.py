@@ -20,15 +20,17 @@ from melon_api.models.user import User
 
 MOST_AHEAD_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
 
-_read = select(User.last_modified_at, User.purged_at_ms)
+_read = select(User.last_modified_at, User.purged_at_ms, User.log_purged_at_ms)
 
 
 @dataclass(frozen=True)
 class AccountClock:
-    """`value`: the clock; `purged`: the newest deletion not remembered any more (both ms)."""
+    """`value`: the clock; `purged`, `log_purged`: the newest deletion and the newest push that are
+    not remembered any more (all in ms)."""
 
     value: int
     purged: int
+    log_purged: int
 
 
 def read(connection: Connection, user_id: str) -> AccountClock:
@@ -49,8 +51,21 @@ def lock(connection: Connection, user_id: str) -> AccountClock:
 
 
 def store(connection: Connection, user_id: str, value: int) -> None:
+    _store(connection, user_id, last_modified_at=value)
+
+
+def store_purged(connection: Connection, user_id: str, value: int) -> None:
+    _store(connection, user_id, purged_at_ms=value)
+
+
+def store_log_purged(connection: Connection, user_id: str, value: int) -> None:
+    _store(connection, user_id, log_purged_at_ms=value)
+
+
+def _store(connection: Connection, user_id: str, **values: int) -> None:
+    """`updated_at` is the profile's, and stays."""
     statement = update(User).where(User.id == user_id)
-    connection.execute(statement.values(last_modified_at=value, updated_at=User.updated_at))
+    connection.execute(statement.values(**values, updated_at=User.updated_at))
 
 
 def next_tick(account: AccountClock, since: int) -> int:

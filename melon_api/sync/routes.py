@@ -11,7 +11,8 @@ from melon_api.errors import ValidationFailed
 from melon_api.extensions import db
 from melon_api.http import API, json_body
 from melon_api.ops.openapi import Blueprint
-from melon_api.sync import schemas, service
+from melon_api.sync import cursor, schemas, service
+from melon_api.sync.pages import Walk
 from melon_api.sync.schemas import (
     PullQuerySchema,
     PullRequest,
@@ -19,7 +20,11 @@ from melon_api.sync.schemas import (
     PushAnswerSchema,
     PushQuerySchema,
     PushSchema,
+    VerifiedSchema,
+    VerifySchema,
 )
+from melon_api.sync.verify import Verified
+from melon_api.sync.verify import verify as check
 
 blueprint = Blueprint("sync", __name__, url_prefix=f"{API}/sync", description="Pull and push")
 PullAnswerSchema = schemas.pull_answer_schema()
@@ -31,7 +36,7 @@ PullAnswerSchema = schemas.pull_answer_schema()
 @blueprint.response(200, PullAnswerSchema)
 def pull() -> Response:
     """What has changed since lastPulledAt"""
-    return _pull(_read(schemas.read_pull, json_body(any_type=True)))
+    return _pull(_read(schemas.read_pull, json_body(any_type=True), _read_cursor))
 
 
 @blueprint.get("/pull")
@@ -40,7 +45,7 @@ def pull() -> Response:
 @blueprint.response(200, PullAnswerSchema)
 def pull_by_query() -> Response:
     """The same, asked as the snippet in WatermelonDB's docs does"""
-    return _pull(_read(schemas.read_pull_query, request.args.to_dict()))
+    return _pull(_read(schemas.read_pull_query, request.args.to_dict(), _read_cursor))
 
 
 @blueprint.post("/push")
@@ -62,8 +67,30 @@ def push() -> Response:
     return _json(result)
 
 
+@blueprint.post("/verify")
+@signed_in()
+@blueprint.body(VerifySchema)
+@blueprint.response(200, VerifiedSchema)
+def verify() -> Verified:
+    """Whether this device holds what the server holds"""
+    since, held = _read(schemas.read_verify, json_body(any_type=True))
+    return check(db.engine, caller(), since, held)
+
+
 def _pull(pull_request: PullRequest) -> Response:
-    return _json(service.pull(db.engine, caller(), pull_request))
+    page = service.pull(db.engine, caller(), pull_request)
+    answer: dict[str, Any] = {"changes": page.changes, "timestamp": page.walk.timestamp}
+    if page.walk.is_replacement:
+        answer["experimentalStrategy"] = "replacement"
+    if pull_request.is_paged:
+        secret = current_app.config["JWT_SECRET_KEY"]
+        rest = page.rest
+        answer["cursor"] = cursor.write(rest, caller().user_id, secret) if rest else None
+    return _json(answer)
+
+
+def _read_cursor(text: str) -> Walk | None:
+    return cursor.read(text, caller().user_id, current_app.config["JWT_SECRET_KEY"])
 
 
 def _read(reader: Any, *parts: Any) -> Any:

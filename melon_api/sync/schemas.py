@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,27 +13,31 @@ from sqlalchemy import Text
 from melon_api.errors import MalformedJson
 from melon_api.http import parse_json
 from melon_api.models.synced import INTERNAL
+from melon_api.sync.pages import Migration, Walk
 from melon_api.sync.tables import TEXT_BYTES, Column, SyncedTable, synced_tables
+from melon_api.sync.verify import DeviceTable
 
+MOST_PER_PAGE = 100_000
+CursorReader = Callable[[str], Walk | None]
 NOTHING = (None, "", "null", "undefined")  # how JavaScript writes "none" into a URL
 DIGITS = re.compile(r"[0-9]{1,16}")
 FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
 @dataclass(frozen=True)
-class Migration:
-    """What the app's own database has just added (contract pull 5)."""
-
-    tables: frozenset[str] = frozenset()
-    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class PullRequest:
-    """`since`: lastPulledAt in ms, 0 on a first sync."""
+    """`since`: lastPulledAt in ms, 0 on a first sync. `limit` is of records and deletions, None
+    without paging; `walk` is what a cursor stands for; `replacement` asks for the full set."""
 
     since: int
-    migration: Migration
+    migration: Migration = field(default_factory=Migration)
+    limit: int | None = None
+    walk: Walk | None = None
+    replacement: bool = False
+
+    @property
+    def is_paged(self) -> bool:
+        return self.limit is not None or self.walk is not None
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,29 @@ class PullSchema(Schema):
     lastPulledAt = ClockField(load_default=0, allow_none=True)
     schemaVersion = fields.Raw(load_default=None, allow_none=True)
     migration = fields.Nested(MigrationSchema, load_default=None, allow_none=True)
+    limit = fields.Integer(
+        load_default=None,
+        allow_none=True,
+        strict=True,
+        validate=validate.Range(1, MOST_PER_PAGE),
+        metadata={"description": "records and deletions on a page"},
+    )
+    cursor = fields.String(load_default=None, allow_none=True)
+    replacement = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "ask for the full living set, after a failed verify"},
+    )
 
 
 class PullQuerySchema(Schema):
     last_pulled_at = fields.String(metadata={"description": "ms, `null` on a first sync"})
     schema_version = fields.String()
     migration = fields.String(metadata={"description": "JSON, or `null`"})
+    limit = fields.Integer()
+    cursor = fields.String()
+    replacement = fields.String(validate=validate.OneOf(list(FLAGS)))
 
 
 class PushSchema(Schema):
@@ -97,6 +119,41 @@ class PushSchema(Schema):
     changes = fields.Dict(keys=fields.String(), required=True)
     lastPulledAt = ClockField(load_default=0, allow_none=True)
     allowPartial = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+
+
+class HeldTableSchema(Schema):
+    """What a device holds of one table."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    columns = fields.List(fields.String(), load_default=None, allow_none=True)
+    count = fields.Integer(required=True, strict=True, validate=validate.Range(0))
+    checksum = fields.Integer(required=True, strict=True, validate=validate.Range(0))
+
+
+class VerifySchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    lastPulledAt = ClockField(required=True)
+    tables = fields.Dict(fields.String(), fields.Nested(HeldTableSchema), required=True)
+
+
+class VerifiedTableSchema(Schema):
+    count = fields.Integer(required=True)
+    checksum = fields.Integer(required=True)
+    identical = fields.Boolean(required=True)
+
+
+class VerifiedSchema(Schema):
+    identical = fields.Boolean(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null: something has changed since; pull, then ask again"},
+    )
+    timestamp = fields.Integer(required=True, metadata={"description": "ms"})
+    tables = fields.Dict(fields.String(), fields.Nested(VerifiedTableSchema), required=True)
 
 
 PushQuerySchema = Schema.from_dict(  # a class body could not hold the name `partial`
@@ -120,20 +177,37 @@ class PushAnswerSchema(Schema):
     errors = fields.Dict()
 
 
-def read_pull(body: Any) -> PullRequest:
-    """Raises ValidationError that names the place."""
+def read_pull(body: Any, read_cursor: CursorReader) -> PullRequest:
+    """A pull from its body. Raises ValidationError that names the place."""
     values = PullSchema().load(_object(body))
-    return PullRequest(values["lastPulledAt"], _migration(values["migration"]))
+    walk = None
+    if values["cursor"] is not None:
+        walk = read_cursor(values["cursor"])
+        if walk is None:
+            raise ValidationError({"cursor": ["This server did not make it for this account."]})
+    return PullRequest(
+        values["lastPulledAt"],
+        _migration(values["migration"]),
+        values["limit"],
+        walk,
+        values["replacement"],
+    )
 
 
-def read_pull_query(query: dict[str, str]) -> PullRequest:
+def read_pull_query(query: dict[str, str], read_cursor: CursorReader) -> PullRequest:
     """A pull as the snippet in WatermelonDB's docs sends it. Raises ValidationError."""
     migration = query.get("migration")
     try:
         parsed = None if migration in NOTHING else parse_json(str(migration).encode())
     except MalformedJson as error:
         raise ValidationError({"migration": [error.detail]}) from None
-    return read_pull({"lastPulledAt": query.get("last_pulled_at"), "migration": parsed})
+    body: dict[str, Any] = {"lastPulledAt": query.get("last_pulled_at"), "migration": parsed}
+    given = {name: query[name] for name in ("limit", "cursor") if query.get(name) not in NOTHING}
+    body |= {
+        name: int(v) if DIGITS.fullmatch(v) and name == "limit" else v for name, v in given.items()
+    }
+    body["replacement"] = _flag(query.get("replacement"))
+    return read_pull(body, read_cursor)
 
 
 def read_push(body: Any, query: dict[str, str]) -> PushRequest:
@@ -146,10 +220,34 @@ def read_push(body: Any, query: dict[str, str]) -> PushRequest:
         body = {"changes": body}
     if "last_pulled_at" in query:
         body = {"lastPulledAt": query["last_pulled_at"], **body}
-    if query.get("partial") not in NOTHING:
-        body = {**body, "allowPartial": FLAGS.get(query["partial"].lower(), query["partial"])}
+    if "partial" in query:
+        body = {**body, "allowPartial": _flag(query["partial"])}
     values = PushSchema().load(body)
     return PushRequest(values["changes"], values["lastPulledAt"], values["allowPartial"])
+
+
+def read_verify(body: Any) -> tuple[int, dict[str, DeviceTable]]:
+    """(lastPulledAt, what the device holds). Raises ValidationError that names the place."""
+    values = VerifySchema().load(_object(body))
+    held, errors = {}, {}
+    for name, content in values["tables"].items():
+        table = synced_tables().get(name)
+        names = content["columns"]
+        known = table.column_names if table else frozenset()
+        if table is None:
+            errors[name] = ["There is no such table."]
+        elif unknown := [c for c in names or () if c not in known and c != "id"]:
+            errors[name] = [f"No such column: {', '.join(unknown)}."]
+        chosen = known if names is None else known & set(names)
+        held[name] = DeviceTable(tuple(chosen), content["count"], content["checksum"])
+    if errors:
+        raise ValidationError({"tables": errors})
+    return values["lastPulledAt"], held
+
+
+def _flag(text: str | None) -> Any:
+    """A flag in a query; what is neither yes nor no is left for the schema to name."""
+    return False if text in NOTHING else FLAGS.get(str(text).lower(), text)
 
 
 def _object(body: Any) -> dict[str, Any]:
@@ -241,6 +339,9 @@ def pull_answer_schema() -> type[Schema]:
             "changes": fields.Nested(changes_schema(), required=True),
             "timestamp": fields.Integer(required=True, metadata={"description": "ms"}),
             "experimentalStrategy": fields.String(validate=validate.OneOf(["replacement"])),
+            "cursor": fields.String(
+                allow_none=True, metadata={"description": "of a paged pull; null on the last page"}
+            ),
         },
         name="PullAnswer",
     )

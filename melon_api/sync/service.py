@@ -1,36 +1,55 @@
 """Pull and push: the story in named steps. Knows no HTTP."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, or_
+from sqlalchemy import Connection, Engine
 
 from melon_api.auth.service import Caller
 from melon_api.database import retrying, snapshot, writing
-from melon_api.errors import SyncConflict
+from melon_api.errors import SyncConflict, ValidationFailed
 from melon_api.sync import changes, clock, history, push_body
 from melon_api.sync.clock import AccountClock
 from melon_api.sync.history import History
 from melon_api.sync.merge import Merge, Stored
+from melon_api.sync.pages import Page, Walk, read_page
 from melon_api.sync.problems import Problems
 from melon_api.sync.push_body import ID, PushedTable
-from melon_api.sync.schemas import Migration, PullRequest, PushRequest
-from melon_api.sync.tables import SyncedTable, synced_tables
-
-REPLACEMENT = {"experimentalStrategy": "replacement"}
+from melon_api.sync.schemas import PullRequest, PushRequest
+from melon_api.sync.tables import synced_tables
 
 
-def pull(engine: Engine, caller: Caller, request: PullRequest) -> dict[str, Any]:
-    """Every change since `request.since`, as the body of the answer (contract, Pull).
+def pull(engine: Engine, caller: Caller, request: PullRequest) -> Page:
+    """What has changed since `request.since`, or the next page of it (contract, Pull).
 
-    Raises ValidationFailed for a clock from the future.
+    Raises ValidationFailed for a clock from the future, and for a cursor that was overtaken.
     """
     with snapshot(engine) as connection:
         account = clock.read(connection, caller.user_id)
-        if request.since <= account.value:
-            return _pulled(connection, caller, request, account)
+        if request.walk is not None or request.since <= account.value:
+            walk = _going_on(request.walk, account) if request.walk else _begun(request, account)
+            seen = _seen(connection, caller, walk)
+            return read_page(connection, caller, walk, seen, request.limit)
     retrying(lambda: _raise_clock(engine, caller, request.since))
     return pull(engine, caller, request)
+
+
+def _begun(request: PullRequest, account: AccountClock) -> Walk:
+    is_stale = 0 < request.since < account.purged  # it may have missed a deletion (pull 7)
+    is_replacement = is_stale or (request.replacement and request.since > 0)
+    return Walk(request.since, account.value, is_replacement, request.migration)
+
+
+def _going_on(walk: Walk, account: AccountClock) -> Walk:
+    """A purge between two pages may have taken a deletion that the rest was to tell."""
+    if 0 < walk.since < account.purged and not walk.is_replacement:
+        raise ValidationFailed({"cursor": ["Too old; pull again from the first page."]})
+    return walk
+
+
+def _seen(connection: Connection, caller: Caller, walk: Walk) -> History:
+    if not walk.since or walk.is_idle:
+        return History(caller.device, walk.since)
+    return history.read(connection, caller.user_id, caller.device, walk.since)
 
 
 def _raise_clock(engine: Engine, caller: Caller, since: int) -> None:
@@ -40,61 +59,6 @@ def _raise_clock(engine: Engine, caller: Caller, since: int) -> None:
         clock.check_ahead(account, since)
         if since > account.value:
             clock.store(connection, caller.user_id, since)
-
-
-def _pulled(
-    connection: Connection, caller: Caller, request: PullRequest, account: AccountClock
-) -> dict[str, Any]:
-    since, migration = request.since, request.migration
-    is_replacement = 0 < since < account.purged
-    answer: dict[str, Any] = {"changes": {}, "timestamp": account.value}
-    if is_replacement:
-        answer |= REPLACEMENT
-    is_idle = since == account.value and not migration.tables and not migration.columns
-    seen = History(caller.device, since)
-    if since and not is_idle:
-        seen = history.read(connection, caller.user_id, caller.device, since)
-    for name, table in synced_tables().items():
-        rows: Any = ()
-        if not is_idle:
-            condition = _wanted(table, since, migration, is_replacement)
-            rows = changes.read_records(connection, table, caller.user_id, condition)
-        is_added = not since or name in migration.tables
-        answer["changes"][name] = _sorted(table, rows, seen, is_added)
-    return answer
-
-
-def _wanted(
-    table: SyncedTable, since: int, migration: Migration, is_replacement: bool
-) -> ColumnElement[bool]:
-    if not since:
-        return changes.is_living(table)
-    changed = changes.changed_since(table, since)
-    if is_replacement or table.name in migration.tables:
-        return or_(changed, changes.is_living(table))
-    if names := migration.columns.get(table.name):
-        return or_(changed, changes.holds_something(table, names))
-    return changed
-
-
-def _sorted(table: SyncedTable, rows: Any, seen: History, is_added: bool) -> dict[str, list[Any]]:
-    """Created, updated or deleted, as the asking device sees it (contract pull 3).
-
-    `is_added`: the device has nothing of this table but what it created itself.
-    """
-    created: list[Any] = []
-    updated: list[Any] = []
-    deleted: list[Any] = []
-    for record, created_at, is_deleted in changes.wire_records(table, rows):
-        if is_deleted:
-            deleted.append(record["id"])
-        elif is_added and created_at <= seen.since:
-            created.append(record)
-        elif seen.since and seen.has_had(table.name, record["id"], created_at):
-            updated.append(record)
-        else:
-            created.append(record)
-    return {"created": created, "updated": updated, "deleted": deleted}
 
 
 @dataclass(frozen=True)
@@ -139,6 +103,8 @@ def _push(
         if now != account.value:
             clock.store(connection, caller.user_id, now)
     is_up_to_date = seen.up_to_date and merge.as_sent and not problems.errors
+    if request.since < account.log_purged:
+        is_up_to_date = False  # who else pushed is forgotten
     return PushAnswer(now if is_up_to_date else None, problems)
 
 

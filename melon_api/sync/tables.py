@@ -6,13 +6,15 @@ Everything the engine knows of a table is here; nothing else names one.
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Boolean, Double, Integer, SmallInteger, String, Table, Text
 
 from melon_api import models
+from melon_api.extensions import db
 from melon_api.models.synced import INTERNAL, Synced
+from melon_api.sync.model_rules import ModelError, check, check_unsynced
 
 Kind = Literal["string", "number", "integer", "boolean"]
 
@@ -63,14 +65,19 @@ class SyncedTable:
 
 @functools.cache
 def synced_tables() -> dict[str, SyncedTable]:
-    """Every synced table by name, parents before children. Raises TypeError for a wrong model."""
+    """Every synced table by name, parents before children. Raises ModelError for a wrong model."""
     models.load()
+    check_unsynced(db.Model)
     found = {table.name: table for table in map(_describe, _models(Synced))}
     graph = {
         name: {parent.table for parent in table.parents if parent.table != name}
         for name, table in sorted(found.items())
     }
-    return {name: found[name] for name in TopologicalSorter(graph).static_order()}
+    try:
+        return {name: found[name] for name in TopologicalSorter(graph).static_order()}
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ModelError(f"tables belong to each other in a circle: {circle}") from None
 
 
 def _models(base: type[Synced]) -> Iterator[type[Synced]]:
@@ -80,6 +87,7 @@ def _models(base: type[Synced]) -> Iterator[type[Synced]]:
 
 
 def _describe(model: type[Synced]) -> SyncedTable:
+    check(model)
     table = model.__table__
     parents = tuple(_parents(table))
     refers = {parent.column for parent in parents}
@@ -114,7 +122,7 @@ def _column(column: Any, refers: bool) -> Column:
             return Column(name, "integer", optional, bits=bits)
     if isinstance(kind, Double):
         return Column(name, "number", optional)
-    raise TypeError(
+    raise ModelError(
         f"{column.table.name}.{column.name}: {kind!r} does not sync; use String(n), Text, "
         "Boolean, Integer, BigInteger or Double"
     )

@@ -59,6 +59,7 @@ def upgrade() -> None:
         sa.Column("updated_at", MOMENT, nullable=False),
         sa.Column("last_modified_at", sa.BigInteger(), nullable=False),
         sa.Column("purged_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("log_purged_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("email", name="uq_users_email"),
         **OPTIONS,

@@ -43,13 +43,15 @@ class Chaos {
     if (task) {
       actions.push(() => phone.edit('tasks', task, { title: text }))
       actions.push(() => phone.edit('tasks', task, { description: text, is_completed: true }))
-      actions.push(() => phone.edit('tasks', task, { project_id: project }))
+      if (project) actions.push(() => phone.edit('tasks', task, { project_id: project }))
       actions.push(() => phone.remove('tasks', task))
     }
     await this.pick(actions)()
   }
 
   async sync(phone) {
+    if (this.random() < 0.2) await phone.restart()
+    if (this.random() < 0.1) await phone.logout().then(() => phone.login())
     const loseAnswer = this.pick(['push', 'pull', undefined, undefined, undefined])
     const duringPush = this.random() < 0.3 ? () => this.act(phone) : undefined
     try {
@@ -65,9 +67,9 @@ for (const seed of SEEDS) {
     const chaos = new Chaos(seed)
     const account = new Account()
     const phones = [
-      await account.phone(),
-      await account.phone({ snippet: 'docs' }),
-      await account.phone(),
+      await account.phone({ deviceId: 'a' }),
+      await account.phone({ deviceId: 'b', snippet: 'docs' }),
+      await account.phone({ deviceId: 'c' }),
     ]
     for (let round = 0; round < ROUNDS; round += 1) {
       for (const phone of phones) {

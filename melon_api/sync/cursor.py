@@ -1,0 +1,37 @@
+"""Page tokens: a walk in progress, signed for its account. Pure; the server keeps no state."""
+
+from typing import Any
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from melon_api.sync.pages import Migration, Walk
+from melon_api.sync.tables import synced_tables
+
+PURPOSE = "melon pull cursor"  # no other signature of the same secret counts here
+
+
+def write(walk: Walk, user_id: str, secret: str) -> str:
+    migration = [sorted(walk.migration.tables), walk.migration.columns]
+    clocks = [walk.since, walk.timestamp, walk.is_replacement]
+    return str(_signer(secret).dumps([user_id, clocks, migration, walk.table, walk.after]))
+
+
+def read(text: str, user_id: str, secret: str) -> Walk | None:
+    """The walk; None for a cursor not made by this server for this account (contract pull 6)."""
+    try:
+        owner, clocks, migration, table, after = _signer(secret).loads(text)
+        since, timestamp, is_replacement = clocks
+    except (BadData, ValueError):
+        return None
+    if owner != user_id or table not in synced_tables():
+        return None
+    return Walk(since, timestamp, is_replacement, _migration(*migration), table, after)
+
+
+def _migration(tables: list[str], columns: dict[str, Any]) -> Migration:
+    known = {name: tuple(added) for name, added in columns.items() if name in synced_tables()}
+    return Migration(frozenset(tables), known)
+
+
+def _signer(secret: str) -> URLSafeSerializer:
+    return URLSafeSerializer(secret, salt=PURPOSE)

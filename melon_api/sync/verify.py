@@ -1,0 +1,65 @@
+"""Is a device identical to the server at its clock?"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from melon_api.auth.service import Caller
+from melon_api.database import snapshot
+from melon_api.sync import changes, clock
+from melon_api.sync.checksum import table_checksum
+from melon_api.sync.tables import SyncedTable, synced_tables
+
+
+@dataclass(frozen=True)
+class DeviceTable:
+    """What a device holds of a table, over `columns` beside the id."""
+
+    columns: tuple[str, ...]
+    count: int
+    checksum: int
+
+
+@dataclass(frozen=True)
+class VerifiedTable:
+    count: int
+    checksum: int
+    identical: bool
+
+
+@dataclass(frozen=True)
+class Verified:
+    """`identical` is None when something has changed since: pull, then ask again."""
+
+    identical: bool | None
+    timestamp: int
+    tables: dict[str, VerifiedTable]
+
+
+def verify(engine: Engine, caller: Caller, since: int, held: dict[str, DeviceTable]) -> Verified:
+    """Compare what a device holds at clock `since` with the account's records, in one snapshot."""
+    with snapshot(engine) as connection:
+        account = clock.read(connection, caller.user_id)
+        if since < account.value and _has_changed(connection, caller.user_id, since):
+            return Verified(None, account.value, {})
+        tables = {
+            name: _compare(connection, synced_tables()[name], caller.user_id, table)
+            for name, table in held.items()
+        }
+    return Verified(all(t.identical for t in tables.values()), account.value, tables)
+
+
+def _has_changed(connection: Connection, user_id: str, since: int) -> bool:
+    return any(
+        changes.read_records(connection, table, user_id, changes.changed_since(table, since), 1)
+        for table in synced_tables().values()
+    )
+
+
+def _compare(
+    connection: Connection, table: SyncedTable, user_id: str, held: DeviceTable
+) -> VerifiedTable:
+    rows = changes.read_records(connection, table, user_id, changes.is_living(table))
+    records = (record for record, _, _ in changes.wire_records(table, rows))
+    count, checksum = table_checksum(records, held.columns)
+    return VerifiedTable(count, checksum, (count, checksum) == (held.count, held.checksum))

@@ -1,0 +1,247 @@
+"""Contract, "Push": the policy `reject` (3), partial pushes (6), fast-forward (7)."""
+
+from typing import Any
+
+import pytest
+from devices import Account, bare, created, deleted, edited, project, task, updated
+
+
+@pytest.fixture
+def rejecting(account: Account, settings_of: Any) -> Account:
+    settings_of(SYNC_CONFLICT_POLICY="reject")
+    return account
+
+
+def refused(answer: Any, code: str, status: int = 409) -> Any:
+    assert (answer.status_code, answer.json["code"]) == (status, code), answer.text
+    return answer.json["errors"]
+
+
+# 3: reject
+
+
+def test_reject_lists_every_conflict_and_stores_nothing(rejecting: Account) -> None:
+    """Contract push 3, `reject`."""
+    phone, tablet = rejecting.first, rejecting.device()
+    one, two, three = project(), project(), project()
+    phone.push(projects=created(one, two, three))
+    phone.pull(), tablet.pull()
+    tablet.push(projects=updated(edited(one, name="T"), edited(two, name="T")))
+    fresh = project()
+    edits = [edited(record, description="P") for record in (one, two, three)]
+    answer = phone.ask_push({"projects": {"created": [fresh], "updated": edits}})
+    assert refused(answer, "sync_conflict") == {"projects": [one["id"], two["id"]]}
+    records = tablet.records("projects")
+    assert set(records) == {one["id"], two["id"], three["id"]}
+    assert records[three["id"]] == bare(three)
+    phone.pull()
+    assert phone.push(projects={"created": [fresh], "updated": edits}) is not None
+
+
+def test_reject_takes_what_is_the_same_and_what_is_ones_own(rejecting: Account) -> None:
+    """Contract push 3: it must be another device's change, and differ."""
+    phone, tablet = rejecting.first, rejecting.device()
+    home = project()
+    phone.push(projects=created(home))
+    phone.pull(), tablet.pull()
+    same = edited(home, name="Same")
+    tablet.push(projects=updated(same))
+    assert phone.ask_push({"projects": updated(same)}).status_code == 200
+    tablet.push(projects=updated(edited(same, name="Again")))
+
+
+def test_reject_refuses_the_deletion_of_what_another_device_edited(rejecting: Account) -> None:
+    """Contract push 3."""
+    phone, tablet = rejecting.first, rejecting.device()
+    home = project()
+    phone.push(projects=created(home))
+    phone.pull(), tablet.pull()
+    tablet.push(projects=updated(edited(home, name="T")))
+    answer = phone.ask_push({"projects": deleted(home["id"])})
+    assert refused(answer, "sync_conflict") == {"projects": [home["id"]]}
+    phone.pull()
+    phone.push(projects=deleted(home["id"]))
+    assert tablet.pull()["projects"] == deleted(home["id"])
+
+
+def test_reject_refuses_an_edit_of_what_was_deleted_since(rejecting: Account) -> None:
+    """Contract push 3: after the pull it is ignored, and the deletion told again."""
+    phone, tablet = rejecting.first, rejecting.device()
+    home = project()
+    phone.push(projects=created(home))
+    phone.pull(), tablet.pull()
+    tablet.push(projects=deleted(home["id"]))
+    edit = {"projects": updated(edited(home, name="P"))}
+    assert refused(phone.ask_push(edit), "sync_conflict") == {"projects": [home["id"]]}
+    assert phone.pull()["projects"] == deleted(home["id"])
+    for _ in range(2):
+        assert phone.ask_push(edit).json == {"timestamp": None}
+    assert phone.pull()["projects"] == deleted(home["id"])
+    assert tablet.records("projects") == {}
+
+
+# 6: partial pushes
+
+
+@pytest.mark.parametrize("form", ["body", "query"])
+def test_a_partial_push_stores_what_it_can(account: Account, form: str) -> None:
+    """Contract push 6: every kind of 422."""
+    phone = account.first
+    home, long = project(), project(name="x" * 256)
+    good, orphan, child = task(home["id"]), task("nobody"), task(long["id"])
+    changes = {
+        "projects": created(home, long),
+        "tasks": {**created(good, orphan, child, {"id": "bad id"}), "deleted": ["bad/id"]},
+        "drafts": {**created({"id": "d1"}), "deleted": ["d2"]},
+    }
+    if form == "body":
+        answer = phone.ask_push(changes, allowPartial=True)
+    else:
+        path = "/sync/push?last_pulled_at=null&partial=1"
+        answer = phone.call("POST", path, json=changes)
+    assert answer.status_code == 200, answer.text
+    assert answer.json["timestamp"] is None
+    rejected = answer.json["experimentalRejectedIds"]
+    assert {table: sorted(ids) for table, ids in rejected.items()} == {
+        "projects": [long["id"]],
+        "tasks": sorted([orphan["id"], child["id"], "bad id", "bad/id"]),
+        "drafts": ["d1", "d2"],
+    }
+    errors = answer.json["errors"]["changes"]
+    assert list(errors["projects"]["created"]) == ["1"]
+    assert sorted(errors["tasks"]["created"]) == ["1", "2", "3"]
+    assert list(phone.records("projects")) == [home["id"]]
+    assert list(phone.records("tasks")) == [good["id"]]
+
+
+def test_a_partial_push_keeps_conflicts_back(account: Account) -> None:
+    """Contract push 6: 409 alike, under last_write_wins."""
+    phone, tablet = account.first, account.device()
+    home, other = project(), project()
+    phone.push(projects=created(home))
+    tablet.pull()
+    tablet.push(projects=updated(edited(home, name="T")))
+    changes = {"projects": created(home | {"name": "P"}, other)}
+    answer = phone.ask_push(changes, allowPartial=True)
+    assert answer.json["experimentalRejectedIds"] == {"projects": [home["id"]]}
+    assert phone.records("projects")[home["id"]]["name"] == "T"
+    assert other["id"] in phone.records("projects")
+
+
+def test_a_partial_push_keeps_conflicts_back_when_rejecting(rejecting: Account) -> None:
+    """Contract push 6, under `reject`, deletions too."""
+    phone, tablet = rejecting.first, rejecting.device()
+    one, two, three = project(), project(), project()
+    phone.push(projects=created(one, two, three))
+    phone.pull(), tablet.pull()
+    tablet.push(projects=updated(edited(one, name="T"), edited(two, name="T")))
+    changes = {"updated": [edited(one, name="P")], "deleted": [two["id"], three["id"]]}
+    answer = phone.ask_push({"projects": changes}, allowPartial=True)
+    assert answer.json["experimentalRejectedIds"] == {"projects": [one["id"], two["id"]]}
+    assert set(phone.records("projects")) == {one["id"], two["id"]}
+
+
+def test_a_partial_push_without_problems_rejects_nothing(account: Account) -> None:
+    answer = account.first.ask_push({"projects": created(project())}, allowPartial=True)
+    assert answer.json["experimentalRejectedIds"] == {}
+    assert answer.json["errors"] == {}
+    assert answer.json["timestamp"] is not None
+
+
+@pytest.mark.parametrize("wrong", ["yes", 7, [], None])
+def test_a_wrong_partial_flag_is_named(account: Account, wrong: Any) -> None:
+    errors = refused(
+        account.first.ask_push({}, allowPartial=wrong), "validation_failed", status=422
+    )
+    assert list(errors) == ["allowPartial"]
+
+
+def test_a_push_of_the_wrong_shape_is_refused_even_if_partial(account: Account) -> None:
+    answer = account.first.ask_push({"tasks": {"created": "x"}}, allowPartial=True)
+    refused(answer, "validation_failed", status=422)
+
+
+# 7: the answer's timestamp
+
+
+def test_a_device_that_is_alone_is_up_to_date_after_its_push(account: Account) -> None:
+    """Contract push 7: it never downloads its own changes."""
+    phone = account.first
+    phone.pull()
+    home = project()
+    timestamp = phone.push(projects=created(home), tasks=created(task(home["id"])))
+    assert timestamp is not None
+    assert timestamp == phone.ask_pull(None).json["timestamp"]
+    phone.pulled_at = timestamp
+    assert phone.pull()["projects"] == created()
+    again = phone.push(projects=updated(edited(home, name="House")))
+    assert again is not None
+    assert again > timestamp
+
+
+def test_two_pushes_without_a_pull_between_are_up_to_date(account: Account) -> None:
+    """Contract push 7: nobody *else* changed anything."""
+    phone = account.first
+    phone.pull()
+    home = project()
+    phone.push(projects=created(home))
+    assert phone.push(projects=updated(edited(home, name="House"))) is not None
+
+
+def test_no_timestamp_when_another_device_changed_something(account: Account) -> None:
+    """Contract push 7."""
+    phone, tablet = account.first, account.device()
+    phone.pull(), tablet.pull()
+    tablet.push(projects=created(project()))
+    assert phone.push(projects=created(project())) is None
+    assert phone.push() is None
+    phone.pull()
+    assert phone.push() == phone.pulled_at
+    assert phone.push(projects=created(project())) is not None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"name": None}, {"description": 5}, {"created_at": "x"}, {"colour": "red"}],
+)
+def test_no_timestamp_when_something_was_put_right(account: Account, broken: Any) -> None:
+    """Contract push 7: not stored as sent; it comes with the next pull, even after a retry."""
+    phone = account.first
+    phone.pull()
+    home = project() | broken
+    assert phone.push(projects=created(home)) is None
+    assert phone.push(projects=created(home)) is None
+    assert phone.push(projects=created(project())) is None
+    assert [r["id"] for r in phone.pull()["projects"]["updated"]][:1] != []
+
+
+def test_no_timestamp_when_descendants_were_deleted(account: Account) -> None:
+    """Contract push 7 with 4: the device must be told of them."""
+    phone = account.first
+    home = project()
+    child = task(home["id"])
+    phone.push(projects=created(home), tasks=created(child))
+    phone.pull()
+    assert phone.push(projects=deleted(home["id"])) is None
+    assert phone.pull()["tasks"] == deleted(child["id"])
+
+
+def test_a_device_that_deletes_descendants_itself_is_up_to_date(account: Account) -> None:
+    """Contract push 7: as the client's `experimentalMarkAsDeleted` of a tree sends it."""
+    phone = account.first
+    home = project()
+    child = task(home["id"])
+    phone.push(projects=created(home), tasks=created(child))
+    phone.pull()
+    assert phone.push(projects=deleted(home["id"]), tasks=deleted(child["id"])) is not None
+
+
+def test_a_push_that_changes_nothing_moves_no_clock(account: Account) -> None:
+    """Contract push 1 and 7."""
+    phone = account.first
+    home = project()
+    timestamp = phone.push(projects=created(home))
+    assert phone.push(projects=created(home)) == timestamp
+    assert phone.push(projects=updated(edited(home, name=home["name"]))) == timestamp
+    assert phone.push(projects=deleted("nobody")) == timestamp
+    assert phone.push() == timestamp
