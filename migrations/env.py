@@ -4,6 +4,7 @@ from typing import Any
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import DropTableOp
 from flask import current_app
 from sqlalchemy.sql.schema import MetaData
 
@@ -25,19 +26,23 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
     return False
 
 
-def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
-    if (
-        getattr(context.config.cmd_opts, "autogenerate", False)
-        and directives[0].upgrade_ops.is_empty()
-    ):
+def finish_script(_context: Any, _revision: Any, directives: list[Any]) -> None:
+    """Write no empty migration, and one that MySQL can run back: it will not drop an index that a
+    foreign key still needs, and drops those of a table with the table."""
+    asked = getattr(context.config.cmd_opts, "autogenerate", False)
+    if asked and directives[0].upgrade_ops.is_empty():
         directives.clear()
         current_app.logger.info("models and database agree; no migration is needed")
+        return
+    back = directives[0].downgrade_ops.ops
+    dropped = {op.table_name for op in back if isinstance(op, DropTableOp)}
+    back[:] = [op for op in back if isinstance(op, DropTableOp) or op.table_name not in dropped]
 
 
 OPTIONS: dict[str, Any] = {
     "target_metadata": metadata(),
     "render_item": render_item,
-    "process_revision_directives": skip_empty,
+    "process_revision_directives": finish_script,
     "render_as_batch": True,  # SQLite changes a table by copying it
     "compare_type": True,
 }

@@ -95,7 +95,7 @@ def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
 
 def run_shell(script: str) -> str:
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -114,9 +114,24 @@ def test_the_sync_snippet_works_as_printed(tmp_path: Path) -> None:
         (tmp_path / "node_modules").symlink_to(client / "node_modules")
         environ = os.environ | {"MELON_URL": server.url, "SNIPPETS": str(tmp_path)}
         script = [client / "readme.mjs"]
-        done = subprocess.run(["node", *script], env=environ, capture_output=True, text=True)
+        done = subprocess.run(
+            ["node", *script], env=environ, capture_output=True, text=True, check=False
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "two phones hold the same" in done.stdout
+
+
+def test_the_checksum_snippet_works_as_printed(tmp_path: Path) -> None:
+    if not shutil.which("node"):
+        missing("node")
+    page = (ROOT / "docs" / "verify.md").read_text()
+    (snippet,) = re.findall(r"```js checksum\n(.*?)```", page, flags=re.DOTALL)
+    (record,) = re.findall(r"```json record\n(.*?)```", page, flags=re.DOTALL)
+    (number,) = re.findall(r"is\s+`([0-9]+)`", page)
+    script = f"{snippet}\nconst {{ id, ...rest }} = {record}\n"
+    script += "console.log(recordChecksum({ id, ...rest }, Object.keys(rest)))"
+    (tmp_path / "checksum.mjs").write_text(script)
+    assert run_shell(f"node {tmp_path / 'checksum.mjs'}") == number
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from melon_api.sync.merge import Row
-from melon_api.sync.tables import Column, SyncedTable
+from melon_api.sync.tables import Column, Parent, SyncedTable
 
 IDS_PER_STATEMENT = 10_000
 CLOCKS = ("created_at_ms", "updated_at_ms", "rival_at_ms", "is_deleted")
@@ -147,41 +147,30 @@ def delete_descendants(
     """Delete what hangs under the records deleted at `tick`, parents first; how many rows."""
     count = 0
     for table in tables:
-        for parent in table.parents:
-            while hit := _delete_children(
-                connection, table, parent.column, parent.table, user_id, tick
-            ):
-                count += hit
-                if parent.table != table.name:
-                    break
+        down = [parent for parent in table.parents if parent.table != table.name]
+        tree = [parent for parent in table.parents if parent.table == table.name]
+        count += sum(_delete_children(connection, table, p, user_id, tick) for p in down)
+        while hit := sum(_delete_children(connection, table, p, user_id, tick) for p in tree):
+            count += hit
     return count
 
 
 def _delete_children(
-    connection: Connection,
-    table: SyncedTable,
-    column: str,
-    parent: str,
-    user_id: str,
-    tick: int,
+    connection: Connection, table: SyncedTable, parent: Parent, user_id: str, tick: int
 ) -> int:
-    metadata = table.table.metadata
-    above = metadata.tables[parent].alias("above")
+    above = table.table.metadata.tables[parent.table].alias("above").c
     # DISTINCT makes MySQL materialise it: a table that refers to itself may not be read otherwise
     gone = (
-        select(above.c.id)
-        .where(
-            above.c.user_id == user_id, above.c.is_deleted.is_(True), above.c.updated_at_ms == tick
-        )
+        select(above.id)
+        .where(above.user_id == user_id, above.is_deleted.is_(True), above.updated_at_ms == tick)
         .distinct()
         .subquery("gone")
     )
     mine = table.table.c
+    below = mine[parent.column].in_(select(gone.c.id))
     statement = (
         update(table.table)
-        .where(
-            mine.user_id == user_id, mine.is_deleted.is_(False), mine[column].in_(select(gone.c.id))
-        )
+        .where(mine.user_id == user_id, mine.is_deleted.is_(False), below)
         .ordered_values(  # MySQL assigns from left to right
             (mine.rival_at_ms, mine.updated_at_ms),
             (mine.updated_at_ms, bindparam("tick", tick)),

@@ -73,6 +73,8 @@ def _parent_problems(model: type[Synced]) -> Iterator[str]:
                 f"the foreign key {own} -> {table.name}{columns} leaves the account; "
                 f'write it as belongs_to("{table.name}")'
             )
+        elif table is model.__table__ and not table.columns[own[1]].nullable:
+            yield f"{own[1]} is required, so no record could be the first; make it `str | None`"
         elif "rival_at_ms" not in table.columns:
             yield f"{table.name} does not sync, so no record can belong to it; make it Synced"
 

@@ -99,13 +99,13 @@ def _forget_some(engine: Engine, user_id: str, before_ms: int) -> int:
 def _let_go_of_own_kind(
     connection: Connection, table: SyncedTable, user_id: str, before_ms: int
 ) -> None:
-    """Dead rows of a tree may refer to each other in a circle; let each refer to itself."""
+    """Dead rows of a tree may refer to each other in a circle; let each refer to none."""
     c = table.table.c
     for parent in table.parents:
         if parent.table == table.name:
             dead = (c.user_id == user_id, c.is_deleted.is_(True), c.updated_at_ms < before_ms)
-            own = update(table.table).where(*dead, c[parent.column] != c.id)
-            connection.execute(own.values({parent.column: c.id}))
+            own = update(table.table).where(*dead, c[parent.column].is_not(None))
+            connection.execute(own.values({parent.column: None}))
 
 
 def _unreferred(
@@ -124,15 +124,11 @@ def _unreferred(
 
 def _without_children(table: SyncedTable, user_id: str) -> Iterator[ColumnElement[bool]]:
     for other in synced_tables().values():
+        child = other.table.alias()
         for parent in other.parents:
             if parent.table == table.name:
-                child = other.table.alias()
                 refers = child.c[parent.column] == table.table.c.id
-                is_itself = child.c.id == table.table.c.id
-                conditions = [child.c.user_id == user_id, refers]
-                if other.name == table.name:
-                    conditions.append(~is_itself)
-                yield ~exists().where(*conditions)
+                yield ~exists().where(child.c.user_id == user_id, refers)
 
 
 def _needless_pushes(connection: Connection, user_id: str, before_ms: int) -> list[int]:

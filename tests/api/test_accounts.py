@@ -26,6 +26,7 @@ GUARDED = [
     ("POST", "/sync/pull", "access"),
     ("GET", "/sync/pull", "access"),
     ("POST", "/sync/push", "access"),
+    ("POST", "/sync/verify", "access"),
 ]
 
 

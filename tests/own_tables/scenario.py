@@ -1,0 +1,233 @@
+"""Run inside a copy of the project that has the tables of docs/own-tables.md: the contract holds.
+
+Not collected by itself; `test_own_tables.py` runs it there, on each database.
+"""
+
+from typing import Any
+
+import pytest
+from devices import NOTHING, Account, bare, created, deleted, edited, new_id, project, task, updated
+from flask import Flask
+
+from melon_api.sync.tables import synced_tables
+
+
+@pytest.fixture
+def account(app: Flask) -> Account:
+    return Account(app)
+
+
+def comment(task_id: str, **values: Any) -> dict[str, Any]:
+    empty = {"score": None, "remind_at": None, "answers_id": None, "created_at": 1, "updated_at": 2}
+    record = {"id": new_id(), "body": "Nice", "is_pinned": False, "likes": 0, "task_id": task_id}
+    return record | empty | {"_status": "created", "_changed": ""} | values
+
+
+def tag(**values: Any) -> dict[str, Any]:
+    record = {"id": new_id(), "label": "red", "project_id": None, "created_at": 1, "updated_at": 2}
+    return record | values
+
+
+def test_parents_come_before_children() -> None:
+    assert list(synced_tables()) == ["projects", "tags", "tasks", "comments"]
+
+
+def test_every_kind_of_column_travels(account: Account) -> None:
+    """Contract pull 4, push 5."""
+    home = project()
+    paint = task(home["id"])
+    full = comment(
+        paint["id"],
+        body="ü📷" * 1000,
+        is_pinned=True,
+        likes=-(2**31),
+        score=0.1,
+        remind_at=2**62,
+    )
+    answer = comment(paint["id"], answers_id=full["id"])
+    label = tag(project_id=home["id"])
+    account.first.push(
+        comments=created(answer, full),
+        tags=created(label, free := tag()),
+        tasks=created(paint),
+        projects=created(home),
+    )
+    changes = account.device().pull()
+    got = {record["id"]: record for record in changes["comments"]["created"]}
+    assert got == {full["id"]: bare(full), answer["id"]: bare(answer)}
+    tags = {record["id"]: record for record in changes["tags"]["created"]}
+    assert tags == {label["id"]: label, free["id"]: free}
+
+
+@pytest.mark.parametrize(
+    ("column", "sent", "stored"),
+    [
+        ("likes", "5", 0),
+        ("likes", None, 0),
+        ("likes", 3.0, 3),
+        ("likes", True, 0),
+        ("score", "x", None),
+        ("score", 2, 2),
+        ("remind_at", "x", None),
+        ("is_pinned", 1, True),
+        ("answers_id", "", None),
+        ("answers_id", 7, None),
+    ],
+)
+def test_what_can_be_put_right_is(account: Account, column: str, sent: Any, stored: Any) -> None:
+    """Contract push 5."""
+    home = project()
+    paint = task(home["id"])
+    record = comment(paint["id"]) | {column: sent}
+    account.first.push(projects=created(home), tasks=created(paint), comments=created(record))
+    assert account.first.records("comments")[record["id"]][column] == stored
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("likes", 2**31),
+        ("likes", 1.5),
+        ("remind_at", 2**63),
+        ("score", 2**53 + 1),
+    ],
+)
+def test_what_cannot_be_kept_whole_is_refused(account: Account, column: str, value: Any) -> None:
+    """Contract push 5."""
+    home = project()
+    paint = task(home["id"])
+    changes = {"projects": created(home), "tasks": created(paint)}
+    changes["comments"] = created(comment(paint["id"]) | {column: value})
+    answer = account.first.ask_push(changes)
+    assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
+    assert account.first.records("projects") == {}
+
+
+def test_a_deletion_cascades_over_two_levels_and_down_a_tree(account: Account) -> None:
+    """Contract push 4."""
+    phone, tablet = account.first, account.device()
+    home = project()
+    paint, keep = task(home["id"]), task(home["id"])
+    first = comment(paint["id"])
+    second = comment(keep["id"], answers_id=first["id"])
+    third = comment(keep["id"], answers_id=second["id"])
+    free, bound = tag(), tag(project_id=home["id"])
+    phone.push(
+        projects=created(home),
+        tasks=created(paint, keep),
+        comments=created(third, second, first),
+        tags=created(free, bound),
+    )
+    phone.pull(), tablet.pull()
+    assert phone.push(tasks=deleted(paint["id"])) is None
+    gone = tablet.pull()["comments"]["deleted"]
+    assert sorted(gone) == sorted([first["id"], second["id"], third["id"]])
+    tablet.push(projects=deleted(home["id"]))
+    assert phone.pull()["tags"]["deleted"] == [bound["id"]]
+    assert list(phone.records("tags")) == [free["id"]]
+    assert phone.records("tasks") == phone.records("comments") == {}
+
+
+def test_a_tree_is_pushed_in_any_order_and_must_have_its_root(account: Account) -> None:
+    """Contract push 2 and 4."""
+    home = project()
+    paint = task(home["id"])
+    account.first.push(projects=created(home), tasks=created(paint))
+    chain = [comment(paint["id"])]
+    for _ in range(20):
+        chain.append(comment(paint["id"], answers_id=chain[-1]["id"]))
+    account.first.push(comments=created(*reversed(chain)))
+    assert len(account.first.records("comments")) == 21
+    one, two = comment(paint["id"]), comment(paint["id"])
+    circle = created(one | {"answers_id": two["id"]}, two | {"answers_id": one["id"]})
+    answer = account.first.ask_push({"comments": circle})
+    assert (answer.status_code, answer.json["code"]) == (422, "unknown_parent")
+    selfish = comment(paint["id"])
+    answer = account.first.ask_push({"comments": created(selfish | {"answers_id": selfish["id"]})})
+    assert answer.json["code"] == "unknown_parent"
+
+
+def test_a_circle_made_by_edits_is_deleted_whole(account: Account) -> None:
+    """Contract push 4: two phones moved two branches under each other."""
+    home = project()
+    paint, other = task(home["id"]), task(home["id"])
+    one, two = comment(paint["id"]), comment(other["id"])
+    phone = account.first
+    phone.push(projects=created(home), tasks=created(paint, other), comments=created(one, two))
+    phone.push(comments=updated(edited(one, answers_id=two["id"])))
+    phone.push(comments=updated(edited(two, answers_id=one["id"])))
+    phone.push(tasks=deleted(paint["id"]))
+    assert phone.records("comments") == {}
+    result = account.app.test_cli_runner().invoke(args=["sync", "purge", "--older-than", "0m"])
+    assert result.exit_code == 0, result.output
+
+
+def test_a_child_under_a_deleted_parent_anywhere_is_deleted(account: Account) -> None:
+    """Contract push 4."""
+    phone, tablet = account.first, account.device()
+    home = project()
+    paint = task(home["id"])
+    top = comment(paint["id"])
+    phone.push(projects=created(home), tasks=created(paint), comments=created(top))
+    tablet.pull()
+    phone.push(projects=deleted(home["id"]))
+    late, reply = comment(paint["id"]), comment(paint["id"], answers_id=top["id"])
+    tablet.push(comments=created(late, reply), tags=created(tag(project_id=home["id"])))
+    assert tablet.records("comments") == tablet.records("tags") == {}
+    assert sorted(tablet.pull()["comments"]["deleted"]) == sorted(
+        [late["id"], reply["id"], top["id"]]
+    )
+
+
+def test_migration_sync_holds_for_the_new_table(account: Account) -> None:
+    """Contract pull 5."""
+    phone, tablet = account.first, account.device()
+    label, other = tag(), tag(label="")
+    phone.push(tags=created(label, other))
+    tablet.pull()
+    added = {"from": 1, "tables": ["tags"], "columns": []}
+    ids = {r["id"] for r in tablet.pull(migration=added)["tags"]["created"]}
+    assert ids == {label["id"], other["id"]}
+    column = {"from": 1, "tables": [], "columns": [{"table": "tags", "columns": ["label"]}]}
+    assert tablet.pull(migration=column)["tags"] == updated(label)
+    assert tablet.pull()["tags"] == NOTHING
+
+
+def test_pages_hold_for_the_new_tables(account: Account) -> None:
+    """Contract pull 6."""
+    home = project()
+    paint = task(home["id"])
+    comments = [comment(paint["id"]) for _ in range(5)]
+    account.first.push(
+        projects=created(home),
+        tasks=created(paint),
+        comments=created(*comments),
+        tags=created(tag(), tag()),
+    )
+    told: list[tuple[str, str]] = []
+    cursor, answer = None, None
+    while answer is None or cursor:
+        answer = account.first.ask_pull(None, limit=2, **({"cursor": cursor} if cursor else {}))
+        cursor = answer.json["cursor"]
+        tables = answer.json["changes"].items()
+        told += [(name, r["id"]) for name, lists in tables for r in lists["created"]]
+    order = list(synced_tables())
+    assert len(told) == len(set(told)) == 9
+    assert [order.index(name) for name, _ in told] == sorted(order.index(n) for n, _ in told)
+
+
+def test_accounts_stay_apart(account: Account) -> None:
+    """Contract push 8."""
+    other = Account(account.app)
+    label = tag()
+    account.first.push(tags=created(label))
+    other.first.push(tags=created(label | {"label": "theirs"}))
+    assert account.first.records("tags") == {label["id"]: label}
+
+
+def test_the_description_has_the_new_tables(account: Account) -> None:
+    spec = account.app.test_client().get("/openapi.json").json
+    assert (
+        spec["components"]["schemas"]["CommentRecord"]["properties"]["likes"]["type"] == "integer"
+    )
+    assert "tags" in spec["components"]["schemas"]["Changes"]["properties"]

@@ -1,0 +1,122 @@
+"""docs/own-tables.md is followed to the letter, in a copy of the project, on each database."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import DATABASES, environment, fresh_database
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "own-tables.md").read_text()
+COPIED = ("melon_api", "migrations", "tests", "config.py", "wsgi.py", "pyproject.toml")
+SKIPPED = shutil.ignore_patterns("node_modules", "__pycache__")
+
+HEAD = """
+from typing import Any
+from sqlalchemy import *
+from sqlalchemy.orm import Mapped, mapped_column
+from melon_api.extensions import db
+from melon_api.models.synced import Synced, belongs_to
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A checkout of the project to which an app developer adds."""
+    for name in COPIED:
+        source, target = ROOT / name, tmp_path / "copy" / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=SKIPPED)
+        else:
+            shutil.copy(source, target)
+    return tmp_path / "copy"
+
+
+def run(copy: Path, environ: dict[str, str], *command: str) -> str:
+    kept = {
+        k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "CI") or k.startswith("TEST_")
+    }
+    kept["PATH"] = f"{Path(sys.executable).parent}:{kept['PATH']}"
+    environ = kept | environ | {"INSTANCE_PATH": str(copy / "instance")}
+    done = subprocess.run(
+        command, cwd=copy, env=environ, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_the_walk_through_works_as_printed(copy: Path, tmp_path: Path, database: str) -> None:
+    for path, text in re.findall(r"```python (\S+)\n(.*?)```", PAGE, flags=re.DOTALL):
+        (copy / path).write_text(text)
+    (migrate,) = re.findall(r"```sh migrate\n(.*?)```", PAGE, flags=re.DOTALL)
+    with fresh_database(database, tmp_path) as url:
+        environ = environment(database, url)
+        run(copy, environ, "flask", "--app", "wsgi", "db", "upgrade")
+        run(copy, environ, "bash", "-euc", migrate)
+        run(copy, environ, "flask", "--app", "wsgi", "db", "check")
+        scenario = [
+            "tests/own_tables/scenario.py",
+            "tests/api/test_migrations.py",
+            "-p",
+            "no:xdist",
+        ]
+        only = ["-k", f"{database} and not redis or not sqlite and not mariadb and not mysql"]
+        output = run(copy, environ, sys.executable, "-m", "pytest", *scenario, *only)
+        assert "passed" in output
+        run(copy, environ, "flask", "--app", "wsgi", "db", "downgrade")
+
+
+WRONG = {
+    "own_key": ("id: Mapped[int] = mapped_column(primary_key=True)", "'id' belongs to the sync"),
+    "reserved": ("is_deleted: Mapped[bool]", "'is_deleted' belongs to the sync engine"),
+    "reserved_name": ('_status: Mapped[str] = mapped_column("_status", String(9))', "'_status'"),
+    "unsafe_name": ('x: Mapped[str] = mapped_column("a b", String(9))', "'a b' is reserved"),
+    "leaves": (
+        'task_id: Mapped[str] = mapped_column(String(36), ForeignKey("tasks.id"))',
+        'belongs_to("tasks")',
+    ),
+    "unsynced_parent": ('session_id: Mapped[str] = belongs_to("sessions")', "does not sync"),
+    "no_parent": ('x_id: Mapped[str] = belongs_to("nowhere")', "does not exist"),
+    "float": ("x: Mapped[float] = mapped_column(Float)", "use String(n), Text"),
+    "date": ("x: Mapped[Any] = mapped_column(DateTime)", "does not sync"),
+    "unbounded": ("x: Mapped[str] = mapped_column(String)", "does not sync"),
+    "unique": ("x: Mapped[str] = mapped_column(String(9), unique=True)", "unique"),
+    "rootless": ('wrong_id: Mapped[str] = belongs_to("wrongs")', "no record could be the first"),
+    "circle": ('x_id: Mapped[str | None] = belongs_to("others")', "in a circle"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_model_that_cannot_work_stops_the_start(copy: Path, kind: str) -> None:
+    column, sentence = WRONG[kind]
+    text = f'{HEAD}\nclass Wrong(Synced, db.Model):\n    __tablename__ = "wrongs"\n    {column}\n'
+    text += "\nclass Other(Synced, db.Model):\n    __tablename__ = 'others'\n"
+    text += '    wrong_id: Mapped[str | None] = belongs_to("wrongs")\n'
+    (copy / "melon_api" / "models" / "wrong.py").write_text(text)
+    assert sentence in start(copy)
+
+
+def test_a_model_without_an_account_key_stops_the_start(copy: Path) -> None:
+    text = f'{HEAD}\nclass Wrong(db.Model):\n    __tablename__ = "wrongs"\n'
+    text += "    id: Mapped[str] = mapped_column(String(36), primary_key=True)\n"
+    text += '    task_id: Mapped[str] = belongs_to("tasks")\n'
+    (copy / "melon_api" / "models" / "wrong.py").write_text(text)
+    assert "inherit Synced first" in start(copy)
+
+
+def start(copy: Path) -> str:
+    """The last line of a start that fails."""
+    environ = os.environ | {"INSTANCE_PATH": str(copy / "instance"), "APP_ENV": "testing"}
+    command = [sys.executable, "-c", "import wsgi"]
+    done = subprocess.run(
+        command, cwd=copy, env=environ, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 1, "it started"
+    assert "ModelError" in done.stderr, done.stderr
+    return done.stderr.split("ModelError", maxsplit=1)[1]
