@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from melon_api.errors import OutcomeUnknown
 from melon_api.extensions import db
 
 log = logging.getLogger(__name__)
@@ -58,9 +59,23 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes: committed at the end, rolled back on any exception."""
-    with engine.connect().execution_options(**IMMEDIATE) as connection, connection.begin():
-        yield connection
+    """A transaction that writes: committed at the end, rolled back on any exception.
+
+    Raises OutcomeUnknown when the connection breaks while it commits.
+    """
+    with engine.connect().execution_options(**IMMEDIATE) as connection:
+        transaction = connection.begin()
+        try:
+            yield connection
+        except BaseException:
+            transaction.rollback()
+            raise
+        try:
+            transaction.commit()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise OutcomeUnknown("The connection broke while committing; repeat.") from error
+            raise
 
 
 @contextmanager

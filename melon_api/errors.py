@@ -137,6 +137,12 @@ class Unavailable(DomainError):
     code = "unavailable"
 
 
+class OutcomeUnknown(DomainError):
+    """A commit was sent and no answer came: a 503 would promise that nothing was applied."""
+
+    code = "internal_error"
+
+
 def init_app(app: Flask) -> None:
     """Every error of every kind leaves as problem+json."""
     app.register_error_handler(DomainError, domain_error)

@@ -25,11 +25,12 @@ KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH",
 
 @dataclass(frozen=True)
 class Server:
-    """`pid`: gunicorn's master, which leads a process group of its own."""
+    """`pid`: gunicorn's master, which leads a process group of its own; `environ`: its settings."""
 
     url: str
     pid: int
     log: Path
+    environ: dict[str, str]
 
     def log_tail(self) -> str:
         return self.log.read_text(errors="replace")[-TAIL_CHARACTERS:]
@@ -66,7 +67,7 @@ def _gunicorn(environ: dict[str, str], log: Path) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server = Server(f"http://127.0.0.1:{port}", process.pid, log)
+    server = Server(f"http://127.0.0.1:{port}", process.pid, log, environ)
     try:
         _wait_until_up(server, process)
         yield server

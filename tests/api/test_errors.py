@@ -10,6 +10,7 @@ import pytest
 from conftest import environment, make_app
 from devices import API, PASSWORD, Account, created, project
 from flask import Flask
+from sqlalchemy.engine import RootTransaction
 from sqlalchemy.exc import OperationalError
 
 from melon_api import errors, http
@@ -165,6 +166,23 @@ def test_a_database_that_is_away_is_unavailable(
     assert int(answer.headers["Retry-After"]) > 0
 
 
+def test_a_commit_without_an_answer_is_no_503(app: Flask, monkeypatch: Any) -> None:
+    """Contract, Errors: 503 promises that nothing was applied; here nobody knows."""
+    phone = Account(app).first
+    commit = RootTransaction.commit
+
+    def broken(self: RootTransaction) -> None:
+        commit(self)
+        raise OperationalError("COMMIT", {}, Exception(2013, "lost"), connection_invalidated=True)
+
+    monkeypatch.setattr(RootTransaction, "commit", broken)
+    answer = phone.ask_push({"projects": created(home := project())})
+    monkeypatch.undo()
+    assert failure(answer) == (500, "internal_error")
+    assert list(phone.records("projects")) == [home["id"]]
+    assert phone.ask_push({"projects": created(home)}).status_code == 200
+
+
 def test_a_request_id_is_taken_over_or_made(phone: Any) -> None:
     given = phone.http.get("/healthz", headers={"X-Request-ID": "abc-123_456.7"})
     assert given.headers["X-Request-ID"] == "abc-123_456.7"
@@ -203,5 +221,5 @@ def test_rate_limits_answer_with_a_time(tmp_path: Path, monkeypatch: Any) -> Non
 def test_every_code_has_an_error_that_uses_it() -> None:
     """The table in errors.py is the contract's."""
     named = {kind.code for kind in errors.DomainError.__subclasses__()}
-    by_status = {"method_not_allowed", "rate_limited", "internal_error"}
+    by_status = {"method_not_allowed", "rate_limited"}
     assert named | by_status == set(errors.STATUS_OF)

@@ -12,6 +12,7 @@ from melon_api.http import API
 
 
 def test_healthz_and_readyz(app: Flask) -> None:
+    """Contract, Service."""
     client = app.test_client()
     assert client.get("/healthz").json == {"status": "ok"}
     answer = client.get("/readyz")
@@ -31,6 +32,7 @@ def test_readyz_names_what_does_not_answer(
 
 
 def test_openapi_describes_every_route(plain_app: Flask) -> None:
+    """Contract, Service."""
     spec = plain_app.test_client().get("/openapi.json").json
     assert spec["openapi"] == "3.1.0"
     routes = {
@@ -66,6 +68,7 @@ def test_openapi_describes_the_records_of_the_models(plain_app: Flask) -> None:
 
 
 def test_docs_work_without_internet(plain_app: Flask) -> None:
+    """Contract, Service."""
     client = plain_app.test_client()
     page = client.get("/docs")
     assert page.status_code == 200

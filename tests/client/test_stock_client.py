@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from servers import Server, serving
 HERE = Path(__file__).resolve().parent
 # Redis has no part in sync: once with each database is enough.
 BACKENDS = ("sqlite", "mariadb+redis", "mysql+redis")
+ALONE = "purge.test.js"  # it forgets the deletions of all accounts
 PROCESSES = 4  # a test file each; they wait for the server most of the time
 NODE_SECONDS = 300  # against a hang; a run takes ten or so
 
@@ -36,7 +38,7 @@ def client_packages() -> None:
 def run_client(server: Server, *files: str) -> None:
     """Run these node tests; fail with all that node and the server said."""
     output = server.log.with_name("node.txt")
-    code = _node(output, server.url, files)
+    code = _node(output, server, files)
     text, log = output.read_text(errors="replace"), server.log.read_text(errors="replace")
     said = f"{text}\ngunicorn's log ends:\n{server.log_tail()}"
     counts = {
@@ -47,14 +49,15 @@ def run_client(server: Server, *files: str) -> None:
     assert "Traceback" not in log, said
 
 
-def _node(output: Path, url: str, files: Iterable[str]) -> int:
+def _node(output: Path, server: Server, files: Iterable[str]) -> int:
     """Node's exit code; negative when it had to be killed."""
+    environ = {"MELON_URL": server.url, "MELON_PYTHON": sys.executable, "NO_COLOR": "1"}
     options = ["--test", "--test-reporter=spec", f"--test-concurrency={PROCESSES}"]
     with output.open("wb") as file:
         process = subprocess.Popen(
             ["node", *options, *files],
             cwd=HERE,
-            env=os.environ | {"MELON_URL": url, "NO_COLOR": "1"},
+            env=os.environ | server.environ | environ,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -68,11 +71,18 @@ def _node(output: Path, url: str, files: Iterable[str]) -> int:
 @pytest.mark.usefixtures("client_packages")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_stock_client_syncs(backend: str, tmp_path: Path) -> None:
+    files = {path.name for path in HERE.glob("*.test.js")} - {ALONE}
     with serving(backend, tmp_path) as server:
-        run_client(server, *sorted(path.name for path in HERE.glob("*.test.js")))
+        run_client(server, *sorted(files))
 
 
 @pytest.mark.usefixtures("client_packages")
 def test_the_stock_client_converges_where_conflicts_are_refused(tmp_path: Path) -> None:
     with serving("sqlite", tmp_path, SYNC_CONFLICT_POLICY="reject") as server:
         run_client(server, "chaos.test.js")
+
+
+@pytest.mark.usefixtures("client_packages")
+def test_the_stock_client_comes_back_after_a_purge(tmp_path: Path) -> None:
+    with serving("sqlite", tmp_path) as server:
+        run_client(server, ALONE)

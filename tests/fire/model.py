@@ -1,0 +1,378 @@
+"""The sync contract as a small in-memory model: the second opinion on the server's answers.
+
+Every change of a record is kept for ever: who made it, at which tick of the account's clock, and
+what the record was afterwards. All answers are derived from this history by the contract's own
+words; there are no clever columns.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+LAST_WRITE_WINS, REJECT = "last_write_wins", "reject"
+
+# The app's schema: of each column the empty value, which also tells its type (contract push 5).
+SCHEMA: dict[str, dict[str, Any]] = {
+    "projects": {"name": "", "description": None, "created_at": 0, "updated_at": 0},
+    "tasks": {
+        "title": "",
+        "description": None,
+        "is_completed": False,
+        "project_id": "",
+        "created_at": 0,
+        "updated_at": 0,
+    },
+}
+SHORT = ("name", "title")  # at most 255 characters (contract push 5)
+PARENT = {"tasks": ("project_id", "projects")}  # the schema lists parents first
+ID = re.compile(r"[A-Za-z0-9_.-]{1,36}")  # contract push 8
+GRAVITY = ("unknown_table", "validation_failed", "unknown_parent", "sync_conflict")  # "Errors"
+
+Key = tuple[str, str]  # table and id
+Values = dict[str, Any]
+
+
+def put_right(empty: Any, value: Any) -> Any:
+    """Contract push 5: a wrong type or a null becomes the column's empty value."""
+    match empty:
+        case bool():
+            return value is True or (type(value) in (int, float) and value == 1)
+        case int():
+            return value if type(value) in (int, float) else empty
+    return value if isinstance(value, str) else empty
+
+
+def sane(table: str, raw: Values) -> Values:
+    """Contract push 5: the columns of the schema that were sent, put right."""
+    return {c: put_right(empty, raw[c]) for c, empty in SCHEMA[table].items() if c in raw}
+
+
+def fits(table: str, raw: Values) -> bool:
+    """Contract push 5 and 8: what cannot be kept whole, or under no such id, is refused."""
+    return is_id(raw.get("id")) and all(len(sane(table, raw).get(c, "")) <= 255 for c in SHORT)
+
+
+def is_id(value: Any) -> bool:
+    return isinstance(value, str) and ID.fullmatch(value) is not None
+
+
+def named(table: str, changed: Any) -> set[str]:
+    """Contract push 3: the columns in `_changed`; what is no string or names none is empty."""
+    return set(changed.split(",")) & set(SCHEMA[table]) if isinstance(changed, str) else set()
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a record was after a change; `values` is None when it was deleted."""
+
+    tick: int
+    device: str
+    values: Values | None
+
+
+@dataclass
+class Record:
+    """A record's whole history."""
+
+    versions: list[Version] = field(default_factory=list)
+    pushed_by: set[str] = field(default_factory=set)
+    # A deletion told again to the device that edits the dead record: (tick, device).
+    reminders: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def values(self) -> Values | None:
+        return self.versions[-1].values
+
+    @property
+    def is_dead(self) -> bool:
+        return self.values is None
+
+    def at(self, tick: int) -> Values | None:
+        """What it was then; None also before it was born."""
+        known = [version.values for version in self.versions if version.tick <= tick]
+        return known[-1] if known else None
+
+    def changed_after(self, tick: int) -> bool:
+        return self.versions[-1].tick > tick
+
+    def rivals(self, device: str, since: int) -> list[Version]:
+        """Contract push 3: changes that another *device* made after `since`."""
+        return [v for v in self.versions if v.tick > since and v.device != device]
+
+    def was_had_by(self, device: str, since: int) -> bool:
+        """Contract pull 3: it came with the pull at `since` or before, or the device pushed it."""
+        return self.versions[0].tick <= since or device in self.pushed_by
+
+
+@dataclass
+class Push:
+    """The log: did the device hold afterwards what was stored? None: the contract is silent."""
+
+    tick: int
+    device: str
+    as_sent: bool | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a push is answered; `up_to_date` tells if there is a timestamp, None: either."""
+
+    status: int
+    code: str | None = None
+    conflicts: frozenset[Key] = frozenset()
+    rejected: frozenset[Key] = frozenset()
+    up_to_date: bool | None = False
+
+
+@dataclass
+class Told:
+    """What a pull holds of one table. `reminded`: deletions that may be told once more."""
+
+    created: dict[str, Values] = field(default_factory=dict)
+    updated: dict[str, Values] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    reminded: set[str] = field(default_factory=set)
+
+
+class Clock:
+    """The account's ticks, and what the server calls them (contract pull 1)."""
+
+    def __init__(self) -> None:
+        self.tick = 0
+        self.floor = 0  # a client's `lastPulledAt` that was ahead raises the clock to it
+        self._ticks: dict[int, int] = {}
+
+    def note(self, timestamp: int) -> None:
+        """The server names the current tick: never backwards, and no change under an old name."""
+        latest = max(self._ticks, default=0)
+        assert timestamp >= max(latest, self.floor, 1), "the clock went backwards"
+        assert self._ticks.setdefault(timestamp, self.tick) == self.tick, "a change was hidden"
+
+    def at(self, timestamp: int | None) -> int:
+        """The tick that a `lastPulledAt` stands for; a push without one counts as 0."""
+        return max((k for t, k in self._ticks.items() if t <= (timestamp or 0)), default=0)
+
+    @property
+    def now(self) -> int:
+        return max(self._ticks, default=0)
+
+
+class Draft:
+    """A push in the making: what is refused, and what would be stored."""
+
+    def __init__(self) -> None:
+        self.refused: dict[Key, str] = {}
+        self.upserts: dict[Key, Values] = {}  # what the record becomes
+        self.raw: dict[Key, Values] = {}  # as sent
+        self.dead: set[Key] = set()  # edited although they are deleted
+        self.deleted: set[Key] = set()
+
+    def code(self) -> str | None:
+        """Contract, Errors: that of the gravest; 409 only where there is no 422."""
+        return min(self.refused.values(), key=GRAVITY.index, default=None)
+
+
+class AccountModel:
+    """What one account holds, by the contract."""
+
+    def __init__(self, policy: str = LAST_WRITE_WINS) -> None:
+        self.policy = policy
+        self.clock = Clock()
+        self.records: dict[Key, Record] = {}
+        self.pushes: list[Push] = []
+
+    # pull
+
+    def living(self) -> dict[str, dict[str, Values]]:
+        """Contract pull 2: what a new device gets, by table and id."""
+        return {table: self.pull("", None)[table].created for table in SCHEMA}
+
+    def pull(self, device: str, since: int | None) -> dict[str, Told]:
+        """Contract pull 1 to 3; `since` is a tick, or None for a first pull."""
+        told = {table: Told() for table in SCHEMA}
+        for (table, id), record in self.records.items():
+            if since is None:
+                if record.values is not None:
+                    told[table].created[id] = record.values
+            else:
+                self._tell(told[table], id, record, device, since)
+        return told
+
+    def _tell(self, told: Told, id: str, record: Record, device: str, since: int) -> None:
+        """Contract pull 3: one of the three lists, or none."""
+        if record.values is None:
+            again = {who for tick, who in record.reminders if tick > since}
+            if record.changed_after(since) or device in again:
+                told.deleted.add(id)
+            elif again:
+                told.reminded.add(id)
+        elif record.changed_after(since):
+            had = record.was_had_by(device, since)
+            (told.updated if had else told.created)[id] = record.values
+
+    # push
+
+    def push(self, device: str, changes: Values, since: int, *, partial: bool = False) -> Answer:
+        """Contract push 1 to 7; `since` is the tick of the push's `lastPulledAt`."""
+        draft = self._judge(device, changes, since)
+        code = draft.code()
+        if code and not partial:
+            conflicts = frozenset(draft.refused) if code == "sync_conflict" else frozenset()
+            return Answer(409 if conflicts else 422, code, conflicts)
+        as_sent = self._store(device, draft, since)
+        rejected = frozenset(draft.refused)
+        up_to_date = False if rejected else self._up_to_date(device, since, as_sent)
+        return Answer(200, rejected=rejected, up_to_date=up_to_date)
+
+    def _judge(self, device: str, changes: Values, since: int) -> Draft:
+        """Parents before children, whatever the order in the body (contract push 2)."""
+        draft = Draft()
+        for table, lists in changes.items():
+            if table not in SCHEMA:
+                sent = [raw["id"] for raw in upserts(lists)] + lists.get("deleted", [])
+                draft.refused |= {(table, id): "unknown_table" for id in sent}
+        for table in SCHEMA:
+            lists = changes.get(table, {})
+            for raw in upserts(lists):
+                self._judge_upsert(draft, device, table, raw, since)
+            for id in lists.get("deleted", []):
+                self._judge_deletion(draft, device, (table, id), since)
+        return draft
+
+    def _judge_upsert(self, draft: Draft, device: str, table: str, raw: Values, since: int) -> None:
+        """Contract push 2 to 5, for a record that is created or updated."""
+        key = (table, raw["id"])
+        draft.raw[key] = raw
+        if not fits(table, raw):
+            draft.refused[key] = "validation_failed"
+            return
+        record = self.records.get(key)
+        if record is not None and record.is_dead:
+            self._judge_edit_of_dead(draft, device, key, since)
+            return
+        values = self._merged(device, table, raw, since)
+        if values is None:
+            draft.refused[key] = "sync_conflict"
+        elif self._lacks_parent(draft, table, values):
+            draft.refused[key] = "unknown_parent"
+        else:
+            draft.upserts[key] = values
+
+    def _judge_edit_of_dead(self, draft: Draft, device: str, key: Key, since: int) -> None:
+        """Contract push 3: a deletion wins; `reject` tells of one that the device cannot know."""
+        killed = self.records[key].versions[-1]
+        unseen = killed.device != device and killed.tick > since
+        if self.policy == REJECT and unseen:
+            draft.refused[key] = "sync_conflict"
+        else:
+            draft.dead.add(key)
+
+    def _merged(self, device: str, table: str, raw: Values, since: int) -> Values | None:
+        """Contract push 3 and 5: what the record becomes, None where that cannot be said."""
+        sent = sane(table, raw)
+        record = self.records.get((table, raw["id"]))
+        if record is None or record.values is None:
+            return SCHEMA[table] | sent
+        stored = record.values
+        if not record.rivals(device, since) or stored | sent == stored:
+            return stored | sent
+        if self.policy == REJECT:
+            return None
+        if "_changed" not in raw:
+            return stored | sent
+        columns = named(table, raw["_changed"])
+        return stored | {c: v for c, v in sent.items() if c in columns} if columns else None
+
+    def _lacks_parent(self, draft: Draft, table: str, values: Values) -> bool:
+        """Contract push 4: a child under a parent that does not exist, or without one."""
+        if table not in PARENT:
+            return False
+        column, parents = PARENT[table]
+        key = (parents, values[column])
+        return key not in self.records and key not in draft.upserts
+
+    def _judge_deletion(self, draft: Draft, device: str, key: Key, since: int) -> None:
+        """Contract push 2 and 3: unknown ids are ignored, a deletion wins unless `reject`."""
+        if not is_id(key[1]):
+            draft.refused[key] = "validation_failed"
+            return
+        record = self.records.get(key)
+        living = record is not None and not record.is_dead
+        if living and self.policy == REJECT and record.rivals(device, since):
+            draft.refused[key] = "sync_conflict"
+        elif record is not None or key in draft.upserts:
+            draft.deleted.add(key)
+
+    def _store(self, device: str, draft: Draft, since: int) -> bool | None:
+        """Contract push 1, 2, 4: all at one tick. Was all stored as sent?"""
+        tick = self.clock.tick + 1
+        after = draft.upserts | dict.fromkeys(draft.deleted)
+        after |= dict.fromkeys(self._children_of_dead(after))
+        before = {key: self.records[key].values for key in after if key in self.records}
+        differs = {k: v for k, v in after.items() if k not in before or before[k] != v}
+        for key, values in differs.items():
+            record = self.records.setdefault(key, Record())
+            record.versions.append(Version(tick, device, values))
+        reminded = [self._remind(key, device, since, tick) for key in draft.dead]
+        for key in [*draft.upserts, *draft.dead]:
+            self.records[key].pushed_by.add(device)
+        as_sent = self._as_sent(draft, differs)
+        if differs or any(reminded):
+            self.clock.tick = tick
+            # What was refused was never stored: it needs no download (contract push 6).
+            self.pushes.append(Push(tick, device, None if draft.refused and as_sent else as_sent))
+        return as_sent
+
+    def _children_of_dead(self, after: dict[Key, Values | None]) -> Iterator[Key]:
+        """Contract push 4: nothing lives below what is deleted."""
+        states = {key: record.values for key, record in self.records.items()} | after
+        for table, (column, parents) in PARENT.items():
+            for key, values in states.items():
+                if key[0] == table and values and states[parents, values[column]] is None:
+                    yield key
+
+    def _remind(self, key: Key, device: str, since: int, tick: int) -> bool:
+        """Contract push 3: the deletion is told (again) to the device; True if it takes a tick."""
+        record = self.records[key]
+        last = max([record.versions[-1].tick, *(t for t, _ in record.reminders)])
+        record.reminders.append((tick if last <= since else last, device))
+        return last <= since
+
+    def _as_sent(self, draft: Draft, differs: dict[Key, Values | None]) -> bool | None:
+        """Contract push 7: does the device hold what is stored now? None: an older app's record."""
+        doomed = {key for key, values in differs.items() if values is None}
+        if draft.dead or doomed - draft.deleted:
+            return False
+        found = [self._stored_as_sent(key, draft.raw[key]) for key in draft.upserts]
+        return False if False in found else None if None in found else True
+
+    def _stored_as_sent(self, key: Key, raw: Values) -> bool | None:
+        """None for what is no lie but not the same either: absent columns, 1 for true."""
+        stored, schema = self.records[key].values, SCHEMA[key[0]]
+        sent = {name: v for name, v in raw.items() if name not in ("id", "_status", "_changed")}
+        if stored is None:
+            return True  # deleted by the same push
+        if any(name not in schema or sent[name] != stored[name] for name in sent):
+            return False
+        exact = all(type(sent[name]) is type(stored[name]) for name in sent)
+        return True if exact and len(sent) == len(schema) else None
+
+    def _up_to_date(self, device: str, since: int, as_sent: bool | None) -> bool | None:
+        """Contract push 7: nobody else changed anything, and all was stored as sent."""
+        histories = self.records.values()
+        rivals = any(record.rivals(device, since) for record in histories)
+        reminders = [r for record in histories for r in record.reminders if r[0] > since]
+        own = [
+            push.as_sent
+            for push in self.pushes
+            if (push.device, push.tick > since) == (device, True)
+        ]
+        if rivals or as_sent is False or False in own or device in {who for _, who in reminders}:
+            return False
+        return None if reminders or None in [as_sent, *own] else True
+
+
+def upserts(lists: Values) -> Iterator[Values]:
+    return itertools.chain(lists.get("created", []), lists.get("updated", []))

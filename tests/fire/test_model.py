@@ -1,0 +1,453 @@
+"""Random stories of five devices and two accounts, told to the server and to the model alike.
+
+`FIRE_EXAMPLES` sets how many stories SQLite is told; the database servers get a quarter of them.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import DATABASES, environment, fresh_database, make_app
+from devices import Account, Device
+from flask import Flask
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from model import LAST_WRITE_WINS, REJECT, SCHEMA, AccountModel, Answer, Key, Told, Values
+from werkzeug.test import TestResponse
+
+EXAMPLES = int(os.environ.get("FIRE_EXAMPLES", "60"))
+STEPS = 30
+DEVICES = (3, 2)  # of the first account and of the second, which uses the same ids
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
+IDS = {"projects": ["p0", "p1", "p2"], "tasks": ["t0", "t1", "t2", "t3"]}
+LONG = "x" * 256
+LISTS = ("created", "updated", "deleted")
+
+# What a device may send in a column: mostly sound, sometimes to be put right or refused.
+TEXT = st.sampled_from(["a", "b", "ü📷"] * 7 + ["", None, 5, LONG])
+NOTE = st.sampled_from(["a", "b", ""] * 3 + [None, None, 7])
+MOMENT = st.sampled_from([0, 1, 2.5, 1_700_000_000_001] * 4 + ["soon", None])
+TRUTH = st.sampled_from([True, False] * 5 + [1, None, "true"])
+HOME = st.sampled_from(IDS["projects"] * 7 + ["nobody", "", None])
+COLUMNS = {
+    "projects": {"name": TEXT, "description": NOTE, "created_at": MOMENT, "updated_at": MOMENT},
+    "tasks": {
+        "title": TEXT,
+        "description": NOTE,
+        "is_completed": TRUTH,
+        "project_id": HOME,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
+    },
+}
+# What `_changed` says. NAMED: the edited columns, as the stock client does; ABSENT: no such key.
+NAMED, ABSENT = "named", "absent"
+CHANGED = st.sampled_from(
+    [NAMED] * 8 + [ABSENT] * 2 + ["", "", "nonsense", "id", ",", 7, None, ["name"]]
+)
+SINCE = st.sampled_from(["last"] * 8 + ["older"] * 3 + ["null", "ahead"])
+ACTORS = st.integers(0, sum(DEVICES) - 1)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record of a push before the device's own copy of it is known."""
+
+    list: str
+    id: str
+    edit: Values
+    changed: Any
+    whole: bool  # with all columns, as the stock client; or as an older app, the edited ones alone
+    extra: bool  # with a column that the server does not know
+
+
+def items(table: str) -> st.SearchStrategy[list[Item]]:
+    item = st.builds(
+        Item,
+        list=st.sampled_from(["created", "updated", "updated", "deleted"]),
+        id=st.sampled_from(IDS[table] * 8 + ["no id!"]),
+        edit=st.fixed_dictionaries({}, optional=COLUMNS[table]),
+        changed=CHANGED,
+        whole=st.sampled_from([True] * 6 + [False]),
+        extra=st.sampled_from([False] * 9 + [True]),
+    )
+    return st.lists(item, max_size=3, unique_by=lambda item: item.id)
+
+
+UNKNOWN_TABLE = st.sampled_from(
+    [None] * 15 + [{"created": []}, {"created": [{"id": "d0"}], "deleted": ["d1"]}]
+)
+PUSH = st.fixed_dictionaries(
+    {"projects": items("projects"), "tasks": items("tasks"), "drafts": UNKNOWN_TABLE}
+)
+
+
+@dataclass
+class PagedPull:
+    """A pull that is being paged while others push."""
+
+    since: int | None
+    limit: int
+    whole: dict[str, Told]  # what the unpaged pull would have held
+    tick: int
+    pages: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Actor:
+    """A phone, and what the model and the story need to know of it."""
+
+    name: str
+    account: Account
+    model: AccountModel
+    http: Device
+    stamps: list[int] = field(default_factory=list)  # every timestamp it was told, oldest first
+    request: tuple[Values, int | None, bool] | None = None  # its last push
+    paged: PagedPull | None = None
+
+    def since(self, choice: str) -> int | None:
+        """A `lastPulledAt`: the device's real one, or one that no sound device would send."""
+        if choice == "null":
+            return None
+        if choice == "ahead":
+            return self.model.clock.now + MINUTE_MS
+        return self.http.pulled_at if choice == "last" else next(iter(self.stamps), None)
+
+    def told(self, timestamp: int) -> None:
+        self.http.pulled_at = timestamp
+        self.stamps.append(timestamp)
+
+
+class Stories(RuleBasedStateMachine):
+    """Each rule does one thing to the server and to the model, and compares the answers."""
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__()
+        self.app = app
+        self.actors: list[Actor] = []
+        self.observers: dict[int, Device] = {}
+
+    @initialize(policy=st.sampled_from([LAST_WRITE_WINS, REJECT]))
+    def begin(self, policy: str) -> None:
+        """Both accounts have the same ids, which they never share (contract push 8)."""
+        self.app.config["SYNC_CONFLICT_POLICY"] = policy
+        for number, devices in enumerate(DEVICES):
+            account, model = Account(self.app), AccountModel(policy)
+            self.observers[id(model)] = account.first
+            for device in range(devices):
+                name = f"phone-{number}-{device}"
+                actor = Actor(name, account, model, account.device(device_id=name))
+                self.actors.append(actor)
+            self.look(model)
+
+    def teardown(self) -> None:
+        self.app.config["SYNC_CONFLICT_POLICY"] = LAST_WRITE_WINS
+
+    # pushes
+
+    @rule(
+        who=ACTORS,
+        content=PUSH,
+        since=SINCE,
+        partial=st.sampled_from([False, False, True]),
+        by_query=st.booleans(),
+        forward=st.booleans(),
+    )
+    def push(
+        self, who: int, content: Values, since: str, partial: bool, by_query: bool, forward: bool
+    ) -> None:
+        """Contract push 1 to 7; `forward`: the answer's timestamp is kept as last-pulled-at."""
+        actor = self.actors[who]
+        last_pulled_at = actor.since(since)
+        changes = written(actor, content, last_pulled_at)
+        actor.request = (changes, last_pulled_at, partial)
+        self.send(actor, by_query=by_query, forward=forward)
+
+    @precondition(lambda self: any(actor.request for actor in self.actors))
+    @rule(data=st.data(), by_query=st.booleans())
+    def repeat(self, data: st.DataObject, by_query: bool) -> None:
+        """Contract push 1: the answer was lost, and others may have pushed meanwhile."""
+        asking = [actor for actor in self.actors if actor.request]
+        self.send(data.draw(st.sampled_from(asking)), by_query=by_query, forward=False)
+
+    @rule(who=ACTORS)
+    def repeat_at_once(self, who: int) -> None:
+        """Contract push 1: changes nothing and succeeds, says the model's history too."""
+        actor = self.actors[who]
+        if actor.request is None:
+            return
+        first = self.send(actor, by_query=False, forward=False)
+        before = actor.model.clock.tick
+        again = self.send(actor, by_query=False, forward=False)
+        assert again.status == first.status
+        if first.status == 200:
+            assert actor.model.clock.tick == before
+
+    def send(self, actor: Actor, *, by_query: bool, forward: bool) -> Answer:
+        """Push, compare the answer, and what the account then holds."""
+        assert actor.request
+        changes, last_pulled_at, partial = actor.request
+        answer = ask_push(actor, by_query=by_query)
+        since = actor.model.clock.at(last_pulled_at)
+        expected = actor.model.push(actor.name, changes, since, partial=partial)
+        compare_push(answer, expected, partial=partial)
+        if answer.status_code == 200:
+            actor.model.clock.floor = max(actor.model.clock.floor, last_pulled_at or 0)
+        self.look(actor.model)
+        if answer.status_code == 200 and (timestamp := answer.json["timestamp"]) is not None:
+            assert timestamp == actor.model.clock.now, "not the account's new clock"
+            if forward:
+                actor.told(timestamp)
+        return expected
+
+    def look(self, model: AccountModel) -> None:
+        """A first pull is the model's living set (contract pull 2), and no task is an orphan."""
+        answer = self.observers[id(model)].ask_pull(None)
+        assert answer.status_code == 200, answer.text
+        model.clock.note(answer.json["timestamp"])
+        compare_pull(answer.json["changes"], model.pull("observer", None))
+        homes = {record["id"] for record in answer.json["changes"]["projects"]["created"]}
+        tasks = answer.json["changes"]["tasks"]["created"]
+        assert {task["project_id"] for task in tasks} <= homes, "an orphan"
+
+    # pulls
+
+    @rule(who=ACTORS, since=SINCE, by_query=st.booleans())
+    def pull(self, who: int, since: str, by_query: bool) -> None:
+        """Contract pull 1 to 4."""
+        actor = self.actors[who]
+        last_pulled_at = actor.since(since)
+        answer = ask_pull(actor, last_pulled_at, by_query=by_query)
+        compare_pull(answer["changes"], expected_pull(actor, last_pulled_at))
+        actor.model.clock.floor = max(actor.model.clock.floor, last_pulled_at or 0)
+        actor.model.clock.note(answer["timestamp"])
+        actor.told(answer["timestamp"])
+
+    @rule(who=ACTORS, is_push=st.booleans())
+    def ask_from_the_future(self, who: int, is_push: bool) -> None:
+        """Contract pull 1: more than a day ahead of the server's time; nothing happens."""
+        actor = self.actors[who]
+        future = actor.model.clock.now + 2 * DAY_MS
+        changes = {"projects": {"created": [{"id": "p0"}]}}
+        answer = (
+            actor.http.ask_push(changes, lastPulledAt=future)
+            if is_push
+            else actor.http.ask_pull(future)
+        )
+        assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
+        self.look(actor.model)
+
+    @rule(who=ACTORS, since=SINCE, limit=st.integers(1, 3))
+    def begin_paging(self, who: int, since: str, limit: int) -> None:
+        """Contract pull 6; the pages may be asked for much later."""
+        actor = self.actors[who]
+        last_pulled_at = actor.since(since)
+        whole = expected_pull(actor, last_pulled_at)
+        actor.paged = PagedPull(last_pulled_at, limit, whole, actor.model.clock.tick)
+        self.turn_page(actor)
+        actor.model.clock.floor = max(actor.model.clock.floor, last_pulled_at or 0)
+        actor.model.clock.note(actor.paged.pages[0]["timestamp"])
+
+    @precondition(lambda self: any(actor.paged for actor in self.actors))
+    @rule(data=st.data(), to_the_end=st.booleans())
+    def go_on_paging(self, data: st.DataObject, to_the_end: bool) -> None:
+        """Contract pull 6: one more page, or all that are left."""
+        actor = data.draw(st.sampled_from([actor for actor in self.actors if actor.paged]))
+        paged = actor.paged
+        assert paged
+        if paged.pages[-1]["cursor"] is not None:
+            self.turn_page(actor)
+        while to_the_end and paged.pages[-1]["cursor"] is not None:
+            self.turn_page(actor)
+        if paged.pages[-1]["cursor"] is None:
+            compare_pages(actor, paged)
+            actor.told(paged.pages[0]["timestamp"])
+            actor.paged = None
+
+    def turn_page(self, actor: Actor) -> None:
+        assert actor.paged
+        more = {"cursor": actor.paged.pages[-1]["cursor"]} if actor.paged.pages else {}
+        answer = actor.http.ask_pull(actor.paged.since, limit=actor.paged.limit, **more)
+        assert answer.status_code == 200, answer.text
+        actor.paged.pages.append(answer.json)
+
+    # sessions
+
+    @rule(who=ACTORS)
+    def sign_in_again(self, who: int) -> None:
+        """Contract, Accounts: `device_id` tells that it is the same phone."""
+        actor = self.actors[who]
+        pulled_at = actor.http.pulled_at
+        actor.http = actor.account.device(device_id=actor.name)
+        actor.http.pulled_at = pulled_at
+
+
+# requests
+
+
+def written(actor: Actor, content: Values, last_pulled_at: int | None) -> Values:
+    """The body's `changes`: the device's own copies of the records, with its edits."""
+    known = actor.model.clock.at(last_pulled_at)
+    changes: Values = {}
+    for table in SCHEMA:
+        lists: dict[str, list[Any]] = {name: [] for name in LISTS}
+        for item in content[table]:
+            raw = item.id if item.list == "deleted" else copy_of(actor, table, item, known)
+            lists[item.list].append(raw)
+        changes[table] = lists
+    if content["drafts"] is not None:
+        changes["drafts"] = content["drafts"]
+    return changes
+
+
+def copy_of(actor: Actor, table: str, item: Item, known: int) -> Values:
+    """The record as the device pushes it after the edit."""
+    record = actor.model.records.get((table, item.id))
+    base = (record.at(known) or record.values if record else None) or SCHEMA[table]
+    raw = {"id": item.id, "_status": item.list, **(base if item.whole else {}), **item.edit}
+    if item.extra:
+        raw["colour"] = "red"
+    if item.changed != ABSENT:
+        raw["_changed"] = (
+            ",".join([*item.edit, "colour"]) if item.changed == NAMED else item.changed
+        )
+    return raw
+
+
+def ask_push(actor: Actor, *, by_query: bool) -> TestResponse:
+    """Both forms of a push (contract, Push)."""
+    assert actor.request
+    changes, since, partial = actor.request
+    if not by_query:
+        more = {"allowPartial": True} if partial else {}
+        return actor.http.ask_push(changes, lastPulledAt=since, **more)
+    path = f"/sync/push?last_pulled_at={'null' if since is None else since}"
+    return actor.http.call("POST", path + "&partial=1" * partial, json=changes)
+
+
+def ask_pull(actor: Actor, since: int | None, *, by_query: bool) -> dict[str, Any]:
+    """Both forms of a pull (contract, Pull)."""
+    query = f"last_pulled_at={'null' if since is None else since}&schema_version=1&migration=null"
+    answer = (
+        actor.http.call("GET", f"/sync/pull?{query}") if by_query else actor.http.ask_pull(since)
+    )
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json
+    return body
+
+
+def expected_pull(actor: Actor, last_pulled_at: int | None) -> dict[str, Told]:
+    since = None if last_pulled_at is None else actor.model.clock.at(last_pulled_at)
+    return actor.model.pull(actor.name, since)
+
+
+# comparisons
+
+
+def keys(tables: dict[str, list[str]]) -> set[Key]:
+    return {(table, id) for table, ids in tables.items() for id in ids}
+
+
+def compare_push(answer: TestResponse, expected: Answer, *, partial: bool) -> None:
+    """Contract, Errors, push 3, 6 and 7."""
+    body = answer.json
+    found = (answer.status_code, body.get("code"))
+    assert found == (expected.status, expected.code), answer.text
+    if expected.status == 409:
+        assert keys(body["errors"]) == expected.conflicts
+    if expected.status != 200:
+        return
+    assert keys(body.get("experimentalRejectedIds", {})) == expected.rejected
+    assert ("errors" in body) == partial
+    if expected.up_to_date is not None:
+        assert (body["timestamp"] is not None) == expected.up_to_date, answer.text
+
+
+def compare_pull(changes: dict[str, Any], expected: dict[str, Told]) -> None:
+    """Contract pull 2 to 4: each record in exactly one list, with the app's columns alone."""
+    assert set(changes) == set(expected)
+    for table, told in expected.items():
+        lists = changes[table]
+        assert set(lists) == set(LISTS)
+        assert by_id(lists["created"]) == told.created, f"created {table}"
+        assert by_id(lists["updated"]) == told.updated, f"updated {table}"
+        gone = set(lists["deleted"])
+        assert len(gone) == len(lists["deleted"])
+        assert told.deleted <= gone <= told.deleted | told.reminded, f"deleted {table}"
+
+
+def by_id(records: list[Values]) -> dict[str, Values]:
+    found = {r["id"]: {c: v for c, v in r.items() if c != "id"} for r in records}
+    assert len(found) == len(records), "a record is told twice"
+    return found
+
+
+def compare_pages(actor: Actor, paged: PagedPull) -> None:
+    """Contract pull 6: the unpaged pull, each record as it was at `timestamp` or newer."""
+    assert len({page["timestamp"] for page in paged.pages}) == 1
+    sizes = [sum(len(page["changes"][t][n]) for t in SCHEMA for n in LISTS) for page in paged.pages]
+    assert all(1 <= size <= paged.limit for size in sizes[:-1])
+    assert sizes[-1] <= paged.limit
+    order = [t for page in paged.pages for t in SCHEMA if any(page["changes"][t].values())]
+    assert order == sorted(order, key=list(SCHEMA).index), "a child before its parent"
+    for table in SCHEMA:
+        told = {n: [x for p in paged.pages for x in p["changes"][table][n]] for n in LISTS}
+        compare_paged_table(actor.model, table, told, paged)
+
+
+def compare_paged_table(
+    model: AccountModel, table: str, lists: dict[str, list[Any]], paged: PagedPull
+) -> None:
+    """Contract pull 6, with what others pushed between the pages."""
+    expected = paged.whole[table]
+    gone = set(lists["deleted"])
+    assert len(gone) == len(lists["deleted"])
+    assert expected.deleted <= gone, "a deletion is missing"
+    for name, wanted in (("created", expected.created), ("updated", expected.updated)):
+        found = by_id(lists[name])
+        living = {id for id in wanted if not model.records[table, id].is_dead}
+        assert living <= set(found) <= set(wanted), f"{name} {table}"
+        for id, values in found.items():
+            assert values in [wanted[id], *since_then(model, (table, id), paged.tick)]
+    told = list(itertools.chain(gone, *(by_id(lists[n]) for n in ("created", "updated"))))
+    assert len(told) == len(set(told)), "told twice"
+
+
+def since_then(model: AccountModel, key: Key, tick: int) -> Iterator[Values | None]:
+    return (v.values for v in model.records[key].versions if v.tick > tick)
+
+
+# the test
+
+
+@contextmanager
+def served(database: str, folder: Path) -> Iterator[Flask]:
+    with fresh_database(database, folder) as url:
+        yield make_app(environment(database, url), folder)
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_the_server_answers_as_the_model(database: str, tmp_path: Path) -> None:
+    """Contract, Pull 1 to 4 and 6, Push 1 to 8: whatever the story."""
+    examples = EXAMPLES if database == "sqlite" else max(1, EXAMPLES // 4)
+    profile = settings(
+        max_examples=examples,
+        stateful_step_count=STEPS,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    with served(database, tmp_path) as app:
+        run_state_machine_as_test(lambda: Stories(app), settings=profile)
