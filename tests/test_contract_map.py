@@ -16,8 +16,8 @@ RULES = [f"pull {n}" for n in range(1, 8)] + [f"push {n}" for n in range(1, 9)]
 SECTIONS = ["Errors", "Accounts", "Service", "base path"]
 HEAD = """# Which test shows which rule
 
-Written from the tests' docstrings (`UPDATE_DOCS=1 scripts/test tests/test_contract_map.py`); a rule without a
-test fails the suite. Each runs on SQLite, MariaDB and MySQL where a database has a part in it.
+Written from the tests' docstrings (`UPDATE_DOCS=1 scripts/test tests/test_contract_map.py`); a rule
+without a test fails the suite. Each runs on SQLite, MariaDB and MySQL where a database has a part.
 """
 
 

@@ -7,8 +7,14 @@ from flask_jwt_extended import get_jwt
 
 from melon_api.auth import service
 from melon_api.auth.guard import bearer_token, caller, signed_in
-from melon_api.auth.schemas import LoginSchema, RegisterSchema, SignedInSchema, TokenSchema
-from melon_api.auth.service import Device, SignedIn
+from melon_api.auth.schemas import (
+    LoginSchema,
+    RegisterSchema,
+    SessionSchema,
+    SignedInSchema,
+    TokenSchema,
+)
+from melon_api.auth.service import Device, SignedIn, SignIn
 from melon_api.auth.tokens import TokenPair
 from melon_api.extensions import limiter
 from melon_api.http import API
@@ -51,6 +57,30 @@ def refresh() -> TokenPair:
 def logout() -> None:
     """Sign this phone out; its tokens stop working at once"""
     service.logout(caller())
+
+
+@blueprint.post("/logout-all")
+@signed_in()
+@blueprint.response(204)
+def logout_all() -> None:
+    """Sign every phone out, this one too"""
+    service.logout_all(caller())
+
+
+@blueprint.get("/sessions")
+@signed_in()
+@blueprint.response(200, SessionSchema(many=True))
+def sessions() -> list[SignIn]:
+    """The phones that are signed in"""
+    return service.sign_ins(caller())
+
+
+@blueprint.delete("/sessions/<session_id>")
+@signed_in()
+@blueprint.response(204)
+def end_session(session_id: str) -> None:
+    """Sign one phone out; 404 for one that is not the caller's"""
+    service.end_session(caller(), session_id)
 
 
 def _device(body: dict[str, Any]) -> Device:

@@ -54,6 +54,17 @@ class UserSchema(Schema):
     updated_at = fields.DateTime(required=True, format="iso")
 
 
+class SessionSchema(Schema):
+    """A device that is signed in."""
+
+    id = fields.String(required=True)
+    device_name = fields.String(required=True, allow_none=True)
+    user_agent = fields.String(required=True, allow_none=True)
+    created_at = fields.DateTime(required=True, format="iso")
+    last_used_at = fields.DateTime(required=True, format="iso")
+    current = fields.Boolean(required=True, metadata={"description": "the one that asks"})
+
+
 class TokenSchema(Schema):
     """The token answer, with the names of RFC 6749 §5.1."""
 

@@ -1,18 +1,24 @@
 """Signing in and out. Knows no HTTP; every function runs its own transaction."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from melon_api.auth import passwords, tokens
 from melon_api.auth.tokens import TokenPair
 from melon_api.database import retrying, snapshot, unit_of_work
-from melon_api.errors import AccountDisabled, EmailTaken, InvalidCredentials, TokenRevoked
+from melon_api.errors import (
+    AccountDisabled,
+    EmailTaken,
+    InvalidCredentials,
+    NotFound,
+    TokenRevoked,
+)
 from melon_api.extensions import db
 from melon_api.models.base import utc_now
 from melon_api.models.session import LABEL_LENGTH, Session
@@ -66,6 +72,14 @@ def login(email: str, password: str, device: Device) -> SignedIn:
     if not passwords.verify(stored, password) or stored is None:
         raise InvalidCredentials("The e-mail address or the password is wrong.")
     better = passwords.rehashed(stored, password)
+    try:
+        return _login(email, stored, better, device)
+    except IntegrityError:  # deleted at this very moment
+        raise InvalidCredentials("The e-mail address or the password is wrong.") from None
+
+
+def _login(email: str, stored: str, better: str | None, device: Device) -> SignedIn:
+    """The account must still have the password hash that was verified."""
     with unit_of_work() as unit:
         user = unit.scalar(select(User).where(User.email == email, User.password == stored))
         if user is None:
@@ -112,6 +126,63 @@ def logout(caller: Caller) -> None:
         unit.execute(
             update(Session).where(Session.id == caller.session_id).values(revoked_at=utc_now())
         )
+
+
+def logout_all(caller: Caller) -> None:
+    """Sign every device out."""
+    with unit_of_work() as unit:
+        end_sessions(unit, caller.user_id)
+
+
+def end_sessions(unit: Unit, user_id: str, but: str | None = None) -> None:
+    """Revoke all living sessions of an account, or all `but` one, in the caller's transaction."""
+    living = (Session.user_id == user_id, Session.revoked_at.is_(None))
+    others = () if but is None else (Session.id != but,)
+    unit.execute(update(Session).where(*living, *others).values(revoked_at=utc_now()))
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """A device that is signed in, as its owner sees it; `current` is the one that asks."""
+
+    id: str
+    device_name: str | None
+    user_agent: str | None
+    created_at: datetime
+    last_used_at: datetime
+    current: bool
+
+
+def sign_ins(caller: Caller) -> list[SignIn]:
+    """The account's sessions that can still be used, the newest first."""
+    query = select(Session).where(
+        Session.user_id == caller.user_id,
+        Session.revoked_at.is_(None),
+        Session.expires_at > utc_now(),
+    )
+    query = query.order_by(Session.created_at.desc(), Session.id)
+    return [_sign_in(session, caller) for session in db.session.scalars(query)]
+
+
+def _sign_in(session: Session, caller: Caller) -> SignIn:
+    return SignIn(
+        id=session.id,
+        device_name=session.device_name,
+        user_agent=session.user_agent,
+        created_at=session.created_at,
+        last_used_at=session.last_used_at,
+        current=session.id == caller.session_id,
+    )
+
+
+def end_session(caller: Caller, session_id: str) -> None:
+    """Sign one of the account's devices out. Raises NotFound for one that is not the caller's."""
+    with unit_of_work() as unit:
+        own = (Session.id == session_id, Session.user_id == caller.user_id)
+        living = (Session.revoked_at.is_(None), Session.expires_at > utc_now())
+        ended = unit.execute(update(Session).where(*own, *living).values(revoked_at=utc_now()))
+        if not cast(CursorResult[Any], ended).rowcount:
+            raise NotFound("There is no such session of yours.")
 
 
 def authenticate(claims: dict[str, Any]) -> Caller:

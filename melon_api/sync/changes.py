@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -178,6 +189,24 @@ def _delete_children(
         )
     )
     return int(connection.execute(statement).rowcount)
+
+
+def living_records(
+    connection: Connection, table: SyncedTable, user_id: str
+) -> list[dict[str, Any]]:
+    """All living records, as the app's schema has them."""
+    rows = read_records(connection, table, user_id, is_living(table))
+    return [record for record, _, _ in wire_records(table, rows)]
+
+
+def delete_all(connection: Connection, tables: Iterable[SyncedTable], user_id: str) -> None:
+    """Erase an account's records, children first; no tombstone is left."""
+    for table in reversed(list(tables)):
+        mine = table.table.c.user_id == user_id
+        for parent in table.parents:
+            if parent.table == table.name:  # MySQL looks at each row of a tree as it goes
+                connection.execute(update(table.table).where(mine).values({parent.column: None}))
+        connection.execute(delete(table.table).where(mine))
 
 
 def _selected(table: SyncedTable) -> tuple[str, ...]:

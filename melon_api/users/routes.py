@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import orjson
+from flask import Response
+
 from melon_api.auth.guard import caller, signed_in
-from melon_api.auth.schemas import UserSchema
+from melon_api.auth.schemas import SessionSchema, UserSchema
 from melon_api.http import API
 from melon_api.models.user import User
 from melon_api.ops.openapi import Blueprint
 from melon_api.users import service
-from melon_api.users.schemas import ProfileSchema
+from melon_api.users.schemas import DeletionSchema, ExportSchema, PasswordSchema, ProfileSchema
 
 blueprint = Blueprint("users", __name__, url_prefix=f"{API}/users", description="Own account")
 
@@ -19,6 +22,37 @@ blueprint = Blueprint("users", __name__, url_prefix=f"{API}/users", description=
 def me() -> User:
     """The caller's account"""
     return service.profile(caller())
+
+
+@blueprint.delete("/me")
+@signed_in()
+@blueprint.arguments(DeletionSchema)
+@blueprint.response(204)
+def delete_me(body: dict[str, str]) -> None:
+    """Delete the account and all its data, for good"""
+    service.delete_account(caller(), body["password"])
+
+
+@blueprint.post("/me/password")
+@signed_in()
+@blueprint.arguments(PasswordSchema)
+@blueprint.response(204)
+def change_password(body: dict[str, str]) -> None:
+    """Set a new password; every other phone is signed out"""
+    service.change_password(caller(), body["current_password"], body["new_password"])
+
+
+@blueprint.get("/me/export")
+@signed_in()
+@blueprint.response(200, ExportSchema)
+def export() -> Response:
+    """Everything stored of the caller, as a download"""
+    found = service.export(caller())
+    user = UserSchema().dump(found.user)
+    sessions = SessionSchema(many=True).dump(found.sessions)
+    body = orjson.dumps({"user": user, "sessions": sessions, **found.records})
+    headers = {"Content-Disposition": 'attachment; filename="export.json"'}
+    return Response(body, headers=headers, mimetype="application/json")
 
 
 @blueprint.patch("/me")

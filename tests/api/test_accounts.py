@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from devices import API, PASSWORD, Account, Device, created, project
+from devices import API, PASSWORD, Account, Device, bare, created, deleted, project, task
 from flask import Flask
 from flask_jwt_extended import create_access_token
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from melon_api.auth import passwords, tokens
 from melon_api.extensions import db
@@ -21,6 +21,12 @@ GUARDED = [
     ("POST", "/auth/refresh", "refresh"),
     ("POST", "/auth/logout", "access"),
     ("POST", "/auth/logout", "refresh"),
+    ("POST", "/auth/logout-all", "access"),
+    ("GET", "/auth/sessions", "access"),
+    ("DELETE", "/auth/sessions/x", "access"),
+    ("DELETE", "/users/me", "access"),
+    ("POST", "/users/me/password", "access"),
+    ("GET", "/users/me/export", "access"),
     ("GET", "/users/me", "access"),
     ("PATCH", "/users/me", "access"),
     ("POST", "/sync/pull", "access"),
@@ -351,3 +357,92 @@ def test_a_profile_change_does_not_touch_the_sync_clock(account: Account) -> Non
     updated_at = account.first.call("GET", "/users/me").json["updated_at"]
     account.first.push(projects=created(project()))
     assert account.first.call("GET", "/users/me").json["updated_at"] == updated_at
+
+
+def test_the_signed_in_devices_are_listed_and_ended_one_by_one(account: Account) -> None:
+    """Contract, Accounts."""
+    phone, tablet = account.first, account.device(device_name="Tablet")
+    listed = phone.call("GET", "/auth/sessions").json
+    assert {(s["device_name"], s["current"]) for s in listed} == {("Tablet", False), (None, True)}
+    keys = {"id", "device_name", "user_agent", "created_at", "last_used_at", "current"}
+    assert all(set(session) == keys for session in listed)
+    (theirs,) = (session["id"] for session in listed if not session["current"])
+    path = f"/auth/sessions/{theirs}"
+    assert failure(Account(account.app).first.call("DELETE", path)) == (404, "not_found")
+    assert tablet.call("GET", "/users/me").status_code == 200
+    assert phone.call("DELETE", path).status_code == 204
+    assert failure(tablet.call("GET", "/users/me")) == (401, "token_revoked")
+    assert failure(phone.call("DELETE", path)) == (404, "not_found")
+    assert [s["current"] for s in phone.call("GET", "/auth/sessions").json] == [True]
+
+
+def test_logout_all_signs_every_device_out(account: Account) -> None:
+    """Contract, Accounts."""
+    phone, tablet, other = account.first, account.device(), Account(account.app).first
+    assert phone.call("POST", "/auth/logout-all").status_code == 204
+    for device in (phone, tablet):
+        assert failure(device.call("GET", "/users/me")) == (401, "token_revoked")
+        refused = device.call("POST", "/auth/refresh", device.refresh_token)
+        assert failure(refused) == (401, "token_revoked")
+    assert other.call("GET", "/users/me").status_code == 200
+
+
+def test_a_new_password_signs_every_other_device_out(account: Account) -> None:
+    """Contract, Accounts."""
+    phone, tablet = account.first, account.device()
+    new = "another-horse-battery"
+    for body, place in (
+        ({"current_password": "wrong-password", "new_password": new}, "current_password"),
+        ({"current_password": PASSWORD, "new_password": "short"}, "new_password"),
+        ({"current_password": PASSWORD}, "new_password"),
+    ):
+        answer = phone.call("POST", "/users/me/password", json=body)
+        assert failure(answer) == (422, "validation_failed")
+        assert list(answer.json["errors"]) == [place]
+    body = {"current_password": PASSWORD, "new_password": new}
+    assert phone.call("POST", "/users/me/password", json=body).status_code == 204
+    assert phone.call("GET", "/users/me").status_code == 200
+    assert failure(tablet.call("GET", "/users/me")) == (401, "token_revoked")
+    assert login(account.app, account.email).status_code == 401
+    assert login(account.app, account.email, new).status_code == 200
+
+
+def test_a_deleted_account_is_gone_with_all_its_data(account: Account) -> None:
+    """Contract, Accounts."""
+    phone, tablet, other = account.first, account.device(), Account(account.app)
+    home = project()
+    phone.push(projects=created(home, gone := project()), tasks=created(task(home["id"])))
+    phone.push(projects=deleted(gone["id"]))
+    other.first.push(projects=created(home))
+    answer = phone.call("DELETE", "/users/me", json={"password": "wrong-password"})
+    assert failure(answer) == (422, "validation_failed")
+    assert list(answer.json["errors"]) == ["password"]
+    assert phone.call("DELETE", "/users/me", json={"password": PASSWORD}).status_code == 204
+    for device in (phone, tablet):
+        assert failure(device.ask_pull(None)) == (401, "token_revoked")
+    assert login(account.app, account.email).status_code == 401
+    with account.app.app_context():
+        for name, table in db.metadata.tables.items():
+            column = table.c["id" if name == "users" else "user_id"]
+            query = select(func.count()).where(column == account.user["id"])
+            assert db.session.scalar(query) == 0, name
+    assert list(other.first.records("projects")) == [home["id"]]
+    again = register(account.app, email=account.email, password=PASSWORD)
+    assert Device(account.app, again.json).records("projects") == {}
+
+
+def test_an_export_holds_everything_of_the_caller(account: Account) -> None:
+    """Contract, Accounts."""
+    home = project(description="Ünï")
+    paint = task(home["id"])
+    account.first.push(projects=created(home), tasks=created(paint))
+    Account(account.app).first.push(projects=created(project()))
+    answer = account.first.call("GET", "/users/me/export")
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert set(answer.json) == {"user", "sessions", "projects", "tasks"}
+    assert answer.json["user"]["email"] == account.email
+    assert len(answer.json["sessions"]) == 1
+    assert answer.json["projects"] == [bare(home)]
+    assert answer.json["tasks"] == [bare(paint)]
+    for secret in ("password", "refresh", "hash"):
+        assert secret not in answer.text

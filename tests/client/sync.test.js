@@ -326,6 +326,7 @@ test('an app update gets the added table and column, also of old records (pull 5
   const a = await account.phone()
   const project = await a.create('projects', { name: 'Home', description: 'of Ada' })
   const plain = await a.create('projects', { name: 'Plain' })
+  const untouched = await a.create('projects', { name: 'Old', description: 'written long ago' })
   const task = await a.create('tasks', { title: 'Paint', project_id: project })
   await a.sync()
 
@@ -337,6 +338,7 @@ test('an app update gets the added table and column, also of old records (pull 5
   await old.edit('projects', plain, { name: 'Plainer' }) // unsynced while it is updated
   await old.sync()
   assert.equal((await old.record('projects', project)).description, 'of Ada')
+  assert.equal((await old.record('projects', untouched)).description, 'written long ago')
   assert.equal((await old.record('tasks', task)).title, 'Paint')
 
   const { projects } = await account.converge()
