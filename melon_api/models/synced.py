@@ -9,7 +9,7 @@ class Tag(Synced, db.Model):
 import inspect
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Double, ForeignKey, ForeignKeyConstraint, Index, Table
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, Table
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from melon_api.extensions import db
@@ -22,7 +22,11 @@ INTERNAL = ("user_id", "created_at_ms", "updated_at_ms", "rival_at_ms", "is_dele
 
 
 def belongs_to(table: str, **options: Any) -> MappedColumn[Any]:
-    """A column that names the parent record in `table`, within the same account."""
+    """A column that names the parent record in `table`, within the same account.
+
+    The engine looks after it, under the account's lock; the database has no foreign key for it,
+    because a tombstone may outlive its parent (docs/architecture.md).
+    """
     return mapped_column(Id, info={BELONGS_TO: table}, **options)
 
 
@@ -57,14 +61,8 @@ class Synced:
         table = cls.__table__
         Index(f"idx_{table.name}_updated_at_ms", table.c.user_id, table.c.updated_at_ms)
         for column in table.columns:
-            if parent := column.info.get(BELONGS_TO):
-                _refer(table, column.name, parent)
-
-
-def _refer(table: Table, column: str, parent: str) -> None:
-    ours, theirs = ["user_id", column], [f"{parent}.user_id", f"{parent}.id"]
-    table.append_constraint(ForeignKeyConstraint(ours, theirs))
-    Index(f"idx_{table.name}_{column}", table.c.user_id, table.c[column])
+            if BELONGS_TO in column.info:
+                Index(f"idx_{table.name}_{column.name}", table.c.user_id, column)
 
 
 class SyncPush(db.Model):

@@ -19,11 +19,11 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from melon_api.sync.merge import Row
+from melon_api.sync.sanitize import as_javascript_writes
 from melon_api.sync.tables import Column, Parent, SyncedTable
 
 IDS_PER_STATEMENT = 10_000
 CLOCKS = ("created_at_ms", "updated_at_ms", "rival_at_ms", "is_deleted")
-EXACT = 2**53  # below it a double's whole numbers are exact
 
 
 def read_records(
@@ -90,9 +90,8 @@ def wire_records(
             if (flag := record[name]) is not None:
                 record[name] = flag == 1
         for name in numbers:
-            value = record[name]
-            if type(value) is float and value.is_integer() and -EXACT < value < EXACT:
-                record[name] = int(value)
+            if type(value := record[name]) is float and value.is_integer():
+                record[name] = as_javascript_writes(value)
         yield record, row[-4], row[-1] == 1
 
 
@@ -200,13 +199,9 @@ def living_records(
 
 
 def delete_all(connection: Connection, tables: Iterable[SyncedTable], user_id: str) -> None:
-    """Erase an account's records, children first; no tombstone is left."""
-    for table in reversed(list(tables)):
-        mine = table.table.c.user_id == user_id
-        for parent in table.parents:
-            if parent.table == table.name:  # MySQL looks at each row of a tree as it goes
-                connection.execute(update(table.table).where(mine).values({parent.column: None}))
-        connection.execute(delete(table.table).where(mine))
+    """Erase an account's records; no tombstone is left."""
+    for table in tables:
+        connection.execute(delete(table.table).where(table.table.c.user_id == user_id))
 
 
 def _selected(table: SyncedTable) -> tuple[str, ...]:

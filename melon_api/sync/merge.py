@@ -26,6 +26,7 @@ class Row:
 
 
 Stored = dict[str, dict[str, Row]]  # table -> id -> row
+RecordKey = tuple[str, Any]  # table, id
 
 
 @dataclass
@@ -42,8 +43,10 @@ class Merge:
 
     def apply(self, pushed: list[PushedTable]) -> None:
         """All of it, parents first, so that a child finds the parent it was pushed with."""
+        named = _named_parents(pushed)
         for part in pushed:
             rows = self.stored[part.table.name]
+            self._bury_unborn(part, rows, named)
             for record in _parents_first(part):
                 self._apply_record(part.table, rows, record)
             for place in part.deletions:
@@ -131,6 +134,18 @@ class Merge:
         row = self.stored[table.name].get(record.place.id)
         return row is not None and row.values[parent.column] == named
 
+    def _bury_unborn(self, part: PushedTable, rows: dict[str, Row], named: set[RecordKey]) -> None:
+        """A parent that was made and deleted offline was never here, and its children are pushed:
+        they are children of a deleted parent (contract push 4)."""
+        pushed = {record.place.id for record in part.records}
+        for place in part.deletions:
+            unknown = place.id not in rows and place.id not in pushed
+            if unknown and (part.table.name, place.id) in named:
+                values = dict(empty_values(part.table))
+                rows[place.id] = Row(
+                    place.id, values, self.tick, self.tick, deleted=True, is_new=True
+                )
+
     def _delete(self, rows: dict[str, Row], place: Place) -> None:
         row = rows.get(place.id)
         if row is None or row.deleted:
@@ -148,6 +163,15 @@ class Merge:
             row.rival = row.updated
         row.updated = self.tick
         row.is_changed = True
+
+
+def _named_parents(pushed: list[PushedTable]) -> set[RecordKey]:
+    return {
+        (parent.table, record.values.get(parent.column))
+        for part in pushed
+        for parent in part.table.parents
+        for record in part.records
+    }
 
 
 def _missing(parent: Parent, named: str | None) -> str:

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
-from sqlalchemy.exc import NoReferencedTableError
 
 from melon_api.models.synced import BELONGS_TO, Synced
 
@@ -59,31 +58,24 @@ def _key_problems(model: type[Synced]) -> Iterator[str]:
 
 
 def _parent_problems(model: type[Synced]) -> Iterator[str]:
-    for key in model.__table__.foreign_key_constraints:
-        own = list(key.column_keys)
-        if own == ["user_id"]:
-            continue
-        theirs = _referred(key)
-        if theirs is None:
-            yield f"{own} refers to a table that does not exist; check the name in belongs_to()"
-            continue
-        table, columns = theirs
-        if len(own) != 2 or own[0] != "user_id" or columns != ["user_id", "id"]:
+    table = model.__table__
+    for key in table.foreign_key_constraints:
+        if list(key.column_keys) != ["user_id"]:
+            parent = key.elements[0].target_fullname.split(".")[0]
             yield (
-                f"the foreign key {own} -> {table.name}{columns} leaves the account; "
-                f'write it as belongs_to("{table.name}")'
+                f"the foreign key {list(key.column_keys)} -> {parent} could leave the account; "
+                f'write it as belongs_to("{parent}")'
             )
-        elif table is model.__table__ and not table.columns[own[1]].nullable:
-            yield f"{own[1]} is required, so no record could be the first; make it `str | None`"
-        elif "rival_at_ms" not in table.columns:
-            yield f"{table.name} does not sync, so no record can belong to it; make it Synced"
-
-
-def _referred(key: ForeignKeyConstraint) -> tuple[Table, list[str]] | None:
-    try:
-        return key.referred_table, [element.column.name for element in key.elements]
-    except NoReferencedTableError:
-        return None
+    for column in table.columns:
+        if BELONGS_TO not in column.info:
+            continue
+        parent = column.info[BELONGS_TO]
+        if parent not in table.metadata.tables:
+            yield f"{column.name}: there is no table {parent!r}; check the name in belongs_to()"
+        elif "rival_at_ms" not in table.metadata.tables[parent].columns:
+            yield f"{parent} does not sync, so no record can belong to it; make it Synced"
+        elif parent == table.name and not column.nullable:
+            yield f"{column.name} is required, so no record could be first; make it `str | None`"
 
 
 def _constraint_problems(table: Table) -> Iterator[str]:

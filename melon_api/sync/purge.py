@@ -7,7 +7,7 @@ missed it and gets the full set (contract pull 7). Runs while people sync; twice
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, func, select, update
+from sqlalchemy import Connection, Engine, delete, func, select
 
 from melon_api.database import retrying, snapshot, writing
 from melon_api.models.synced import SyncPush
@@ -81,12 +81,10 @@ def _forget_deletions(engine: Engine, user_id: str, before_ms: int) -> int:
 
 
 def _forget_some(engine: Engine, user_id: str, before_ms: int) -> int:
-    """Children first: a row goes only when none refers to it any more."""
     with writing(engine) as connection:
         account = clock.lock(connection, user_id)
-        for table in reversed(synced_tables().values()):
-            _let_go_of_own_kind(connection, table, user_id, before_ms)
-            ids, newest = _unreferred(connection, table, user_id, before_ms)
+        for table in synced_tables().values():
+            ids, newest = _old_tombstones(connection, table, user_id, before_ms)
             if ids:
                 c = table.table.c
                 gone = delete(table.table).where(c.user_id == user_id, c.id.in_(ids))
@@ -96,39 +94,16 @@ def _forget_some(engine: Engine, user_id: str, before_ms: int) -> int:
     return 0
 
 
-def _let_go_of_own_kind(
-    connection: Connection, table: SyncedTable, user_id: str, before_ms: int
-) -> None:
-    """Dead rows of a tree may refer to each other in a circle; let each refer to none."""
-    c = table.table.c
-    for parent in table.parents:
-        if parent.table == table.name:
-            dead = (c.user_id == user_id, c.is_deleted.is_(True), c.updated_at_ms < before_ms)
-            own = update(table.table).where(*dead, c[parent.column].is_not(None))
-            connection.execute(own.values({parent.column: None}))
-
-
-def _unreferred(
+def _old_tombstones(
     connection: Connection, table: SyncedTable, user_id: str, before_ms: int
 ) -> tuple[list[str], int]:
+    """At most a transaction's worth of ids, and the newest clock among them."""
     c = table.table.c
     query = select(c.id, c.updated_at_ms).where(
-        c.user_id == user_id,
-        c.is_deleted.is_(True),
-        c.updated_at_ms < before_ms,
-        *_without_children(table, user_id),
+        c.user_id == user_id, c.is_deleted.is_(True), c.updated_at_ms < before_ms
     )
     rows = connection.execute(query.limit(ROWS_PER_TRANSACTION)).all()
     return [row.id for row in rows], max((row.updated_at_ms for row in rows), default=0)
-
-
-def _without_children(table: SyncedTable, user_id: str) -> Iterator[ColumnElement[bool]]:
-    for other in synced_tables().values():
-        child = other.table.alias()
-        for parent in other.parents:
-            if parent.table == table.name:
-                refers = child.c[parent.column] == table.table.c.id
-                yield ~exists().where(child.c.user_id == user_id, refers)
 
 
 def _needless_pushes(connection: Connection, user_id: str, before_ms: int) -> list[int]:

@@ -109,12 +109,12 @@ def _read_record(
         return None
     record_id = raw.get("id")
     place = Place(table.name, key, index, record_id if isinstance(record_id, str) else "")
-    values, fits, as_sent = sanitize(table, raw)
-    errors = {} if fits else explain(table, values)
+    values, misfits, as_sent = sanitize(table, raw)
+    errors = explain(table, values, misfits) if misfits else {}
     if not ID.match(place.id):
         errors["id"] = BAD_ID
     if errors:
         problems.invalid(place, errors)
     if "id" in errors:
         return None
-    return PushedRecord(place, values, changed_columns(table, raw), as_sent, fits)
+    return PushedRecord(place, values, changed_columns(table, raw), as_sent, not misfits)

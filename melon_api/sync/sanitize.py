@@ -8,30 +8,39 @@ only to explain a record that does not fit.
 import functools
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from melon_api.sync.tables import Column, SyncedTable
 
 Rule = tuple[str, Callable[[Any], Any], Callable[[Any], bool]]
 CLIENTS_OWN = ("id", "_status", "_changed")
-EXACT_BITS = 53  # of a double's whole numbers
+EXACT_BITS, LONG_BITS = 53, 63  # of a double's whole numbers; of the JSON library's
 
 
-def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], bool, bool]:
-    """(values, fits, as_sent): what to store, whether it can be kept whole, whether it is
-    what the device has."""
+def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], list[str], bool]:
+    """(values, misfits, as_sent): what to store, the columns that cannot be kept whole, whether
+    it is what the device has."""
     values: dict[str, Any] = {}
-    fits, as_sent = True, True
+    misfits: list[str] = []
+    as_sent = True
     for name, put_right, holds in _rules(table):
         if name in raw:
             sent = raw[name]
             value = values[name] = put_right(sent)
             if not holds(value):
-                fits = False
+                misfits.append(name)
             if value is not sent and value != sent:
                 as_sent = False
     known = len(values) + sum(name in raw for name in CLIENTS_OWN)
-    return values, fits, as_sent and known == len(raw)
+    return values, misfits, as_sent and known == len(raw)
+
+
+def as_javascript_writes(number: float) -> int | float:
+    """A whole double as `JSON.stringify` writes it: its shortest digits, then zeros."""
+    if abs(number) < 1 << EXACT_BITS:
+        return int(number)
+    return int(Decimal(repr(number))) if abs(number) < 1 << LONG_BITS else number
 
 
 def changed_columns(table: SyncedTable, raw: dict[str, Any]) -> frozenset[str] | None:
@@ -77,13 +86,20 @@ def _put_right(column: Column) -> Callable[[Any], Any]:
             return value or 0  # -0 is 0
         return empty
 
+    def double(value: Any) -> Any:
+        value = number(value)
+        if type(value) is int and value.bit_length() > EXACT_BITS:
+            exact = float(value)
+            return exact if value in (int(exact), as_javascript_writes(exact)) else value
+        return value
+
     def integer(value: Any) -> Any:
         value = number(value)
         return int(value) if type(value) is float and value.is_integer() else value
 
     if column.refers:
         return reference
-    return {"string": string, "boolean": boolean, "number": number, "integer": integer}[column.kind]
+    return {"string": string, "boolean": boolean, "number": double, "integer": integer}[column.kind]
 
 
 def _holds(column: Column) -> Callable[[Any], bool]:
@@ -96,9 +112,7 @@ def _holds(column: Column) -> Callable[[Any], bool]:
         return value is None or len(value) * 4 <= octets or len(value.encode()) <= octets
 
     def exact(value: Any) -> bool:
-        return (
-            type(value) is not int or value.bit_length() <= EXACT_BITS or int(float(value)) == value
-        )
+        return type(value) is not int or value.bit_length() <= EXACT_BITS
 
     def whole(value: Any) -> bool:
         limit = 1 << ((column.bits or 64) - 1)

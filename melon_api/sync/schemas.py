@@ -21,6 +21,7 @@ MOST_PER_PAGE = 100_000
 CursorReader = Callable[[str], Walk | None]
 NOTHING = (None, "", "null", "undefined")  # how JavaScript writes "none" into a URL
 DIGITS = re.compile(r"[0-9]{1,16}")
+TOO_MANY_DIGITS = ["It has more digits than a JavaScript number."]
 FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -314,10 +315,10 @@ def _reference(column: Column) -> fields.String:
     return fields.String(allow_none=column.optional, metadata=parent)
 
 
-def explain(table: SyncedTable, values: dict[str, Any]) -> dict[str, Any]:
-    """Why these values cannot be kept whole: {column: [sentences]}, never empty."""
+def explain(table: SyncedTable, values: dict[str, Any], misfits: list[str]) -> dict[str, Any]:
+    """Why these columns cannot be kept whole: {column: [sentences]}."""
     messages: dict[str, Any] = record_schema(table).validate(values)
-    return messages or {"id": ["A number in it has more digits than can be kept."]}
+    return {name: messages.get(name, TOO_MANY_DIGITS) for name in misfits}
 
 
 def changes_schema() -> type[Schema]:

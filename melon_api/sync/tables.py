@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Double, Integer, SmallInteger, Strin
 
 from melon_api import models
 from melon_api.extensions import db
-from melon_api.models.synced import INTERNAL, Synced
+from melon_api.models.synced import BELONGS_TO, INTERNAL, Synced
 from melon_api.sync.model_rules import ModelError, check, check_unsynced
 
 Kind = Literal["string", "number", "integer", "boolean"]
@@ -43,7 +43,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Parent:
-    """A foreign key to another record of the same account."""
+    """What a record belongs to: another record of the same account."""
 
     column: str
     table: str
@@ -100,11 +100,9 @@ def _describe(model: type[Synced]) -> SyncedTable:
 
 
 def _parents(table: Table) -> Iterator[Parent]:
-    for key in sorted(table.foreign_key_constraints, key=lambda key: str(key.name)):
-        columns = [name for name in key.column_keys if name != "user_id"]
-        if columns:
-            required = not table.columns[columns[0]].nullable
-            yield Parent(columns[0], str(key.referred_table.name), required)
+    for column in table.columns:
+        if parent := column.info.get(BELONGS_TO):
+            yield Parent(str(column.name), parent, required=not column.nullable)
 
 
 def _column(column: Any, refers: bool) -> Column:

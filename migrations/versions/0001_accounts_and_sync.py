@@ -105,11 +105,6 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("is_completed", sa.Boolean(), nullable=False),
         sa.Column("project_id", key(36), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["user_id", "project_id"],
-            ["projects.user_id", "projects.id"],
-            name="fk_tasks_user_id_project_id",
-        ),
     )
     op.create_index("idx_tasks_project_id", "tasks", ["user_id", "project_id"])
 

@@ -246,6 +246,21 @@ def test_a_child_pushed_together_with_its_parents_deletion_is_deleted(account: A
     assert tablet.pull()["tasks"] == deleted(child["id"])
 
 
+def test_a_parent_made_and_deleted_offline_takes_its_child_along(account: Account) -> None:
+    """Contract push 4: the server never had the parent; the phone must not be stuck for it."""
+    phone, tablet = account.first, account.device()
+    phone.pull(), tablet.pull()
+    child = task("unborn")
+    changes = {"projects": deleted("unborn", "nobodys"), "tasks": created(child)}
+    for _ in range(2):
+        assert phone.ask_push(changes).json == {"timestamp": None}
+    assert phone.pull() == {"projects": deleted("unborn"), "tasks": deleted(child["id"])}
+    late = task("unborn")
+    phone.push(tasks=created(late))
+    assert phone.pull()["tasks"] == deleted(late["id"])
+    assert tablet.records("projects") == tablet.records("tasks") == {}
+
+
 @pytest.mark.parametrize("parent", ["nobody", "", None, 7, "ü", "x" * 300])
 def test_a_child_without_its_parent_is_refused(account: Account, parent: Any) -> None:
     """Contract push 4."""
@@ -286,6 +301,7 @@ def test_another_accounts_record_is_no_parent(account: Account) -> None:
         ("created_at", True, 0),
         ("created_at", 12.75, 12.75),
         ("updated_at", 1e300, 1e300),
+        ("updated_at", 1234567890123456800, 1234567890123456800),
     ],
 )
 def test_a_wrong_type_becomes_the_columns_empty_value(

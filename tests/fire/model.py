@@ -7,7 +7,7 @@ words; there are no clever columns.
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +77,7 @@ class Record:
     """A record's whole history."""
 
     versions: list[Version] = field(default_factory=list)
-    pushed_by: set[str] = field(default_factory=set)
+    holders: set[str] = field(default_factory=set)  # who pushed it without having pulled it
     # A deletion told again to the device that edits the dead record: (tick, device).
     reminders: list[tuple[int, str]] = field(default_factory=list)
 
@@ -88,6 +88,10 @@ class Record:
     @property
     def is_dead(self) -> bool:
         return self.values is None
+
+    @property
+    def born(self) -> int:
+        return self.versions[0].tick
 
     def at(self, tick: int) -> Values | None:
         """What it was then; None also before it was born."""
@@ -102,8 +106,8 @@ class Record:
         return [v for v in self.versions if v.tick > since and v.device != device]
 
     def was_had_by(self, device: str, since: int) -> bool:
-        """Contract pull 3: it came with the pull at `since` or before, or the device pushed it."""
-        return self.versions[0].tick <= since or device in self.pushed_by
+        """Contract pull 3: it came with the pull at `since` or before, or is the device's own."""
+        return self.born <= since or device in self.holders
 
 
 @dataclass
@@ -162,10 +166,14 @@ class Clock:
 class Draft:
     """A push in the making: what is refused, and what would be stored."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str, since: int, changes: Values, held_back: set[Key]) -> None:
+        self.device = device
+        self.since = since
+        self.changes = changes
+        self.held_back = held_back
         self.refused: dict[Key, str] = {}
-        self.upserts: dict[Key, Values] = {}  # what the record becomes
         self.raw: dict[Key, Values] = {}  # as sent
+        self.upserts: dict[Key, Values] = {}  # what the record becomes
         self.dead: set[Key] = set()  # edited although they are deleted
         self.deleted: set[Key] = set()
 
@@ -182,6 +190,7 @@ class AccountModel:
         self.clock = Clock()
         self.records: dict[Key, Record] = {}
         self.pushes: list[Push] = []
+        self.adoptions: list[tuple[int, str]] = []  # a device had what another one had made
 
     # pull
 
@@ -214,45 +223,55 @@ class AccountModel:
 
     # push
 
-    def push(self, device: str, changes: Values, since: int, *, partial: bool = False) -> Answer:
-        """Contract push 1 to 7; `since` is the tick of the push's `lastPulledAt`."""
-        draft = self._judge(device, changes, since)
+    def push(
+        self,
+        device: str,
+        changes: Values,
+        since: int,
+        *,
+        partial: bool = False,
+        held_back: Iterable[Key] = (),
+    ) -> Answer:
+        """Contract push 1 to 7; `since` is the tick of the push's `lastPulledAt`.
+
+        `held_back`: what the server calls a conflict; it counts where the contract is silent.
+        """
+        draft = Draft(device, since, changes, set(held_back))
+        self._judge(draft)
         code = draft.code()
         if code and not partial:
             conflicts = frozenset(draft.refused) if code == "sync_conflict" else frozenset()
             return Answer(409 if conflicts else 422, code, conflicts)
-        as_sent = self._store(device, draft, since)
+        as_sent = self._store(draft)
         rejected = frozenset(draft.refused)
         up_to_date = False if rejected else self._up_to_date(device, since, as_sent)
         return Answer(200, rejected=rejected, up_to_date=up_to_date)
 
-    def _judge(self, device: str, changes: Values, since: int) -> Draft:
+    def _judge(self, draft: Draft) -> None:
         """Parents before children, whatever the order in the body (contract push 2)."""
-        draft = Draft()
-        for table, lists in changes.items():
+        for table, lists in draft.changes.items():
             if table not in SCHEMA:
                 sent = [raw["id"] for raw in upserts(lists)] + lists.get("deleted", [])
                 draft.refused |= {(table, id): "unknown_table" for id in sent}
         for table in SCHEMA:
-            lists = changes.get(table, {})
+            lists = draft.changes.get(table, {})
             for raw in upserts(lists):
-                self._judge_upsert(draft, device, table, raw, since)
+                self._judge_upsert(draft, table, raw)
             for id in lists.get("deleted", []):
-                self._judge_deletion(draft, device, (table, id), since)
-        return draft
+                self._judge_deletion(draft, (table, id))
 
-    def _judge_upsert(self, draft: Draft, device: str, table: str, raw: Values, since: int) -> None:
+    def _judge_upsert(self, draft: Draft, table: str, raw: Values) -> None:
         """Contract push 2 to 5, for a record that is created or updated."""
         key = (table, raw["id"])
         draft.raw[key] = raw
-        if not fits(table, raw):
-            draft.refused[key] = "validation_failed"
-            return
         record = self.records.get(key)
         if record is not None and record.is_dead:
-            self._judge_edit_of_dead(draft, device, key, since)
+            self._judge_edit_of_dead(draft, key)
+        if not fits(table, raw):
+            draft.refused[key] = "validation_failed"
+        if key in draft.dead or key in draft.refused:
             return
-        values = self._merged(device, table, raw, since)
+        values = self._merged(draft, table, raw)
         if values is None:
             draft.refused[key] = "sync_conflict"
         elif self._lacks_parent(draft, table, values):
@@ -260,23 +279,27 @@ class AccountModel:
         else:
             draft.upserts[key] = values
 
-    def _judge_edit_of_dead(self, draft: Draft, device: str, key: Key, since: int) -> None:
-        """Contract push 3: a deletion wins; `reject` tells of one that the device cannot know."""
-        killed = self.records[key].versions[-1]
-        unseen = killed.device != device and killed.tick > since
-        if self.policy == REJECT and unseen:
+    def _judge_edit_of_dead(self, draft: Draft, key: Key) -> None:
+        """Contract push 3: a deletion wins; `reject` tells of one that the device cannot know.
+
+        Whether telling it again to another device makes it a new one, the contract does not say.
+        """
+        record = self.records[key]
+        unseen = record.rivals(draft.device, draft.since)
+        told_others = any(t > draft.since and who != draft.device for t, who in record.reminders)
+        if self.policy == REJECT and (unseen or (told_others and key in draft.held_back)):
             draft.refused[key] = "sync_conflict"
         else:
             draft.dead.add(key)
 
-    def _merged(self, device: str, table: str, raw: Values, since: int) -> Values | None:
+    def _merged(self, draft: Draft, table: str, raw: Values) -> Values | None:
         """Contract push 3 and 5: what the record becomes, None where that cannot be said."""
         sent = sane(table, raw)
         record = self.records.get((table, raw["id"]))
         if record is None or record.values is None:
             return SCHEMA[table] | sent
         stored = record.values
-        if not record.rivals(device, since) or stored | sent == stored:
+        if not record.rivals(draft.device, draft.since) or stored | sent == stored:
             return stored | sent
         if self.policy == REJECT:
             return None
@@ -290,22 +313,27 @@ class AccountModel:
         if table not in PARENT:
             return False
         column, parents = PARENT[table]
-        key = (parents, values[column])
-        return key not in self.records and key not in draft.upserts
+        return (parents, values[column]) not in {*self.records, *draft.upserts, *draft.deleted}
 
-    def _judge_deletion(self, draft: Draft, device: str, key: Key, since: int) -> None:
-        """Contract push 2 and 3: unknown ids are ignored, a deletion wins unless `reject`."""
+    def _judge_deletion(self, draft: Draft, key: Key) -> None:
+        """Contract push 2 and 3: unknown ids are ignored, a deletion wins unless `reject`.
+
+        An unknown one whose children are pushed with it was made and deleted offline: they are
+        children of a deleted parent (contract push 4).
+        """
         if not is_id(key[1]):
             draft.refused[key] = "validation_failed"
             return
         record = self.records.get(key)
         living = record is not None and not record.is_dead
-        if living and self.policy == REJECT and record.rivals(device, since):
+        if living and self.policy == REJECT and record.rivals(draft.device, draft.since):
             draft.refused[key] = "sync_conflict"
         elif record is not None or key in draft.upserts:
             draft.deleted.add(key)
+        elif key not in draft.raw and key in parents_named(draft.changes):
+            draft.deleted.add(key)
 
-    def _store(self, device: str, draft: Draft, since: int) -> bool | None:
+    def _store(self, draft: Draft) -> bool | None:
         """Contract push 1, 2, 4: all at one tick. Was all stored as sent?"""
         tick = self.clock.tick + 1
         after = draft.upserts | dict.fromkeys(draft.deleted)
@@ -314,15 +342,15 @@ class AccountModel:
         differs = {k: v for k, v in after.items() if k not in before or before[k] != v}
         for key, values in differs.items():
             record = self.records.setdefault(key, Record())
-            record.versions.append(Version(tick, device, values))
-        reminded = [self._remind(key, device, since, tick) for key in draft.dead]
-        for key in [*draft.upserts, *draft.dead]:
-            self.records[key].pushed_by.add(device)
+            record.versions.append(Version(tick, draft.device, values))
+        reminded = [self._remind(draft, key, tick) for key in draft.dead]
+        self._note_holders(draft, tick)
         as_sent = self._as_sent(draft, differs)
         if differs or any(reminded):
             self.clock.tick = tick
             # What was refused was never stored: it needs no download (contract push 6).
-            self.pushes.append(Push(tick, device, None if draft.refused and as_sent else as_sent))
+            is_sure = as_sent is False or not draft.refused
+            self.pushes.append(Push(tick, draft.device, as_sent if is_sure else None))
         return as_sent
 
     def _children_of_dead(self, after: dict[Key, Values | None]) -> Iterator[Key]:
@@ -333,12 +361,19 @@ class AccountModel:
                 if key[0] == table and values and states[parents, values[column]] is None:
                     yield key
 
-    def _remind(self, key: Key, device: str, since: int, tick: int) -> bool:
+    def _remind(self, draft: Draft, key: Key, tick: int) -> bool:
         """Contract push 3: the deletion is told (again) to the device; True if it takes a tick."""
         record = self.records[key]
         last = max([record.versions[-1].tick, *(t for t, _ in record.reminders)])
-        record.reminders.append((tick if last <= since else last, device))
-        return last <= since
+        record.reminders.append((tick if last <= draft.since else last, draft.device))
+        return last <= draft.since
+
+    def _note_holders(self, draft: Draft, tick: int) -> None:
+        """Contract pull 3: who pushes a record that it did not pull has it of its own."""
+        for record in (self.records[key] for key in draft.upserts):
+            if record.born > draft.since and draft.device not in record.holders:
+                record.holders.add(draft.device)
+                self.adoptions.append((tick, draft.device))
 
     def _as_sent(self, draft: Draft, differs: dict[Key, Values | None]) -> bool | None:
         """Contract push 7: does the device hold what is stored now? None: an older app's record."""
@@ -360,19 +395,29 @@ class AccountModel:
         return True if exact and len(sent) == len(schema) else None
 
     def _up_to_date(self, device: str, since: int, as_sent: bool | None) -> bool | None:
-        """Contract push 7: nobody else changed anything, and all was stored as sent."""
+        """Contract push 7: nobody else changed anything, and all was stored as sent.
+
+        Silent: whether a deletion told again, or a record found to be had by two, is a change.
+        """
         histories = self.records.values()
         rivals = any(record.rivals(device, since) for record in histories)
-        reminders = [r for record in histories for r in record.reminders if r[0] > since]
-        own = [
-            push.as_sent
-            for push in self.pushes
-            if (push.device, push.tick > since) == (device, True)
-        ]
-        if rivals or as_sent is False or False in own or device in {who for _, who in reminders}:
+        reminded = {who for record in histories for tick, who in record.reminders if tick > since}
+        adopting = {who for tick, who in self.adoptions if tick > since}
+        own = {p.as_sent for p in self.pushes if p.device == device and p.tick > since}
+        if rivals or as_sent is False or False in own or device in reminded:
             return False
-        return None if reminders or None in [as_sent, *own] else True
+        return None if reminded | adopting - {device} or None in {as_sent, *own} else True
 
 
 def upserts(lists: Values) -> Iterator[Values]:
     return itertools.chain(lists.get("created", []), lists.get("updated", []))
+
+
+def parents_named(changes: Values) -> set[Key]:
+    """What the pushed children name as their parents."""
+    return {
+        (parents, sane(table, raw).get(column, ""))
+        for table, (column, parents) in PARENT.items()
+        for raw in upserts(changes.get(table, {}))
+        if is_id(raw["id"])
+    }

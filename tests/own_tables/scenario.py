@@ -128,6 +128,21 @@ def test_a_deletion_cascades_over_two_levels_and_down_a_tree(account: Account) -
     assert phone.records("tasks") == phone.records("comments") == {}
 
 
+def test_unborn_parents_take_their_children_along_at_every_level(account: Account) -> None:
+    """Contract push 4: a task made and deleted offline, its comment and the answer to it pushed."""
+    home = project()
+    child, gone = comment("unborn"), new_id()
+    reply = comment("unborn", answers_id=gone)
+    account.first.push(
+        projects=created(home),
+        tasks=deleted("unborn"),
+        comments={"created": [reply, child], "deleted": [gone]},
+    )
+    assert account.first.records("comments") == {}
+    told = account.device().pull()["comments"]
+    assert told == NOTHING
+
+
 def test_a_tree_is_pushed_in_any_order_and_must_have_its_root(account: Account) -> None:
     """Contract push 2 and 4."""
     home = project()

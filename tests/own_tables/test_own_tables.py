@@ -82,12 +82,12 @@ WRONG = {
         'belongs_to("tasks")',
     ),
     "unsynced_parent": ('session_id: Mapped[str] = belongs_to("sessions")', "does not sync"),
-    "no_parent": ('x_id: Mapped[str] = belongs_to("nowhere")', "does not exist"),
+    "no_parent": ('x_id: Mapped[str] = belongs_to("nowhere")', "there is no table"),
     "float": ("x: Mapped[float] = mapped_column(Float)", "use String(n), Text"),
     "date": ("x: Mapped[Any] = mapped_column(DateTime)", "does not sync"),
     "unbounded": ("x: Mapped[str] = mapped_column(String)", "does not sync"),
     "unique": ("x: Mapped[str] = mapped_column(String(9), unique=True)", "unique"),
-    "rootless": ('wrong_id: Mapped[str] = belongs_to("wrongs")', "no record could be the first"),
+    "rootless": ('wrong_id: Mapped[str] = belongs_to("wrongs")', "no record could be first"),
     "circle": ('x_id: Mapped[str | None] = belongs_to("others")', "in a circle"),
 }
 

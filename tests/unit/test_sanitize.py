@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melon_api.sync.sanitize import changed_columns, sanitize
+from melon_api.sync.sanitize import as_javascript_writes, changed_columns, sanitize
 from melon_api.sync.schemas import explain, record_schema
 from melon_api.sync.tables import SyncedTable, synced_tables
 
@@ -28,11 +29,29 @@ tables = st.sampled_from(list(synced_tables().values()))
 
 @given(table=tables, raw=st.dictionaries(names, scalars))
 def test_fast_check_and_schema_agree(table: SyncedTable, raw: dict[str, Any]) -> None:
-    values, fits, _ = sanitize(table, raw)
+    values, misfits, _ = sanitize(table, raw)
     messages = record_schema(table).validate(values)
-    huge = any(type(v) is int and abs(v) > 2**53 and int(float(v)) != v for v in values.values())
-    assert fits == (not messages and not huge)
-    assert fits or explain(table, values)
+    numbers = {c.name for c in table.columns if c.kind == "number"}
+    huge = {n for n in numbers & values.keys() if type(values[n]) is int and abs(values[n]) > 2**53}
+    assert set(misfits) - huge == set(messages)
+    assert set(explain(table, values, misfits)) == set(misfits)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_double_is_kept_as_javascript_writes_it(value: float) -> None:
+    """Contract pull 4: returned exactly as the app pushed it."""
+    table = synced_tables()["projects"]
+    written = as_javascript_writes(value) if value.is_integer() else value
+    values, misfits, _ = sanitize(table, {"created_at": written})
+    assert (values["created_at"], misfits) == (value, [])
+    assert float(written) == value
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**60) - 1, 2**63 - 1])
+def test_a_number_that_javascript_cannot_have_is_refused(value: int) -> None:
+    """Contract push 5: never cut."""
+    _, misfits, _ = sanitize(synced_tables()["projects"], {"created_at": value})
+    assert misfits == ["created_at"]
 
 
 @given(table=tables, raw=st.dictionaries(names, scalars))
