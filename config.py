@@ -23,11 +23,14 @@ DATABASE_VARIABLES = (
     "CLEARDB_DATABASE_URL",
 )
 MYSQL_SCHEMES = ("mysql", "mysql2", "mariadb", "mysql+pymysql", "mariadb+pymysql")
+LOG_LEVELS = ("INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
+# OWASP Password Storage Cheat Sheet, Argon2id: (KiB, iterations), each with 1 lane
+OWASP_ARGON2ID = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
 CONFLICT_POLICIES = ("last_write_wins", "reject")
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 # The server must refuse what it would have to cut, whatever the host's own default says.
-MYSQL_SESSION = "SET SESSION sql_mode = 'TRADITIONAL', SESSION innodb_lock_wait_timeout = 10"
+MYSQL_SESSION = "SET SESSION sql_mode = 'TRADITIONAL', SESSION innodb_lock_wait_timeout = 8"
 
 
 class ConfigError(Exception):
@@ -41,6 +44,7 @@ def sqlalchemy_url(url: str) -> str:
     silence (`ssl-mode=REQUIRED` ignored would mean no TLS).
     """
     parts = urlsplit(url)
+    _ = parts.port  # raises ValueError for what is no port
     if parts.scheme == "sqlite":
         return url
     if parts.scheme not in MYSQL_SCHEMES:
@@ -71,6 +75,7 @@ class Config:
     APP_ENV: ClassVar[str]
     NEEDS_SERVERS: ClassVar[bool] = False
     LIMITS_BY_DEFAULT: ClassVar[bool] = False
+    PROXIES_BY_DEFAULT: ClassVar[int] = 0
 
     API_TITLE = "Melon API"
     API_VERSION = "v1"
@@ -100,16 +105,18 @@ class Config:
         self._problems: list[str] = []
         self.SQLALCHEMY_DATABASE_URI = self._database()
         self.SQLALCHEMY_ENGINE_OPTIONS = self._engine_options()
-        self.REDIS_URL = environ.get("REDIS_URL") or None
+        self.REDIS_URL = self._redis()
         self.RATELIMIT_STORAGE_URI = self.REDIS_URL or "memory://"
+        timeouts = {"socket_timeout": 1, "socket_connect_timeout": 1}  # s
+        self.RATELIMIT_STORAGE_OPTIONS = timeouts if self.REDIS_URL else {}
         self.RATELIMIT_ENABLED = self._flag("RATELIMIT_ENABLED", self.LIMITS_BY_DEFAULT)
         self.JWT_SECRET_KEY = self._secret()
-        self.CORS_ORIGINS = self._list("CORS_ORIGINS", "" if self.NEEDS_SERVERS else "*")
+        self.CORS_ORIGINS = self._origins("" if self.NEEDS_SERVERS else "*")
         self.SYNC_CONFLICT_POLICY = self._choice("SYNC_CONFLICT_POLICY", CONFLICT_POLICIES)
         self.SESSION_LIFETIME = timedelta(days=self._number("SESSION_LIFETIME_DAYS", 180))
         self.MAX_CONTENT_LENGTH = self._number("MAX_BODY_MIB", 32) * 1024 * 1024
-        self.LOG_LEVEL = environ.get("LOG_LEVEL", "INFO").upper()
-        # OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, 2 iterations, 1 lane, or better
+        self.TRUSTED_PROXIES = self._number("TRUSTED_PROXIES", self.PROXIES_BY_DEFAULT, least=0)
+        self.LOG_LEVEL = self._choice("LOG_LEVEL", LOG_LEVELS)
         self.ARGON2_MEMORY_KIB = self._number("ARGON2_MEMORY_KIB", 19456)
         self.ARGON2_ITERATIONS = self._number("ARGON2_ITERATIONS", 2)
         self.ARGON2_PARALLELISM = self._number("ARGON2_PARALLELISM", 1)
@@ -122,6 +129,11 @@ class Config:
                 found.append("DATABASE_URL: a MySQL or MariaDB server is needed (mysql://…)")
             if not self.REDIS_URL:
                 found.append("REDIS_URL: a Redis server is needed (redis://… or rediss://…)")
+            if not any(
+                kib <= self.ARGON2_MEMORY_KIB and times <= self.ARGON2_ITERATIONS
+                for kib, times in OWASP_ARGON2ID
+            ):
+                found.append("ARGON2_MEMORY_KIB, ARGON2_ITERATIONS: weaker than OWASP advises")
         return found
 
     def _database(self) -> str:
@@ -137,13 +149,26 @@ class Config:
 
     def _engine_options(self) -> dict[str, object]:
         if self.SQLALCHEMY_DATABASE_URI.startswith("sqlite"):
-            return {"connect_args": {"timeout": 30}}
+            return {"hide_parameters": True, "connect_args": {"timeout": 30}}
         return {
             "isolation_level": "REPEATABLE READ",  # a pull is one snapshot (contract pull 1)
             "pool_pre_ping": True,
             "pool_recycle": 280,  # seconds; below the idle timeouts of hosted servers
-            "connect_args": {"connect_timeout": 5, "init_command": MYSQL_SESSION},
+            "hide_parameters": True,  # values are people's, and not for logs
+            "connect_args": {
+                "connect_timeout": 5,  # s, like the others
+                "read_timeout": 25,
+                "write_timeout": 25,
+                "init_command": MYSQL_SESSION,
+            },
         }
+
+    def _redis(self) -> str | None:
+        url = self._environ.get("REDIS_URL")
+        if url and urlsplit(url).scheme not in ("redis", "rediss"):
+            self._problems.append("REDIS_URL: it must begin with redis:// or rediss://")
+            return None
+        return url or None
 
     def _secret(self) -> str:
         secret = self._environ.get("JWT_SECRET_KEY", "")
@@ -163,23 +188,29 @@ class Config:
             self._problems.append(f"{name}: {value!r} is neither true nor false")
         return default
 
-    def _number(self, name: str, default: int) -> int:
+    def _number(self, name: str, default: int, least: int = 1) -> int:
         value = self._environ.get(name, "")
-        if re.fullmatch(r"[0-9]{1,9}", value) and int(value) > 0:
+        if re.fullmatch(r"[0-9]{1,9}", value) and int(value) >= least:
             return int(value)
         if value:
-            self._problems.append(f"{name}: {value!r} is not a whole number above 0")
+            self._problems.append(f"{name}: {value!r} is not a whole number from {least}")
         return default
 
     def _choice(self, name: str, choices: tuple[str, ...]) -> str:
         value = self._environ.get(name) or choices[0]
-        if value not in choices:
-            self._problems.append(f"{name}: {value!r} is none of {', '.join(choices)}")
-        return value
+        by_case = {choice.lower(): choice for choice in choices}
+        if value.lower() in by_case:
+            return by_case[value.lower()]
+        self._problems.append(f"{name}: {value!r} is none of {', '.join(choices)}")
+        return choices[0]
 
-    def _list(self, name: str, default: str) -> list[str]:
-        value = self._environ.get(name, default)
-        return [item.strip() for item in value.split(",") if item.strip()]
+    def _origins(self, default: str) -> list[str]:
+        value = self._environ.get("CORS_ORIGINS", default)
+        origins = [item.strip() for item in value.split(",") if item.strip()]
+        for origin in origins:
+            if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/*]+", origin):
+                self._problems.append(f"CORS_ORIGINS: {origin!r} is no origin (https://host)")
+        return origins
 
 
 class Development(Config):
@@ -202,6 +233,7 @@ class Production(Config):
     APP_ENV = "production"
     NEEDS_SERVERS = True
     LIMITS_BY_DEFAULT = True
+    PROXIES_BY_DEFAULT = 1  # the platform's router
 
 
 class Staging(Production):

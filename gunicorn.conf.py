@@ -11,4 +11,5 @@ timeout = 60  # s, for a worker that does not answer any more
 graceful_timeout = 25  # s; a PaaS kills after 30
 keepalive = 30  # s; longer than the gap between the calls of one sync
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
+limit_request_line = 8190  # bytes, gunicorn's most: a migration may stand in a pull's query
 control_socket_disable = True

@@ -1,6 +1,7 @@
 """Melon API: a sync backend for WatermelonDB apps."""
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config as settings
 from melon_api import cli, database, errors, extensions, http
@@ -12,9 +13,11 @@ from melon_api.users.routes import blueprint as users
 
 def create_app(config: settings.Config | None = None) -> Flask:
     """The application, ready to serve. Raises ConfigError with every missing setting."""
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.config.from_object(config or settings.load())
     app.url_map.strict_slashes = False
+    hops = app.config["TRUSTED_PROXIES"]
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
 
     logs.init_app(app)
     extensions.init_app(app)

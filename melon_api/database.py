@@ -15,19 +15,19 @@ from typing import Any, TypeVar
 from flask import Flask
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session
 
-from melon_api.errors import OutcomeUnknown
+from melon_api.errors import OutcomeUnknown, error_number
 from melon_api.extensions import db
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 IMMEDIATE = {"sqlite_begin": "BEGIN IMMEDIATE"}
-# MySQL: deadlock (also a failed Galera certification), lock wait timeout, a snapshot that is too
-# old to write on (MariaDB 11.6+)
-TRANSIENT = {1213, 1205, 1020}
-ATTEMPTS = 5
+# MySQL: deadlock (also a failed Galera certification), a snapshot that is too old to write on
+# (MariaDB 11.6+); and a lock wait timeout, which has taken its seconds already.
+TRANSIENT, LOCK_WAIT = {1213, 1020}, 1205
+ATTEMPTS, LOCK_WAIT_ATTEMPTS = 5, 2
 BACKOFF_SECONDS = 0.02
 
 
@@ -51,7 +51,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A read-only transaction whose statements all see the state at its first one."""
+    """A transaction to read in, whose statements all see the state at its first one."""
     with engine.connect() as connection, connection.begin() as transaction:
         yield connection
         transaction.rollback()
@@ -64,27 +64,41 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises OutcomeUnknown when the connection breaks while it commits.
     """
     with engine.connect().execution_options(**IMMEDIATE) as connection:
-        transaction = connection.begin()
+        connection.begin()
         try:
             yield connection
         except BaseException:
-            transaction.rollback()
+            connection.rollback()
             raise
-        try:
-            transaction.commit()
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise OutcomeUnknown("The connection broke while committing; repeat.") from error
-            raise
+        _commit(connection)
 
 
-@contextmanager
-def unit_of_work() -> Iterator[Session]:
-    """The ORM's session in a transaction that writes, from a clean state."""
-    db.session.rollback()
-    with db.session.begin():
+def unit_of_work(work: Callable[[Session], T]) -> T:
+    """Run `work` with the ORM's session in a transaction that writes, again if another one was in
+    its way. Raises OutcomeUnknown when the connection breaks while it commits."""
+
+    def attempt() -> T:
+        db.session.rollback()
         db.session.connection(execution_options=IMMEDIATE)
-        yield db.session()
+        try:
+            result = work(db.session())
+            db.session.flush()
+        except BaseException:
+            db.session.rollback()
+            raise
+        _commit(db.session)
+        return result
+
+    return retrying(attempt)
+
+
+def _commit(transaction: Connection | scoped_session[Any]) -> None:
+    try:
+        transaction.commit()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise OutcomeUnknown("The connection broke while committing; repeat.") from error
+        raise
 
 
 def retrying(work: Callable[[], T]) -> T:
@@ -93,13 +107,17 @@ def retrying(work: Callable[[], T]) -> T:
         try:
             return work()
         except DBAPIError as error:
-            if attempt == ATTEMPTS or not _is_transient(error):
+            if attempt >= _attempts(error):
                 raise
-            log.info("transaction is tried again after %s", error.orig)
+            log.info(
+                "transaction is tried again after %s", error.orig.args[:1] if error.orig else ""
+            )
             time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))  # noqa: S311 - jitter
     raise AssertionError("unreachable")
 
 
-def _is_transient(error: DBAPIError) -> bool:
-    reason = error.orig.args[0] if error.orig and error.orig.args else None
-    return reason in TRANSIENT
+def _attempts(error: DBAPIError) -> int:
+    reason = error_number(error)
+    if reason == LOCK_WAIT:
+        return LOCK_WAIT_ATTEMPTS
+    return ATTEMPTS if reason in TRANSIENT else 1

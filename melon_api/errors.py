@@ -1,6 +1,7 @@
 """Domain errors, and the one place where they become HTTP: problem+json (RFC 9457)."""
 
 import logging
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -166,16 +167,20 @@ def http_error(error: HTTPException) -> ResponseReturnValue:
 def unexpected_error(error: Exception) -> Response:
     """A crash: logged with its traceback, answered without any of it."""
     if is_outage(error):
-        log.warning("the database does not answer", exc_info=error)
+        log.warning("the database does not answer: %s", type(error).__name__)
         return problem("unavailable", "The database does not answer at the moment.")
-    log.error("unexpected error", exc_info=error)
+    if isinstance(error, DBAPIError):  # its message quotes what people wrote
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("database error %s %s\n%s", type(error).__name__, error_number(error), where)
+    else:
+        log.error("unexpected error", exc_info=error)
     return problem("internal_error", "Something went wrong on our side. It has been logged.")
 
 
 # MySQL: too many connections, shutdown, cannot connect, gone away, lost, lock wait, read-only,
 # deadlock, node not ready (Galera)
 OUTAGES = {1020, 1040, 1047, 1053, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1836, 1927}
-OUTAGES |= {2002, 2003, 2006, 2013, 2055}
+OUTAGES |= {0, 1226, 1317, 2002, 2003, 2006, 2013, 2055}  # 0: the connection is closed
 SQLITE_OUTAGES = ("database is locked", "unable to open", "disk i/o error", "database is full")
 
 
@@ -183,12 +188,17 @@ def is_outage(error: Exception) -> bool:
     """Whether the database is away or busy, rather than our statement wrong."""
     if isinstance(error, PoolTimeout):
         return True
-    if not isinstance(error, DBAPIError) or error.orig is None:
+    if not isinstance(error, DBAPIError):
         return False
-    reason = error.orig.args[0] if error.orig.args else None
+    reason = error_number(error)
     if isinstance(reason, int):
         return reason in OUTAGES
     return any(text in str(reason).lower() for text in SQLITE_OUTAGES)
+
+
+def error_number(error: DBAPIError) -> Any:
+    """The driver's number (MySQL), or its sentence (SQLite)."""
+    return error.orig.args[0] if error.orig and error.orig.args else None
 
 
 def problem(

@@ -57,7 +57,7 @@ def _account(email: str, password: str) -> Caller:
         user = auth.register(email, password, "Demo", DEVICE).user
     else:
         auth.login(email, password, DEVICE)  # so that the password printed is the right one
-    return Caller(user.id, "", f"d.{DEVICE.key}")
+    return Caller(user.id, "", auth.device_number(auth.device_key(DEVICE.key, "")))
 
 
 def _clock(caller: Caller) -> int:

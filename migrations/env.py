@@ -6,7 +6,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import DropTableOp
 from flask import current_app
-from sqlalchemy.sql.schema import MetaData
+from sqlalchemy import MetaData, create_engine
 
 from melon_api import models
 from melon_api.extensions import db
@@ -53,8 +53,11 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    with db.engine.connect() as connection:
+    # An engine of its own: changing a large table takes longer than any request may.
+    engine = create_engine(db.engine.url, hide_parameters=True)
+    with engine.connect() as connection:
         context.configure(connection=connection, **OPTIONS)
         with context.begin_transaction():
             context.run_migrations()
         connection.commit()
+    engine.dispose()

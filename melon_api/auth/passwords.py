@@ -1,6 +1,7 @@
 """Passwords: what is accepted, how it is kept, how it is checked."""
 
 import functools
+import itertools
 import unicodedata
 
 from argon2 import PasswordHasher
@@ -23,18 +24,26 @@ def check_strength(password: str, field: str = "password") -> str:
     password = normalised(password)
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise ValidationFailed({field: [f"Between {MIN_LENGTH} and {MAX_LENGTH} characters."]})
-    if password.lower() in common_passwords():
+    if is_common(password.lower()):
         raise ValidationFailed({field: ["This is one of the most common passwords."]})
     return password
 
 
+def is_common(password: str) -> bool:
+    """A leaked one or a word, one unit repeated (12341234), or a run (87654321)."""
+    is_repeated = password in (password + password)[1:-1]
+    steps = {ord(after) - ord(before) for before, after in itertools.pairwise(password)}
+    return is_repeated or steps in ({1}, {-1}) or password in common_passwords()
+
+
 @functools.cache
 def common_passwords() -> frozenset[str]:
-    """The most common leaked passwords, from zxcvbn's frequency list."""
+    """zxcvbn's lists of the most common leaked passwords, words and names."""
     # 2 MB that a worker needs only once somebody chooses a password
     from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415
 
-    return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
+    lists = itertools.chain.from_iterable(FREQUENCY_LISTS.values())
+    return frozenset(word for word in lists if len(word) >= MIN_LENGTH)
 
 
 def hash_password(password: str) -> str:
@@ -43,8 +52,9 @@ def hash_password(password: str) -> str:
 
 def verify(stored: str | None, password: str) -> bool:
     """Whether `password` is the one; takes as long when there is no account."""
+    nobodys = _hash_of_nothing(_hasher())
     try:
-        return _hasher().verify(stored or _nobodys_hash(), normalised(password)) and bool(stored)
+        return _hasher().verify(stored or nobodys, normalised(password)) and stored is not None
     except (VerificationError, InvalidHashError):
         return False
 
@@ -66,10 +76,6 @@ def _hasher() -> PasswordHasher:
 @functools.cache
 def _hasher_for(iterations: int, memory_kib: int, parallelism: int) -> PasswordHasher:
     return PasswordHasher(iterations, memory_kib, parallelism)  # Argon2id is its default
-
-
-def _nobodys_hash() -> str:
-    return _hash_of_nothing(_hasher())
 
 
 @functools.cache

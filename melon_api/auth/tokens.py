@@ -29,7 +29,7 @@ class TokenPair:
 def token_pair(session: Session) -> TokenPair:
     """A new access token, and the refresh token that belongs to the session's row as it stands."""
     lifetime: timedelta = current_app.config["ACCESS_TOKEN_LIFETIME"]
-    claims = {"sid": session.id, "dev": session.device, "iat": _issued(utc_now())}
+    claims = {"sid": session.id, "iat": _issued(utc_now())}
     access = create_access_token(session.user_id, additional_claims=claims, expires_delta=lifetime)
     return TokenPair(access, refresh_token(session), int(lifetime.total_seconds()))
 

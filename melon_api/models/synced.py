@@ -13,12 +13,20 @@ from sqlalchemy import BigInteger, Double, ForeignKey, Index, Table
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from melon_api.extensions import db
-from melon_api.models.base import TABLE_OPTIONS, DeviceKey, Id, LongText
+from melon_api.models.base import TABLE_OPTIONS, Id, LongText
 
 BELONGS_TO = "belongs_to"
 # Columns that the server alone writes and no app ever sees (contract pull 4).
 COMMON = ("id", "created_at", "updated_at")
-INTERNAL = ("user_id", "created_at_ms", "updated_at_ms", "rival_at_ms", "is_deleted")
+INTERNAL = (
+    "user_id",
+    "created_at_ms",
+    "created_by",
+    "updated_at_ms",
+    "updated_by",
+    "rival_at_ms",
+    "is_deleted",
+)
 
 
 def belongs_to(table: str, **options: Any) -> MappedColumn[Any]:
@@ -47,10 +55,13 @@ class Synced:
     created_at: Mapped[float] = mapped_column(Double, default=0, sort_order=90)
     updated_at: Mapped[float] = mapped_column(Double, default=0, sort_order=91)
     created_at_ms: Mapped[int] = mapped_column(BigInteger, sort_order=92)
-    updated_at_ms: Mapped[int] = mapped_column(BigInteger, sort_order=93)
-    # When a device other than the one of `updated_at_ms` changed it last (contract push 3).
-    rival_at_ms: Mapped[int] = mapped_column(BigInteger, default=0, sort_order=94)
-    is_deleted: Mapped[bool] = mapped_column(default=False, sort_order=95)
+    created_by: Mapped[int] = mapped_column(BigInteger, sort_order=93)  # a device, see auth/service
+    updated_at_ms: Mapped[int] = mapped_column(BigInteger, sort_order=94)
+    updated_by: Mapped[int] = mapped_column(BigInteger, sort_order=95)
+    # When a device other than `updated_by` changed it last; of a tombstone, when it was deleted,
+    # which `updated_at_ms` is not when the deletion was told again (contract push 3).
+    rival_at_ms: Mapped[int] = mapped_column(BigInteger, default=0, sort_order=96)
+    is_deleted: Mapped[bool] = mapped_column(default=False, sort_order=97)
 
     redefined: ClassVar[tuple[str, ...]] = ()  # by a subclass, which it must not; see model_rules
 
@@ -75,7 +86,7 @@ class SyncPush(db.Model):
         Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
     )
     clock: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    device: Mapped[str] = mapped_column(DeviceKey)
+    device: Mapped[int] = mapped_column(BigInteger)
     as_sent: Mapped[bool]  # all of it was stored as the device has it
     # {table: [ids]} that the device had of its own although another one had made them first
     adopted: Mapped[str | None] = mapped_column(LongText)

@@ -1,5 +1,6 @@
 """`/healthz` and `/readyz`, for the platform that runs the process."""
 
+import logging
 from functools import cache
 
 import redis
@@ -9,6 +10,8 @@ from sqlalchemy import select
 from melon_api.database import snapshot
 from melon_api.errors import Unavailable
 from melon_api.extensions import db
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 2
 
@@ -33,7 +36,7 @@ def readyz() -> dict[str, str] | Response:
         try:
             check()
         except Exception:
-            current_app.logger.warning("%s does not answer", name, exc_info=True)
+            log.warning("%s does not answer", name)
             errors[name] = ["does not answer"]
     if errors:
         raise Unavailable(f"No answer from: {', '.join(errors)}.", errors)

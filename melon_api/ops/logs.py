@@ -1,7 +1,8 @@
-"""Logs: one line a request, every line with the request's id, nothing secret."""
+"""Logs: one line a request, every line with the request's id, nothing that people wrote."""
 
 import logging
 import time
+from urllib.parse import quote
 
 from flask import Flask, Response, g, has_request_context, request
 
@@ -22,9 +23,8 @@ def init_app(app: Flask) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(FORMAT))
     handler.addFilter(WithRequestId())
-    logger = logging.getLogger("melon_api")
-    logger.handlers = [handler]
-    logger.setLevel(app.config["LOG_LEVEL"])
+    logging.getLogger().handlers = [handler]  # the libraries' lines carry the id, too
+    logging.getLogger("melon_api").setLevel(app.config["LOG_LEVEL"])
     app.before_request(start_clock)
     app.after_request(log_request)
 
@@ -34,7 +34,8 @@ def start_clock() -> None:
 
 
 def log_request(response: Response) -> Response:
-    """The path without its query, which may hold what is nobody's business."""
+    """The path without its query, which may hold what is nobody's business, and on one line."""
     elapsed_ms = (time.perf_counter() - g.get("started", time.perf_counter())) * 1000
-    log.info("%s %s %d %.1f ms", request.method, request.path, response.status_code, elapsed_ms)
+    path = quote(request.path)
+    log.info("%s %s %d %.1f ms", request.method, path, response.status_code, elapsed_ms)
     return response

@@ -1,13 +1,13 @@
 """The SQL of pull and push: whole sets, no ORM objects, every statement names the account."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
-    bindparam,
     delete,
     func,
     insert,
@@ -20,10 +20,17 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from melon_api.sync.merge import Row
 from melon_api.sync.sanitize import as_javascript_writes
-from melon_api.sync.tables import Column, Parent, SyncedTable
+from melon_api.sync.tables import Column, SyncedTable
 
 IDS_PER_STATEMENT = 10_000
-CLOCKS = ("created_at_ms", "updated_at_ms", "rival_at_ms", "is_deleted")
+CLOCKS = (
+    "created_at_ms",
+    "created_by",
+    "updated_at_ms",
+    "updated_by",
+    "rival_at_ms",
+    "is_deleted",
+)
 
 
 def read_records(
@@ -73,14 +80,22 @@ def _is_set(table: SyncedTable, column: Column) -> ColumnElement[bool]:
     if column.optional:
         return stored.is_not(None)
     if column.kind == "string":
-        return func.length(stored) > 0  # MySQL says that '  ' equals ''
+        return func.hex(stored) != ""  # MySQL says that '  ' equals ''
     return stored != column.empty
 
 
-def wire_records(
-    table: SyncedTable, rows: Iterable[tuple[Any, ...]]
-) -> Iterator[tuple[dict[str, Any], int, bool]]:
-    """(record as the app's schema has it, clock of its creation, whether it is deleted)."""
+@dataclass(frozen=True, slots=True)
+class WireRecord:
+    """A record as the app's schema has it, and what decides where in an answer it stands."""
+
+    values: dict[str, Any]
+    created_at: int
+    created_by: int
+    is_deleted: bool
+
+
+def wire_records(table: SyncedTable, rows: Iterable[tuple[Any, ...]]) -> Iterator[WireRecord]:
+    """The rows of `read_records`, in the types of the wire."""
     names = ("id", *(column.name for column in table.columns))
     booleans = [column.name for column in table.columns if column.kind == "boolean"]
     numbers = [column.name for column in table.columns if column.kind == "number"]
@@ -92,7 +107,7 @@ def wire_records(
         for name in numbers:
             if type(value := record[name]) is float and value.is_integer():
                 record[name] = as_javascript_writes(value)
-        yield record, row[-4], row[-1] == 1
+        yield WireRecord(record, row[-6], row[-5], row[-1] == 1)
 
 
 def read_rows(
@@ -112,8 +127,8 @@ def _row(table: SyncedTable, row: tuple[Any, ...]) -> Row:
     for column in table.columns:
         if column.kind == "boolean" and values[column.name] is not None:
             values[column.name] = values[column.name] == 1
-    created, updated, rival, deleted = row[-4:]
-    return Row(row[0], values, created, updated, rival, deleted == 1)
+    created, created_by, updated, updated_by, rival, deleted = row[-6:]
+    return Row(row[0], values, created, created_by, updated, updated_by, rival, deleted == 1)
 
 
 def write(connection: Connection, table: SyncedTable, user_id: str, rows: Iterable[Row]) -> int:
@@ -133,7 +148,9 @@ def _parameters(user_id: str, row: Row) -> dict[str, Any]:
         "id": row.id,
         **row.values,
         "created_at_ms": row.created,
+        "created_by": row.created_by,
         "updated_at_ms": row.updated,
+        "updated_by": row.updated_by,
         "rival_at_ms": row.rival,
         "is_deleted": row.deleted,
     }
@@ -152,42 +169,78 @@ def _upsert(connection: Connection, table: SyncedTable) -> Any:
 
 
 def delete_descendants(
-    connection: Connection, tables: Iterable[SyncedTable], user_id: str, tick: int
+    connection: Connection, tables: Iterable[SyncedTable], user_id: str, tick: int, device: int
 ) -> int:
     """Delete what hangs under the records deleted at `tick`, parents first; how many rows."""
-    count = 0
-    for table in tables:
-        down = [parent for parent in table.parents if parent.table != table.name]
-        tree = [parent for parent in table.parents if parent.table == table.name]
-        count += sum(_delete_children(connection, table, p, user_id, tick) for p in down)
-        while hit := sum(_delete_children(connection, table, p, user_id, tick) for p in tree):
-            count += hit
-    return count
-
-
-def _delete_children(
-    connection: Connection, table: SyncedTable, parent: Parent, user_id: str, tick: int
-) -> int:
-    above = table.table.metadata.tables[parent.table].alias("above").c
-    # DISTINCT makes MySQL materialise it: a table that refers to itself may not be read otherwise
-    gone = (
-        select(above.id)
-        .where(above.user_id == user_id, above.is_deleted.is_(True), above.updated_at_ms == tick)
-        .distinct()
-        .subquery("gone")
+    gone = Deletion(connection, user_id, tick, device)
+    return sum(
+        gone.of_children(table) + (gone.of_branches(table) if table.is_tree else 0)
+        for table in tables
     )
-    mine = table.table.c
-    below = mine[parent.column].in_(select(gone.c.id))
-    statement = (
-        update(table.table)
-        .where(mine.user_id == user_id, mine.is_deleted.is_(False), below)
-        .ordered_values(  # MySQL assigns from left to right
-            (mine.rival_at_ms, mine.updated_at_ms),
-            (mine.updated_at_ms, bindparam("tick", tick)),
-            (mine.is_deleted, True),
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """The deletion of descendants, by one push."""
+
+    connection: Connection
+    user_id: str
+    tick: int
+    device: int
+
+    def of_children(self, table: SyncedTable) -> int:
+        """What belongs to records of other tables that were deleted at the tick."""
+        count = 0
+        for parent in table.parents:
+            if parent.table != table.name:
+                above = table.table.metadata.tables[parent.table].c
+                gone = select(above.id).where(
+                    above.user_id == self.user_id,
+                    above.is_deleted.is_(True),
+                    above.updated_at_ms == self.tick,
+                )
+                count += self._delete(table, table.table.c[parent.column].in_(gone))
+        return count
+
+    def of_branches(self, table: SyncedTable) -> int:
+        """What belongs, at any depth, to deleted records of the same table. The tree is walked
+        here: a statement for each level would read the deleted rows again each time."""
+        c = table.table.c
+        columns = [c[parent.column] for parent in table.parents if parent.table == table.name]
+        query = select(c.id, c.is_deleted, *columns).where(
+            c.user_id == self.user_id,
+            or_(c.is_deleted.is_(False), c.updated_at_ms == self.tick),
         )
-    )
-    return int(connection.execute(statement).rowcount)
+        below: dict[str, list[str]] = {}
+        living: set[str] = set()
+        fallen: list[str] = []
+        for record_id, is_deleted, *named in self.connection.execute(query):
+            for parent_id in filter(None, named):
+                below.setdefault(parent_id, []).append(record_id)
+            (fallen.append if is_deleted else living.add)(record_id)
+        found: list[str] = []
+        while fallen:
+            for child in below.get(fallen.pop(), ()):
+                if child in living:
+                    living.discard(child)
+                    found.append(child)
+                    fallen.append(child)
+        blocks = range(0, len(found), IDS_PER_STATEMENT)
+        return sum(self._delete(table, c.id.in_(found[i : i + IDS_PER_STATEMENT])) for i in blocks)
+
+    def _delete(self, table: SyncedTable, which: ColumnElement[bool]) -> int:
+        c = table.table.c
+        statement = (
+            update(table.table)
+            .where(c.user_id == self.user_id, c.is_deleted.is_(False), which)
+            .values(
+                updated_at_ms=self.tick,
+                updated_by=self.device,
+                rival_at_ms=self.tick,
+                is_deleted=True,
+            )
+        )
+        return int(self.connection.execute(statement).rowcount)
 
 
 def living_records(
@@ -195,7 +248,7 @@ def living_records(
 ) -> list[dict[str, Any]]:
     """All living records, as the app's schema has them."""
     rows = read_records(connection, table, user_id, is_living(table))
-    return [record for record, _, _ in wire_records(table, rows)]
+    return [record.values for record in wire_records(table, rows)]
 
 
 def delete_all(connection: Connection, tables: Iterable[SyncedTable], user_id: str) -> None:

@@ -1,17 +1,17 @@
 """The log of pushes, as one device needs it.
 
-It answers three questions: did this device create a record itself (contract pull 3), did another
-device change it (push 3), is the pushing device up to date (push 7).
+It answers two questions: is the pushing device up to date (contract push 7), and which records that
+another one had created did this device have of its own (pull 3).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import orjson
 from sqlalchemy import Connection, insert, select
 
 from melon_api.models.synced import SyncPush
 
-Place = tuple[str, str]  # table, id
+RecordKey = tuple[str, str]  # table, id
 
 _log = SyncPush.__table__.c
 
@@ -20,41 +20,46 @@ _log = SyncPush.__table__.c
 class History:
     """The pushes to an account after `since`, as seen by `device`."""
 
-    device: str
+    device: int
     since: int
-    devices: dict[int, str] = field(default_factory=dict)  # clock -> who
-    adopted: frozenset[Place] = frozenset()
+    adopted: frozenset[RecordKey] = frozenset()
     up_to_date: bool = True  # nobody else pushed, and all of this device's was stored as sent
 
-    def is_own(self, clock: int) -> bool:
-        """Whether this device moved the clock there (after `since`)."""
-        return self.devices.get(clock) == self.device
-
-    def has_had(self, table: str, record_id: str, created_at: int) -> bool:
-        """Whether this device had a record that is there since `created_at` (contract pull 3)."""
+    def has_had(self, table: str, record_id: str, created_at: int, created_by: int) -> bool:
+        """Whether this device had a record made then by that device (contract pull 3)."""
         return (
             created_at <= self.since
-            or self.is_own(created_at)
+            or created_by == self.device
             or (table, record_id) in self.adopted
         )
 
 
-def read(connection: Connection, user_id: str, device: str, since: int) -> History:
+def read(connection: Connection, user_id: str, device: int, since: int) -> History:
     """One statement, over the pushes after `since` alone."""
-    query = select(_log.clock, _log.device, _log.as_sent, _log.adopted).where(
+    query = select(_log.device, _log.as_sent, _log.adopted).where(
         _log.user_id == user_id, _log.clock > since
     )
-    devices, adopted, up_to_date = {}, set[Place](), True
-    for clock, who, as_sent, places in connection.execute(query):
-        devices[clock] = who
+    adopted, up_to_date = set[RecordKey](), True
+    for who, as_sent, places in connection.execute(query):
         up_to_date = up_to_date and who == device and bool(as_sent)
         if places and who == device:
             adopted.update((table, i) for table, ids in orjson.loads(places).items() for i in ids)
-    return History(device, since, devices, frozenset(adopted), up_to_date)
+    return History(device, since, frozenset(adopted), up_to_date)
+
+
+def is_logged(connection: Connection, user_id: str, clock: int, device: int) -> bool:
+    """Whether this device's push of that clock is in the log."""
+    query = select(_log.device).where(_log.user_id == user_id, _log.clock == clock)
+    return connection.scalar(query) == device
 
 
 def append(
-    connection: Connection, user_id: str, clock: int, device: str, as_sent: bool, new: set[Place]
+    connection: Connection,
+    user_id: str,
+    clock: int,
+    device: int,
+    as_sent: bool,
+    new: set[RecordKey],
 ) -> None:
     """Log a push that moved the clock; `new`: what its device had although another one made it."""
     places: dict[str, list[str]] = {}

@@ -13,12 +13,18 @@ from melon_api.sync.tables import Parent, SyncedTable
 
 @dataclass(slots=True)
 class Row:
-    """A record as stored. `rival`: when a device other than that of `updated` changed it last."""
+    """A record as stored; clocks in ms, `…_by` a device.
+
+    `rival`: when a device other than `updated_by` changed it last; of a tombstone, when it was
+    deleted, which `updated` is not when the deletion was told again.
+    """
 
     id: str
     values: dict[str, Any]
     created: int
+    created_by: int
     updated: int
+    updated_by: int
     rival: int = 0
     deleted: bool = False
     is_new: bool = False
@@ -26,7 +32,6 @@ class Row:
 
 
 Stored = dict[str, dict[str, Row]]  # table -> id -> row
-RecordKey = tuple[str, Any]  # table, id
 
 
 @dataclass
@@ -37,6 +42,7 @@ class Merge:
     history: History
     tick: int
     policy: str
+    is_partial: bool
     problems: Problems
     as_sent: bool = True
     adopted: set[tuple[str, str]] = field(default_factory=set)
@@ -61,30 +67,29 @@ class Merge:
         if values is None:
             self.problems.conflict(record.place)
             return
-        parents_live = self._check_parents(table, values, record)
+        parents_live = self._check_parents(table, row, values, record)
         if parents_live is None or not record.fits:
             return
         if row is None:
-            row = Row(record.place.id, values, self.tick, self.tick, is_new=True)
-            rows[row.id] = row
-        elif not self.history.has_had(table.name, row.id, row.created) and not row.is_new:
-            self.adopted.add((table.name, row.id))
+            row = rows[record.place.id] = self._new(record.place.id, values)
+        else:
+            self._note_adoption(table, row)
         if values != row.values:
             row.values = values
             self._touch(row)
         if not parents_live:
-            row.deleted = True
-            self._touch(row)
+            self._bury(row)
         sent = all(values[name] == value for name, value in record.values.items())
         self.as_sent = self.as_sent and record.as_sent and sent and parents_live
 
     def _apply_to_tombstone(self, row: Row, record: PushedRecord) -> None:
         """A deletion wins, and is told again to a device that edits although it was told."""
         self.as_sent = False
-        if self.policy == "reject" and self._conflicts(row):
+        if self.policy == "reject" and record.fits and self._conflicts(row):
             self.problems.conflict(record.place)
         elif row.updated <= self.history.since:
-            self._touch(row)
+            row.updated = self.tick
+            row.is_changed = True
 
     def _decide(
         self, table: SyncedTable, row: Row | None, record: PushedRecord
@@ -93,7 +98,7 @@ class Merge:
         if row is None:
             return {**empty_values(table), **record.values}
         whole = {**row.values, **record.values}
-        if whole == row.values or not self._conflicts(row):
+        if whole == row.values or not record.fits or not self._conflicts(row):
             return whole
         if self.policy == "reject" or record.changed == frozenset():
             return None
@@ -103,48 +108,59 @@ class Merge:
         return {**row.values, **edits}
 
     def _conflicts(self, row: Row) -> bool:
-        """Whether another device changed the row after what this one has seen."""
-        if row.updated <= self.history.since:
-            return False
-        if row.updated == self.tick or self.history.is_own(row.updated):
-            return row.rival > self.history.since
-        return True
+        """Whether another device changed or deleted the row after what this one has seen."""
+        since, is_own = self.history.since, row.updated_by == self.history.device
+        if row.deleted:
+            return row.rival > since and not is_own
+        return row.updated > since and (row.rival > since if is_own else True)
 
     def _check_parents(
-        self, table: SyncedTable, values: dict[str, Any], record: PushedRecord
+        self, table: SyncedTable, row: Row | None, values: dict[str, Any], record: PushedRecord
     ) -> bool | None:
-        """Whether all parents live; None, with a problem noted, when one does not exist."""
+        """Whether all parents live; None when one does not exist, which is then noted."""
         live: bool | None = True
         for parent in table.parents:
             named = values[parent.column]
-            if named is None and not parent.required:
+            if not named and not parent.required:
                 continue
-            row = self.stored[parent.table].get(named)
-            if row is None and not self._keeps_parent(table, parent, named, record):
-                self.problems.unknown_parent(record.place, parent.column, _missing(parent, named))
+            above = self.stored[parent.table].get(named)
+            if above is None and not (row and row.values[parent.column] == named):
+                self._note_missing(parent, named, record)
                 live = None
-            elif row is not None and row.deleted and live is not None:
+            elif above is not None and above.deleted and live is not None:
                 live = False
         return live
 
-    def _keeps_parent(
-        self, table: SyncedTable, parent: Parent, named: str, record: PushedRecord
-    ) -> bool:
-        """A parent that the record has already and the push does not change was not looked up."""
-        row = self.stored[table.name].get(record.place.id)
-        return row is not None and row.values[parent.column] == named
+    def _note_missing(self, parent: Parent, named: str | None, record: PushedRecord) -> None:
+        """A parent that is refused itself is named already; its child goes with it."""
+        if named and self.problems.is_rejected(parent.table, named):
+            if self.is_partial:
+                message = f"Its parent {named!r} in {parent.table} was refused."
+                self.problems.unknown_parent(record.place, parent.column, message)
+            else:
+                self.problems.reject(record.place)
+            return
+        missing = f"No record {named!r} in {parent.table}."
+        message = missing if named else f"It needs a {parent.column}."
+        self.problems.unknown_parent(record.place, parent.column, message)
 
-    def _bury_unborn(self, part: PushedTable, rows: dict[str, Row], named: set[RecordKey]) -> None:
+    def _note_adoption(self, table: SyncedTable, row: Row) -> None:
+        """From now on this device has had the record, although another one made it."""
+        born = (row.created, row.created_by)
+        if not self.history.has_had(table.name, row.id, *born):
+            self.adopted.add((table.name, row.id))
+
+    def _bury_unborn(
+        self, part: PushedTable, rows: dict[str, Row], named: set[tuple[str, Any]]
+    ) -> None:
         """A parent that was made and deleted offline was never here, and its children are pushed:
         they are children of a deleted parent (contract push 4)."""
         pushed = {record.place.id for record in part.records}
         for place in part.deletions:
-            unknown = place.id not in rows and place.id not in pushed
-            if unknown and (part.table.name, place.id) in named:
-                values = dict(empty_values(part.table))
-                rows[place.id] = Row(
-                    place.id, values, self.tick, self.tick, deleted=True, is_new=True
-                )
+            is_unknown = place.id not in rows and place.id not in pushed
+            if is_unknown and (part.table.name, place.id) in named:
+                row = rows[place.id] = self._new(place.id, dict(empty_values(part.table)))
+                self._bury(row)
 
     def _delete(self, rows: dict[str, Row], place: Place) -> None:
         row = rows.get(place.id)
@@ -153,19 +169,27 @@ class Merge:
         if self.policy == "reject" and self._conflicts(row):
             self.problems.conflict(place)
             return
-        row.deleted = True
+        self._bury(row)
+
+    def _new(self, record_id: str, values: dict[str, Any]) -> Row:
+        device = self.history.device
+        return Row(record_id, values, self.tick, device, self.tick, device, is_new=True)
+
+    def _bury(self, row: Row) -> None:
         self._touch(row)
+        row.deleted = True
+        row.rival = self.tick
 
     def _touch(self, row: Row) -> None:
-        if row.is_new or row.is_changed:
+        if row.is_new:
             return
-        if not self.history.is_own(row.updated):
+        if row.updated_by != self.history.device:
             row.rival = row.updated
-        row.updated = self.tick
+        row.updated, row.updated_by = self.tick, self.history.device
         row.is_changed = True
 
 
-def _named_parents(pushed: list[PushedTable]) -> set[RecordKey]:
+def _named_parents(pushed: list[PushedTable]) -> set[tuple[str, Any]]:
     return {
         (parent.table, record.values.get(parent.column))
         for part in pushed
@@ -174,28 +198,22 @@ def _named_parents(pushed: list[PushedTable]) -> set[RecordKey]:
     }
 
 
-def _missing(parent: Parent, named: str | None) -> str:
-    return f"No record {named!r} in {parent.table}." if named else f"It needs a {parent.column}."
-
-
 def _parents_first(part: PushedTable) -> Iterator[PushedRecord]:
-    """The records of a table; of one that refers to itself, a parent before its children."""
-    own = [parent.column for parent in part.table.parents if parent.table == part.table.name]
-    if not own:
+    """The records of a table; of a tree, a parent before its children."""
+    if not part.table.is_tree:
         yield from part.records
         return
+    own = [parent.column for parent in part.table.parents if parent.table == part.table.name]
     by_id = {record.place.id: record for record in part.records}
-    done: set[Place] = set()
+    seen: set[Place] = set()
     for record in part.records:
-        chain = [record]
+        chain = [record] if record.place not in seen else []
         while chain:
             top = chain[-1]
-            above = [by_id[i] for c in own if (i := top.values.get(c)) in by_id]
-            wait = [r for r in above if r.place not in done and r not in chain]
-            if wait:
-                chain.append(wait[0])
-                continue
-            chain.pop()
-            if top.place not in done:
-                done.add(top.place)
-                yield top
+            seen.add(top.place)
+            above = (by_id.get(top.values.get(column, "")) for column in own)
+            wait = next((r for r in above if r and r.place not in seen), None)
+            if wait is not None:
+                chain.append(wait)
+            else:
+                yield chain.pop()

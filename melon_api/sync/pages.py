@@ -108,13 +108,14 @@ def _sorted(table: SyncedTable, rows: Any, seen: History, walk: Walk) -> TableCh
     """Created, updated or deleted, as the asking device sees it (contract pull 3)."""
     told = _nothing()
     is_added = table.name in walk.migration.tables  # of which the device has only its own
-    for record, created_at, is_deleted in changes.wire_records(table, rows):
-        if is_deleted:
-            told["deleted"].append(record["id"])
-        elif not walk.since or (is_added and created_at <= walk.since):
-            told["created"].append(record)
-        elif seen.has_had(table.name, record["id"], created_at):
-            told["updated"].append(record)
+    for record in changes.wire_records(table, rows):
+        values, born = record.values, (record.created_at, record.created_by)
+        if record.is_deleted:
+            told["deleted"].append(values["id"])
+        elif not walk.since or (is_added and record.created_at <= walk.since):
+            told["created"].append(values)
+        elif seen.has_had(table.name, values["id"], *born):
+            told["updated"].append(values)
         else:
-            told["created"].append(record)
+            told["created"].append(values)
     return told

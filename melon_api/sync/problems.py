@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from melon_api.errors import (
@@ -16,41 +17,54 @@ if TYPE_CHECKING:
     from melon_api.sync.push_body import Place
 
 CONFLICT = ["Another device changed this record after lastPulledAt; pull, then push again."]
+Messages = dict[str, Any] | list[str]
 
 
 class Problems:
     """The refused records of one push, by place and by id."""
 
     def __init__(self) -> None:
-        self.errors: dict[str, Any] = {}
-        self.rejected: dict[str, dict[str, None]] = {}
-        self.conflicts: dict[str, dict[str, None]] = {}
+        self.errors: dict[str, Any] = {}  # the 422s, by place below `changes`
+        self.conflicts: dict[str, dict[str, None]] = {}  # the 409s, by table and id
+        self.rejected: dict[str, dict[str, None]] = {}  # both, by table and id
+        self._conflict_places: dict[str, Any] = {}
         self._kinds: set[type[DomainError]] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self.errors or self.rejected)
 
     def copy(self) -> Problems:
         """What was found without the database; the start of every try of the transaction."""
-        twin = Problems()
-        twin.errors = {t: _copied(lists) for t, lists in self.errors.items()}
-        twin.rejected = {t: dict(ids) for t, ids in self.rejected.items()}
-        twin._kinds = set(self._kinds)
-        return twin
+        return deepcopy(self)
 
     def unknown_table(self, name: str, ids: list[str]) -> None:
         self._kinds.add(UnknownTable)
         self.errors[name] = ["There is no such table."]
         self.rejected[name] = dict.fromkeys(ids)
 
-    def invalid(self, place: Place, messages: dict[str, Any] | list[str]) -> None:
+    def invalid_table(self, name: str, messages: Messages) -> None:
+        """What is there instead of lists holds no records that could be named."""
         self._kinds.add(ValidationFailed)
-        self._reject(place, messages)
+        self.errors[name] = messages
+
+    def invalid(self, place: Place, messages: Messages) -> None:
+        self._kinds.add(ValidationFailed)
+        self.reject(place)
+        _note(self.errors, place, messages)
 
     def unknown_parent(self, place: Place, column: str, message: str) -> None:
         self._kinds.add(UnknownParent)
-        self._reject(place, {column: [message]})
+        self.reject(place)
+        _note(self.errors, place, {column: [message]})
 
     def conflict(self, place: Place) -> None:
+        self.reject(place)
         self.conflicts.setdefault(place.table, {})[place.id] = None
-        self._reject(place, CONFLICT)
+        _note(self._conflict_places, place, CONFLICT)
+
+    def reject(self, place: Place) -> None:
+        if place.id:
+            self.rejected.setdefault(place.table, {})[place.id] = None
 
     def is_rejected(self, table: str, record_id: str) -> bool:
         return record_id in self.rejected.get(table, ())
@@ -66,20 +80,25 @@ class Problems:
                 "Another device changed some of it; pull, then push again.", conflicts
             )
 
-    def _reject(self, place: Place, messages: dict[str, Any] | list[str]) -> None:
-        if place.id:
-            self.rejected.setdefault(place.table, {})[place.id] = None
-        at = self.errors.setdefault(place.table, {}).setdefault(place.list, {})
-        known = at.get(str(place.index))
-        if isinstance(known, dict) and isinstance(messages, dict):
-            messages = known | messages
-        at[str(place.index)] = messages
+    def by_place(self) -> dict[str, Any]:
+        """All of them, for the answer of a partial push."""
+        places = deepcopy(self._conflict_places)
+        for table, lists in self.errors.items():
+            if isinstance(lists, dict):
+                for key, found in lists.items():
+                    into = places.setdefault(table, {}).setdefault(key, {})
+                    into |= found if isinstance(found, dict) else {"": found}
+            else:
+                places[table] = lists
+        return {"changes": places} if places else {}
 
 
-def _copied(lists: Any) -> Any:
-    if not isinstance(lists, dict):
-        return lists
-    return {key: dict(places) for key, places in lists.items()}
+def _note(errors: dict[str, Any], place: Place, messages: Messages) -> None:
+    at = errors.setdefault(place.table, {}).setdefault(place.list, {})
+    known = at.get(str(place.index))
+    if isinstance(known, dict) and isinstance(messages, dict):
+        messages = known | messages
+    at[str(place.index)] = messages
 
 
 def _raised(kind: type[DomainError], errors: dict[str, Any]) -> DomainError:

@@ -30,7 +30,7 @@ class Purged:
 
 
 def purge(engine: Engine, before_ms: int, *, dry_run: bool = False) -> Purged:
-    """Forget the deletions, and the pushes that nothing needs any more, from before `before_ms`."""
+    """Forget the deletions and the log of pushes from before `before_ms`."""
     total = Purged()
     for accounts in _accounts(engine):
         with snapshot(engine) as connection:
@@ -39,7 +39,7 @@ def purge(engine: Engine, before_ms: int, *, dry_run: bool = False) -> Purged:
             total.tombstones += count if dry_run else _forget_deletions(engine, user_id, before_ms)
         for user_id in accounts:
             with snapshot(engine) as connection:
-                clocks = _needless_pushes(connection, user_id, before_ms)
+                clocks = _old_pushes(connection, user_id, before_ms)
             total.pushes += len(clocks)
             if not dry_run:
                 _forget_pushes(engine, user_id, clocks)
@@ -106,17 +106,12 @@ def _old_tombstones(
     return [row.id for row in rows], max((row.updated_at_ms for row in rows), default=0)
 
 
-def _needless_pushes(connection: Connection, user_id: str, before_ms: int) -> list[int]:
-    """Old pushes, but for those that tell who created a living record (contract pull 3)."""
+def _old_pushes(connection: Connection, user_id: str, before_ms: int) -> list[int]:
+    """Old pushes, but for those that tell which records a device had (contract pull 3)."""
     query = select(_log.clock).where(
         _log.user_id == user_id, _log.clock < before_ms, _log.adopted.is_(None)
     )
-    old = set(connection.scalars(query))
-    for table in synced_tables().values() if old else ():
-        c = table.table.c
-        living = (c.user_id == user_id, c.is_deleted.is_(False), c.created_at_ms < before_ms)
-        old.difference_update(connection.scalars(select(c.created_at_ms).distinct().where(*living)))
-    return sorted(old)
+    return list(connection.scalars(query.order_by(_log.clock)))
 
 
 def _forget_pushes(engine: Engine, user_id: str, clocks: list[int]) -> None:

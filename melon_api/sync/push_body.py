@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from melon_api.errors import ValidationFailed
 from melon_api.sync.problems import Problems
 from melon_api.sync.sanitize import changed_columns, sanitize
 from melon_api.sync.schemas import explain
@@ -46,30 +45,28 @@ class PushedTable:
 def read(
     tables: dict[str, SyncedTable], changes: dict[str, Any], problems: Problems
 ) -> list[PushedTable]:
-    """The pushed tables, parents first; what is wrong goes to `problems`.
-
-    Raises ValidationFailed when the body has not the shape of changes at all.
-    """
+    """The pushed tables, parents first; what is wrong goes to `problems`."""
     for name, content in changes.items():
         if name not in tables:
             _refuse_table(name, content, problems)
     return [
-        _read_table(table, _lists(name, changes[name]), problems)
+        _read_table(table, _lists(name, changes[name], problems), problems)
         for name, table in tables.items()
         if name in changes
     ]
 
 
-def _lists(name: str, content: Any) -> dict[str, list[Any]]:
+def _lists(name: str, content: Any, problems: Problems) -> dict[str, list[Any]]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ValidationFailed({"changes": {name: ["Not an object of created, updated, deleted."]}})
+        problems.invalid_table(name, ["Not an object of created, updated, deleted."])
+        return {}
     lists = {key: content[key] for key in LISTS if content.get(key) is not None}
     wrong = {key: ["Not a list."] for key, value in lists.items() if not isinstance(value, list)}
     if wrong:
-        raise ValidationFailed({"changes": {name: wrong}})
-    return lists
+        problems.invalid_table(name, wrong)
+    return {key: value for key, value in lists.items() if key not in wrong}
 
 
 def _refuse_table(name: str, content: Any, problems: Problems) -> None:
@@ -93,8 +90,9 @@ def _read_table(table: SyncedTable, lists: dict[str, list[Any]], problems: Probl
             if record := _read_record(table, key, index, raw, problems):
                 pushed.records.append(record)
     for index, record_id in enumerate(lists.get("deleted", ())):
-        place = Place(table.name, "deleted", index, str(record_id))
-        if isinstance(record_id, str) and ID.match(record_id):
+        text = record_id if isinstance(record_id, str) else ""
+        place = Place(table.name, "deleted", index, text)
+        if ID.match(text):
             pushed.deletions.append(place)
         else:
             problems.invalid(place, BAD_ID)

@@ -63,7 +63,7 @@ def push() -> Response:
     if pushed.allow_partial:
         rejected = {table: list(ids) for table, ids in answer.problems.rejected.items()}
         result["experimentalRejectedIds"] = rejected
-        result["errors"] = {"changes": answer.problems.errors} if answer.problems.errors else {}
+        result["errors"] = answer.problems.by_place()
     return _json(result)
 
 

@@ -73,9 +73,6 @@ def _put_right(column: Column) -> Callable[[Any], Any]:
     def string(value: Any) -> Any:
         return value if type(value) is str else empty
 
-    def reference(value: Any) -> Any:
-        return value if type(value) is str and value else empty
-
     def boolean(value: Any) -> Any:
         if type(value) is bool:
             return value
@@ -97,8 +94,6 @@ def _put_right(column: Column) -> Callable[[Any], Any]:
         value = number(value)
         return int(value) if type(value) is float and value.is_integer() else value
 
-    if column.refers:
-        return reference
     return {"string": string, "boolean": boolean, "number": double, "integer": integer}[column.kind]
 
 

@@ -119,7 +119,7 @@ class PushSchema(Schema):
 
     changes = fields.Dict(keys=fields.String(), required=True)
     lastPulledAt = ClockField(load_default=0, allow_none=True)
-    allowPartial = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    allowPartial = fields.Boolean(load_default=False, allow_none=True, truthy={True}, falsy={False})
 
 
 class HeldTableSchema(Schema):
@@ -224,7 +224,7 @@ def read_push(body: Any, query: dict[str, str]) -> PushRequest:
     if "partial" in query:
         body = {**body, "allowPartial": _flag(query["partial"])}
     values = PushSchema().load(body)
-    return PushRequest(values["changes"], values["lastPulledAt"], values["allowPartial"])
+    return PushRequest(values["changes"], values["lastPulledAt"], bool(values["allowPartial"]))
 
 
 def read_verify(body: Any) -> tuple[int, dict[str, DeviceTable]]:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine
 
 from melon_api.auth.service import Caller
 from melon_api.database import retrying, snapshot, writing
-from melon_api.errors import SyncConflict, ValidationFailed
+from melon_api.errors import OutcomeUnknown, SyncConflict, Unavailable, ValidationFailed
 from melon_api.sync import changes, clock, history, push_body
 from melon_api.sync.clock import AccountClock
 from melon_api.sync.history import History
@@ -63,10 +63,12 @@ def _raise_clock(engine: Engine, caller: Caller, since: int) -> None:
 
 @dataclass(frozen=True)
 class PushAnswer:
-    """`timestamp`: the new clock when the device is up to date with it (contract push 7)."""
+    """`timestamp`: the new clock when the device is up to date with it (contract push 7);
+    `tick`: the clock of what was written, None when nothing was."""
 
     timestamp: int | None
     problems: Problems
+    tick: int | None
 
 
 def push(engine: Engine, caller: Caller, request: PushRequest, policy: str) -> PushAnswer:
@@ -76,36 +78,74 @@ def push(engine: Engine, caller: Caller, request: PushRequest, policy: str) -> P
     """
     problems = Problems()
     pushed = push_body.read(synced_tables(), request.changes, problems)
-    return retrying(lambda: _push(engine, caller, request, policy, pushed, problems.copy()))
+    work = PushWork(caller, request, policy, pushed, problems)
+    try:
+        return retrying(lambda: work.run(engine))
+    except OutcomeUnknown:
+        if work.answer and _is_stored(engine, caller, work.answer):
+            return work.answer
+        raise Unavailable("The database was lost; nothing was stored.") from None
 
 
-def _push(
-    engine: Engine,
-    caller: Caller,
-    request: PushRequest,
-    policy: str,
-    pushed: list[PushedTable],
-    problems: Problems,
-) -> PushAnswer:
-    with writing(engine) as connection:
-        account = clock.lock(connection, caller.user_id)
-        clock.check_ahead(account, request.since)
-        if request.since < account.purged:
+@dataclass
+class PushWork:
+    """A push that has been taken apart, to be stored in one transaction.
+
+    `answer` is there from before the COMMIT, for the case that its outcome is in doubt.
+    """
+
+    caller: Caller
+    request: PushRequest
+    policy: str
+    pushed: list[PushedTable]
+    problems: Problems
+    answer: PushAnswer | None = None
+
+    def run(self, engine: Engine) -> PushAnswer:
+        with writing(engine) as connection:
+            account = clock.lock(connection, self.caller.user_id)
+            self._check(account)
+            merge = self._merge(connection, account)
+            self.answer = self._store(connection, account, merge)
+        return self.answer
+
+    def _check(self, account: AccountClock) -> None:
+        clock.check_ahead(account, self.request.since)
+        if self.request.since < account.purged:
             raise SyncConflict("Deletions since lastPulledAt are forgotten; pull, then push.", {})
-        seen = history.read(connection, caller.user_id, caller.device, request.since)
-        stored = _stored(connection, caller.user_id, pushed)
-        tick = clock.next_tick(account, request.since)
-        merge = Merge(stored, seen, tick, policy, problems)
-        merge.apply(pushed)
-        if not request.allow_partial:
-            problems.raise_gravest()
-        now = _store(connection, caller, merge, max(account.value, request.since))
+
+    def _merge(self, connection: Connection, account: AccountClock) -> Merge:
+        since, user_id = self.request.since, self.caller.user_id
+        merge = Merge(
+            stored=_stored(connection, user_id, self.pushed),
+            history=history.read(connection, user_id, self.caller.device, since),
+            tick=clock.next_tick(account, since),
+            policy=self.policy,
+            is_partial=self.request.allow_partial,
+            problems=self.problems.copy(),
+        )
+        merge.apply(self.pushed)
+        if not self.request.allow_partial:
+            merge.problems.raise_gravest()
+        return merge
+
+    def _store(self, connection: Connection, account: AccountClock, merge: Merge) -> PushAnswer:
+        is_written, is_as_sent = _store(connection, self.caller, merge)
+        now = merge.tick if is_written else max(account.value, self.request.since)
         if now != account.value:
-            clock.store(connection, caller.user_id, now)
-    is_up_to_date = seen.up_to_date and merge.as_sent and not problems.errors
-    if request.since < account.log_purged:
-        is_up_to_date = False  # who else pushed is forgotten
-    return PushAnswer(now if is_up_to_date else None, problems)
+            clock.store(connection, self.caller.user_id, now)
+        is_known = self.request.since >= account.log_purged  # else who else pushed is forgotten
+        is_up_to_date = merge.history.up_to_date and is_as_sent and is_known
+        timestamp, tick = now if is_up_to_date else None, merge.tick if is_written else None
+        return PushAnswer(timestamp, merge.problems, tick)
+
+
+def _is_stored(engine: Engine, caller: Caller, answer: PushAnswer) -> bool:
+    """Whether a push whose COMMIT had no answer is there after all: the log of pushes knows."""
+    if answer.tick is None:
+        return True
+    with snapshot(engine) as connection:
+        return history.is_logged(connection, caller.user_id, answer.tick, caller.device)
 
 
 def _stored(connection: Connection, user_id: str, pushed: list[PushedTable]) -> Stored:
@@ -124,20 +164,21 @@ def _stored(connection: Connection, user_id: str, pushed: list[PushedTable]) -> 
     }
 
 
-def _store(connection: Connection, caller: Caller, merge: Merge, before: int) -> int:
-    """Write what the push changed; the account's clock after it. Nothing changed, no tick."""
-    count = 0
-    deleted = False
+def _store(connection: Connection, caller: Caller, merge: Merge) -> tuple[bool, bool]:
+    """Write what the push changed: (whether it was anything, whether all is stored as sent)."""
+    count, fallen = 0, False
     for name, table in synced_tables().items():
         rows = merge.stored.get(name, {}).values()
         count += changes.write(connection, table, caller.user_id, rows)
-        deleted = deleted or any(r.deleted and (r.is_new or r.is_changed) for r in rows)
-    if not count and not merge.adopted:
-        return before
-    if deleted:
+        fallen = fallen or any(r.deleted and (r.is_new or r.is_changed) for r in rows)
+    hit = 0
+    if fallen:
         tables = synced_tables().values()
-        hit = changes.delete_descendants(connection, tables, caller.user_id, merge.tick)
-        merge.as_sent = merge.as_sent and not hit
-    as_sent = merge.as_sent and not merge.problems.errors
+        hit = changes.delete_descendants(
+            connection, tables, caller.user_id, merge.tick, caller.device
+        )
+    as_sent = merge.as_sent and not hit and not merge.problems
+    if not count and not merge.adopted:
+        return False, as_sent
     history.append(connection, caller.user_id, merge.tick, caller.device, as_sent, merge.adopted)
-    return merge.tick
+    return True, as_sent

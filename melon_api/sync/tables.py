@@ -58,9 +58,11 @@ class SyncedTable:
     columns: tuple[Column, ...]
     parents: tuple[Parent, ...]
     column_names: frozenset[str] = field(init=False)
+    is_tree: bool = field(init=False)  # its records may belong to others of the same table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "column_names", frozenset(c.name for c in self.columns))
+        object.__setattr__(self, "is_tree", any(p.table == self.name for p in self.parents))
 
 
 @functools.cache

@@ -59,7 +59,6 @@ def _has_changed(connection: Connection, user_id: str, since: int) -> bool:
 def _compare(
     connection: Connection, table: SyncedTable, user_id: str, held: DeviceTable
 ) -> VerifiedTable:
-    rows = changes.read_records(connection, table, user_id, changes.is_living(table))
-    records = (record for record, _, _ in changes.wire_records(table, rows))
+    records = changes.living_records(connection, table, user_id)
     count, checksum = table_checksum(records, held.columns)
     return VerifiedTable(count, checksum, (count, checksum) == (held.count, held.checksum))

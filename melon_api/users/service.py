@@ -5,13 +5,14 @@ from typing import Any
 
 from sqlalchemy import Engine, delete
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from melon_api.auth import passwords
 from melon_api.auth.service import Caller, SignIn, end_sessions, sign_ins
 from melon_api.database import retrying, snapshot, unit_of_work, writing
 from melon_api.errors import EmailTaken, TokenRevoked, ValidationFailed
 from melon_api.extensions import db
-from melon_api.models.session import Session
+from melon_api.models.session import Session as SignedInDevice
 from melon_api.models.synced import SyncPush
 from melon_api.models.user import User
 from melon_api.sync import changes, clock
@@ -37,14 +38,17 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> User:
     """
     if "email" in changes:
         check_password(caller, changes.get("current_password"))
+
+    def work(unit: Session) -> User:
+        user = _found(unit.get(User, caller.user_id))
+        if "name" in changes:
+            user.name = changes["name"]
+        if email := changes.get("email"):
+            user.email = email
+        return user
+
     try:
-        with unit_of_work() as unit:
-            user = _found(unit.get(User, caller.user_id))
-            if "name" in changes:
-                user.name = changes["name"]
-            if email := changes.get("email"):
-                user.email = email
-            return user
+        return unit_of_work(work)
     except IntegrityError:
         raise EmailTaken("There is an account with this e-mail address already.") from None
 
@@ -53,9 +57,12 @@ def change_password(caller: Caller, current: str, new: str) -> None:
     """Set a new password and sign every other device out. Raises ValidationFailed."""
     check_password(caller, current)
     hashed = passwords.hash_password(passwords.check_strength(new, "new_password"))
-    with unit_of_work() as unit:
+
+    def work(unit: Session) -> None:
         _found(unit.get(User, caller.user_id)).password = hashed
         end_sessions(unit, caller.user_id, but=caller.session_id)
+
+    unit_of_work(work)
 
 
 def delete_account(caller: Caller, password: str) -> None:
@@ -69,7 +76,7 @@ def erase(engine: Engine, user_id: str) -> None:
     with writing(engine) as connection:
         clock.lock(connection, user_id)
         changes.delete_all(connection, synced_tables().values(), user_id)
-        for model in (SyncPush, Session):
+        for model in (SyncPush, SignedInDevice):
             connection.execute(delete(model).where(model.user_id == user_id))
         connection.execute(delete(User).where(User.id == user_id))
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from conftest import statements
 from devices import API, PASSWORD, Account, Device, bare, created, deleted, project, task
 from flask import Flask
 from flask_jwt_extended import create_access_token
@@ -95,6 +96,10 @@ def test_an_address_is_taken_regardless_of_case(account: Account) -> None:
         ({"email": "ada@example.com", "password": "short"}, "password"),
         ({"email": "ada@example.com", "password": "x" * 129}, "password"),
         ({"email": "ada@example.com", "password": "Password1"}, "password"),
+        ({"email": "ada@example.com", "password": "987654321"}, "password"),
+        ({"email": "ada@example.com", "password": "88888888"}, "password"),
+        ({"email": "ada@example.com", "password": "12341234"}, "password"),
+        ({"email": "ada@example.com", "password": "Administrator"}, "password"),
         ({"email": "ada@example.com", "password": PASSWORD, "name": "x" * 256}, "name"),
         ({"email": "ada@example.com", "password": PASSWORD, "device_id": "a b"}, "device_id"),
         ({"email": "ada@example.com", "password": PASSWORD, "device_id": "x" * 65}, "device_id"),
@@ -197,6 +202,51 @@ def test_a_used_refresh_token_ends_its_session(account: Account) -> None:
     assert tablet.call("GET", "/users/me").status_code == 200
 
 
+@pytest.mark.parametrize("tail", [", Basic abc", ",", " x", ", Bearer x"])
+def test_an_odd_header_is_no_theft(account: Account, tail: str) -> None:
+    """Contract, Accounts: only a token already used ends its session."""
+    phone = account.first
+    headers = {"Authorization": f"Bearer {phone.refresh_token}{tail}"}
+    answer = phone.http.post(f"{API}/auth/refresh", headers=headers)
+    assert failure(answer) == (401, "token_invalid")
+    assert phone.call("GET", "/users/me").status_code == 200
+
+
+def test_the_scheme_is_not_case_sensitive(account: Account) -> None:
+    """RFC 9110 §11.1."""
+    headers = {"Authorization": f"bearer {account.first.access_token}"}
+    assert account.first.http.get(f"{API}/users/me", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("claims", [{}, {"sid": 7}, {"sid": ["x"]}, {"sid": "ü"}, {"sid": None}])
+def test_a_token_with_odd_claims_is_refused(account: Account, claims: dict[str, Any]) -> None:
+    with account.app.app_context():
+        token = create_access_token(account.user["id"], additional_claims={"iat": 1, **claims})
+    answer = account.first.call("GET", "/users/me", token)
+    assert failure(answer) in ((401, "token_invalid"), (401, "token_revoked"))
+
+
+def test_a_token_that_never_expires_is_refused(account: Account) -> None:
+    (session,) = sessions(account)
+    with account.app.app_context():
+        claims = {"iat": 1, "sid": session.id}
+        token = create_access_token(
+            account.user["id"], additional_claims=claims, expires_delta=False
+        )
+    answer = account.first.call("GET", "/users/me", token)
+    assert failure(answer) == (401, "token_invalid")
+
+
+def test_login_asks_the_database_as_often_for_an_unknown_address(account: Account) -> None:
+    """Contract, Accounts: alike in time."""
+    counts = []
+    for email in (account.email, "nobody@example.com"):
+        with statements(account.app) as seen:
+            login(account.app, email, "wrong-password")
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+
+
 def test_the_grace_does_not_reach_back_two_generations(account: Account) -> None:
     phone = account.first
     second = phone.call("POST", "/auth/refresh", phone.refresh_token).json["refresh_token"]
@@ -246,7 +296,7 @@ class TestEveryGuardedRoute:
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
     @pytest.mark.parametrize(
-        "header", ["Bearer", "Bearer ", "Bearer x", "Bearer a b", "Basic eA=="]
+        "header", ["Bearer", "Bearer ", "Bearer x", "Bearer a b", "Basic eA==", ", ,"]
     )
     def test_with_a_bad_header(
         self, account: Account, method: str, path: str, kind: str, header: str

@@ -8,14 +8,18 @@ from typing import Any
 import orjson
 import pytest
 from conftest import environment, make_app
-from devices import API, PASSWORD, Account, created, project
+from devices import API, PASSWORD, Account, created, new_id, project
 from flask import Flask
 from sqlalchemy.engine import RootTransaction
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from melon_api import errors, http
 from melon_api.extensions import limiter
 from melon_api.sync import service
+
+NOT_JSON = [b"", b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b'"\\ud800']
+NOT_JSON.append(b'{"a": 1e999, "b": "\\ud83d"}')
+CHARSET = "text/plain, application/json; charset=utf-8"
 
 
 def failure(answer: Any) -> tuple[int, str]:
@@ -45,7 +49,10 @@ def test_unknown_urls_and_methods(phone: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])
-@pytest.mark.parametrize("body", [b"", b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b'"\\ud800'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b'"\\ud800', b'{"a": 1e999, "b": "\\ud83d"}'],
+)
 def test_what_is_not_json(phone: Any, path: str, body: bytes) -> None:
     answer = phone.http.post(API + path, data=body, content_type="application/json")
     assert failure(answer) == (400, "malformed_json")
@@ -106,17 +113,19 @@ def test_bodies_are_bounded_packed_and_unpacked(phone: Any, monkeypatch: Any) ->
     monkeypatch.setitem(phone.http.application.config, "MAX_CONTENT_LENGTH", 1000)
     answer = phone.call("POST", "/sync/push", data=b" " * 1001, content_type="application/json")
     assert failure(answer) == (413, "payload_too_large")
-    bomb = gzip.compress(b" " * 1_000_000) + gzip.compress(b" ")
+    bomb = gzip.compress(b" " * 900_000)
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-    answer = phone.call("POST", "/sync/push", data=bomb[:999], headers=headers)
+    answer = phone.call("POST", "/sync/push", data=bomb, headers=headers)
     assert failure(answer) == (413, "payload_too_large")
 
 
 def test_unpacking_stops_at_the_limit() -> None:
-    packed = gzip.compress(b"a" * 10) + gzip.compress(b"b" * 10)
-    assert http.gunzip(packed, 20) == b"a" * 10 + b"b" * 10
+    packed = gzip.compress(b"a" * 20)
+    assert http.gunzip(packed, 20) == b"a" * 20
     with pytest.raises(errors.PayloadTooLarge):
         http.gunzip(packed, 19)
+    with pytest.raises(errors.BadRequest):
+        http.gunzip(packed + packed, 100)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "application/json;q=0"])
@@ -125,7 +134,7 @@ def test_a_client_that_takes_no_json(phone: Any, accept: str) -> None:
     assert failure(answer) == (406, "not_acceptable")
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/*", "application/json, text/plain", ""])
+@pytest.mark.parametrize("accept", ["*/*", "application/*", CHARSET, ";;;", ""])
 def test_a_client_that_takes_json(phone: Any, accept: str) -> None:
     assert phone.call("GET", "/users/me", headers={"Accept": accept}).status_code == 200
 
@@ -140,12 +149,41 @@ def test_answers_are_compressed_for_those_who_ask(phone: Any) -> None:
     assert gzip.decompress(packed.data) == plain.data
 
 
+def test_an_unknown_url_is_not_found_whatever_is_accepted(phone: Any) -> None:
+    answer = phone.call("GET", "/nowhere", headers={"Accept": "text/html"})
+    assert failure(answer) == (404, "not_found")
+
+
+def test_a_byte_order_mark_is_passed_over(phone: Any) -> None:
+    body = b"\xef\xbb\xbf{}"
+    answer = phone.call("POST", "/sync/pull", data=body, content_type="application/json")
+    assert answer.status_code == 200
+
+
+def test_a_database_error_does_not_log_what_people_wrote(
+    phone: Any, monkeypatch: Any, caplog: Any
+) -> None:
+    def fail(*_: object) -> None:
+        raise IntegrityError("INSERT", {"x": "secret-1"}, Exception(1062, "Duplicate 'secret-2'"))
+
+    monkeypatch.setattr(service, "pull", fail)
+    assert failure(phone.ask_pull(None)) == (500, "internal_error")
+    assert "IntegrityError 1062" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_log_line_cannot_be_forged(phone: Any, caplog: Any) -> None:
+    with caplog.at_level("INFO", "melon_api"):
+        phone.http.get("/x%0aERROR forged")
+    (record,) = (r for r in caplog.records if "/x" in r.getMessage())
+    assert "\n" not in record.getMessage()
+
+
 def test_a_crash_is_logged_and_says_nothing(phone: Any, monkeypatch: Any, caplog: Any) -> None:
     def crash(*_: object) -> None:
         raise RuntimeError("the secret recipe")
 
     monkeypatch.setattr(service, "pull", crash)
-    logging.getLogger("melon_api").propagate = True
     answer = phone.ask_pull(None)
     assert failure(answer) == (500, "internal_error")
     assert "recipe" not in answer.text
@@ -166,21 +204,44 @@ def test_a_database_that_is_away_is_unavailable(
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_a_commit_without_an_answer_is_no_503(app: Flask, monkeypatch: Any) -> None:
-    """Contract, Errors: 503 promises that nothing was applied; here nobody knows."""
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_commit_without_an_answer_is_looked_up(
+    app: Flask, monkeypatch: Any, is_committed: bool
+) -> None:
+    """Contract push 1: an error answer means that nothing was stored, and only then comes one."""
     phone = Account(app).first
+    commit, rollback = RootTransaction.commit, RootTransaction.rollback
+
+    def broken(self: RootTransaction) -> None:
+        (commit if is_committed else rollback)(self)
+        raise OperationalError("COMMIT", {}, Exception(2013, "lost"), connection_invalidated=True)
+
+    monkeypatch.setattr(RootTransaction, "commit", broken)
+    answer = phone.ask_push({"projects": created(home := project())})
+    monkeypatch.undo()
+    if is_committed:
+        assert answer.json == {"timestamp": phone.ask_pull(None).json["timestamp"]}
+        assert list(phone.records("projects")) == [home["id"]]
+    else:
+        assert failure(answer) == (503, "unavailable")
+        assert phone.records("projects") == {}
+    assert phone.ask_push({"projects": created(home)}).status_code == 200
+
+
+def test_a_registration_without_an_answer_promises_nothing(app: Flask, monkeypatch: Any) -> None:
+    """Contract, Errors: 503 would say that nothing was applied."""
     commit = RootTransaction.commit
 
     def broken(self: RootTransaction) -> None:
         commit(self)
         raise OperationalError("COMMIT", {}, Exception(2013, "lost"), connection_invalidated=True)
 
+    body = {"email": f"{new_id()}@example.com", "password": PASSWORD}
     monkeypatch.setattr(RootTransaction, "commit", broken)
-    answer = phone.ask_push({"projects": created(home := project())})
+    answer = app.test_client().post(f"{API}/auth/register", json=body)
     monkeypatch.undo()
     assert failure(answer) == (500, "internal_error")
-    assert list(phone.records("projects")) == [home["id"]]
-    assert phone.ask_push({"projects": created(home)}).status_code == 200
+    assert app.test_client().post(f"{API}/auth/login", json=body).status_code == 200
 
 
 def test_a_request_id_is_taken_over_or_made(phone: Any) -> None:
@@ -193,10 +254,8 @@ def test_a_request_id_is_taken_over_or_made(phone: Any) -> None:
 
 
 def test_every_line_of_a_request_carries_its_id(plain_app: Flask, capsys: Any) -> None:
-    logger = logging.getLogger("melon_api")
-    handler = logger.handlers[0]
-    assert isinstance(handler, logging.StreamHandler)
-    logger.setLevel("INFO")
+    logging.getLogger("melon_api").setLevel("INFO")
+    handler = next(h for h in logging.getLogger().handlers if type(h) is logging.StreamHandler)
     lines: list[str] = []
     handler.setStream(type("Sink", (), {"write": lines.append, "flush": lambda _: None})())  # type: ignore[arg-type]
     Account(plain_app).first.call("GET", "/users/me", headers={"X-Request-ID": "request-0001"})
@@ -216,6 +275,23 @@ def test_rate_limits_answer_with_a_time(tmp_path: Path, monkeypatch: Any) -> Non
     assert failure(answers[0]) == (401, "invalid_credentials")
     assert failure(answers[-1]) == (429, "rate_limited")
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+
+
+def test_limits_count_the_client_behind_the_router(tmp_path: Path, monkeypatch: Any) -> None:
+    """One person's limit is not everybody's; a forged hop before the router's is ignored."""
+    monkeypatch.setattr(limiter, "enabled", limiter.enabled)
+    url = f"sqlite:///{tmp_path}/limited.db"
+    settings = {"RATELIMIT_ENABLED": "true", "TRUSTED_PROXIES": "1"}
+    client = make_app(environment("sqlite", url, **settings), tmp_path).test_client()
+    body = {"email": "nobody@example.com", "password": "x"}
+
+    def login(forwarded: str) -> int:
+        headers = {"X-Forwarded-For": forwarded}
+        return client.post(f"{API}/auth/login", json=body, headers=headers).status_code
+
+    assert {login(f"203.0.113.{n}") for n in range(35)} == {401}
+    assert {login(f"198.51.100.{n}, 203.0.113.99") for n in range(30)} == {401}
+    assert login("198.51.100.200, 203.0.113.99") == 429
 
 
 def test_every_code_has_an_error_that_uses_it() -> None:

@@ -423,6 +423,22 @@ def test_a_body_of_the_wrong_shape_is_named(account: Account, changes: Any, plac
     assert f"'{place}'" in str(answer.json["errors"])
 
 
+def test_a_wrong_shape_hides_nothing_else(account: Account) -> None:
+    """Contract, Errors: all in one answer, the gravest named."""
+    long = project(name="x" * 256)
+    changes = {"drafts": created({"id": "d"}), "tasks": [], "projects": created(long)}
+    answer = account.first.ask_push(changes)
+    assert failure(answer) == (422, "unknown_table")
+    assert sorted(answer.json["errors"]["changes"]) == ["drafts", "projects", "tasks"]
+
+
+def test_a_number_with_too_many_digits_names_its_column(account: Account) -> None:
+    """Contract push 5."""
+    answer = account.first.ask_push({"projects": created(project(created_at=2**53 + 1))})
+    assert failure(answer) == (422, "validation_failed")
+    assert list(answer.json["errors"]["changes"]["projects"]["created"]["0"]) == ["created_at"]
+
+
 # 8: ids
 
 

@@ -148,7 +148,7 @@ def test_a_partial_push_without_problems_rejects_nothing(account: Account) -> No
     assert answer.json["timestamp"] is not None
 
 
-@pytest.mark.parametrize("wrong", ["yes", 7, [], None])
+@pytest.mark.parametrize("wrong", ["yes", 7, []])
 def test_a_wrong_partial_flag_is_named(account: Account, wrong: Any) -> None:
     errors = refused(
         account.first.ask_push({}, allowPartial=wrong), "validation_failed", status=422
@@ -156,9 +156,73 @@ def test_a_wrong_partial_flag_is_named(account: Account, wrong: Any) -> None:
     assert list(errors) == ["allowPartial"]
 
 
-def test_a_push_of_the_wrong_shape_is_refused_even_if_partial(account: Account) -> None:
-    answer = account.first.ask_push({"tasks": {"created": "x"}}, allowPartial=True)
-    refused(answer, "validation_failed", status=422)
+def test_a_partial_push_stores_the_good_tables_beside_a_shapeless_one(account: Account) -> None:
+    """Contract push 6: every kind of 422 alike."""
+    home = project()
+    changes = {"projects": created(home), "tasks": {"created": "x", "deleted": [5]}}
+    answer = account.first.ask_push(changes, allowPartial=True)
+    assert answer.status_code == 200, answer.text
+    assert answer.json["experimentalRejectedIds"] == {}
+    assert "tasks" in answer.json["errors"]["changes"]
+    assert list(account.first.records("projects")) == [home["id"]]
+
+
+# the same, where only one device exists or the other one is not in the way
+
+
+def test_what_a_device_did_itself_is_no_conflict(rejecting: Account) -> None:
+    """Contract push 3: another *device*; whatever the same one repeats, late or without a pull."""
+    phone = rejecting.first
+    home, child = project(), task("x")
+    child["project_id"] = home["id"]
+    start = phone.pulled_at
+    phone.push(projects=created(home), tasks=created(child))
+    phone.push(projects=deleted(home["id"]))
+    phone.push(tasks=updated(edited(child, title="again")))
+    phone.push(projects=created(home), tasks=created(child))
+    other = project()
+    phone.push(projects=created(other))
+    phone.pull()
+    phone.push(projects=updated(edited(other, name="new")))
+    phone.pulled_at = start
+    phone.push(projects=created(other))
+
+
+def test_a_deletion_told_again_is_no_new_deletion(rejecting: Account) -> None:
+    """Contract push 3: the record was deleted before `lastPulledAt`, and is told to both."""
+    phone, tablet, third = rejecting.first, rejecting.device(), rejecting.device()
+    home = project()
+    phone.push(projects=created(home))
+    third.pull()
+    third.push(projects=deleted(home["id"]))
+    phone.pull(), tablet.pull()
+    tablet.push(projects=updated(edited(home, name="T")))
+    phone.push(projects=updated(edited(home, name="P")))
+    assert phone.pull()["projects"] == deleted(home["id"])
+    assert tablet.pull()["projects"] == deleted(home["id"])
+
+
+def test_a_conflict_does_not_hide_what_is_invalid(account: Account) -> None:
+    """Contract, Errors: 409 only where there is no 422, and each place by its own reason."""
+    phone, tablet = account.first, account.device()
+    home, other = project(), project()
+    phone.push(projects=created(home, other))
+    phone.pull(), tablet.pull()
+    tablet.push(projects=updated(edited(home, name="T"), edited(other, name="T")))
+    long = home | {"name": "x" * 256}
+    answer = phone.ask_push({"projects": created(long, other | {"name": "P"})})
+    errors = refused(answer, "validation_failed", status=422)
+    assert errors["changes"] == {
+        "projects": {"created": {"0": {"name": ["Longer than maximum length 255."]}}}
+    }
+
+
+def test_a_child_of_a_refused_parent_is_not_accused(account: Account) -> None:
+    """Contract, Errors: its parent is there, in the same push."""
+    long = project(name="x" * 256)
+    changes = {"projects": created(long), "tasks": created(task(long["id"]))}
+    errors = refused(account.first.ask_push(changes), "validation_failed", status=422)
+    assert list(errors["changes"]) == ["projects"]
 
 
 # 7: the answer's timestamp

@@ -98,6 +98,10 @@ class Record:
         known = [version.values for version in self.versions if version.tick <= tick]
         return known[-1] if known else None
 
+    def after(self, tick: int) -> list[Values | None]:
+        """What it has been since then."""
+        return [version.values for version in self.versions if version.tick > tick]
+
     def changed_after(self, tick: int) -> bool:
         return self.versions[-1].tick > tick
 
@@ -316,11 +320,7 @@ class AccountModel:
         return (parents, values[column]) not in {*self.records, *draft.upserts, *draft.deleted}
 
     def _judge_deletion(self, draft: Draft, key: Key) -> None:
-        """Contract push 2 and 3: unknown ids are ignored, a deletion wins unless `reject`.
-
-        An unknown one whose children are pushed with it was made and deleted offline: they are
-        children of a deleted parent (contract push 4).
-        """
+        """Contract push 2 and 3: unknown ids are ignored, a deletion wins unless `reject`."""
         if not is_id(key[1]):
             draft.refused[key] = "validation_failed"
             return
@@ -328,9 +328,7 @@ class AccountModel:
         living = record is not None and not record.is_dead
         if living and self.policy == REJECT and record.rivals(draft.device, draft.since):
             draft.refused[key] = "sync_conflict"
-        elif record is not None or key in draft.upserts:
-            draft.deleted.add(key)
-        elif key not in draft.raw and key in parents_named(draft.changes):
+        elif record is not None or key in draft.upserts or is_unborn_parent(draft, key):
             draft.deleted.add(key)
 
     def _store(self, draft: Draft) -> bool | None:
@@ -413,11 +411,12 @@ def upserts(lists: Values) -> Iterator[Values]:
     return itertools.chain(lists.get("created", []), lists.get("updated", []))
 
 
-def parents_named(changes: Values) -> set[Key]:
-    """What the pushed children name as their parents."""
-    return {
-        (parents, sane(table, raw).get(column, ""))
+def is_unborn_parent(draft: Draft, key: Key) -> bool:
+    """Contract push 4: made and deleted offline, and its children are pushed with its deletion:
+    they are children of a deleted parent."""
+    return key not in draft.raw and any(
+        (parents, sane(table, raw).get(column)) == key
         for table, (column, parents) in PARENT.items()
-        for raw in upserts(changes.get(table, {}))
+        for raw in upserts(draft.changes.get(table, {}))
         if is_id(raw["id"])
-    }
+    )

@@ -6,6 +6,7 @@ Not collected by itself; `test_own_tables.py` runs it there, on each database.
 from typing import Any
 
 import pytest
+from conftest import statements
 from devices import NOTHING, Account, bare, created, deleted, edited, new_id, project, task, updated
 from flask import Flask
 
@@ -70,7 +71,6 @@ def test_every_kind_of_column_travels(account: Account) -> None:
         ("score", 2, 2),
         ("remind_at", "x", None),
         ("is_pinned", 1, True),
-        ("answers_id", "", None),
         ("answers_id", 7, None),
     ],
 )
@@ -160,6 +160,23 @@ def test_a_tree_is_pushed_in_any_order_and_must_have_its_root(account: Account) 
     selfish = comment(paint["id"])
     answer = account.first.ask_push({"comments": created(selfish | {"answers_id": selfish["id"]})})
     assert answer.json["code"] == "unknown_parent"
+
+
+def test_a_deep_tree_is_deleted_in_few_statements(account: Account) -> None:
+    """Contract push 4, in sets: no statement for each level."""
+    home = project()
+    paint = task(home["id"])
+    counts = []
+    for depth in (2, 200):
+        chain = [comment(paint["id"])]
+        for _ in range(depth):
+            chain.append(comment(paint["id"], answers_id=chain[-1]["id"]))
+        account.first.push(projects=created(home), tasks=created(paint), comments=created(*chain))
+        with statements(account.app) as seen:
+            account.first.push(comments=deleted(chain[0]["id"]))
+        counts.append(len(seen))
+        assert account.first.records("comments") == {}
+    assert counts[0] == counts[1]
 
 
 def test_a_circle_made_by_edits_is_deleted_whole(account: Account) -> None:

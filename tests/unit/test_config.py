@@ -48,6 +48,13 @@ def test_production_starts_with_what_it_needs(tmp_path: Path, name: str) -> None
         ("SYNC_CONFLICT_POLICY", "first_wins"),
         ("RATELIMIT_ENABLED", "perhaps"),
         ("MAX_BODY_MIB", "0"),
+        ("LOG_LEVEL", "loud"),
+        ("REDIS_URL", "foo"),
+        ("DATABASE_URL", "mysql://u:p@h:port/x"),
+        ("CORS_ORIGINS", "*.example.com"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("ARGON2_MEMORY_KIB", "64"),
+        ("ARGON2_ITERATIONS", "1"),
         ("SESSION_LIFETIME_DAYS", "many"),
     ],
 )

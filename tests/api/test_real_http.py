@@ -1,0 +1,75 @@
+"""What only a real server shows: bodies that are cut, endless, or refused while they arrive."""
+
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from servers import Server, serving
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving("sqlite", tmp_path_factory.mktemp("real"), MAX_BODY_MIB="2") as server:
+        yield server
+
+
+def talk(server: Server, head: str, *parts: bytes, close: bool = False) -> str:
+    """Send a request to the end, as a phone does, then read the whole answer."""
+    url = urlsplit(server.url)
+    request = f"{head}\r\nHost: melon\r\nConnection: close\r\n\r\n".encode()
+    with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
+        for part in (request, *parts):
+            connection.sendall(part)
+        if close:
+            connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
+
+
+LOGIN = "POST /api/v1/auth/login HTTP/1.1\r\nContent-Type: application/json"
+PUSH = "POST /api/v1/sync/push HTTP/1.1\r\nContent-Type: application/json"
+CHUNKED = "\r\nTransfer-Encoding: chunked"
+
+
+def chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+@pytest.mark.parametrize("size", [MEBIBYTE, 3 * MEBIBYTE])
+def test_a_refused_upload_still_gets_its_answer(server: Server, size: int) -> None:
+    """Contract, Errors: a phone with an expired token and a big push must learn why."""
+    head = f"{PUSH}\r\nAuthorization: Bearer x.y.z\r\nContent-Length: {size}"
+    answer = talk(server, head, *[b" " * 65_536] * (size // 65_536))
+    assert answer.startswith("HTTP/1.1 401")
+    assert "token_invalid" in answer
+
+
+def test_a_chunked_body_is_bounded(server: Server) -> None:
+    """Contract, Errors: 413, and no silent cut."""
+    parts = [chunk(b'{"email": "a@example.com"'), *[chunk(b" " * 65_536)] * 40, chunk(b"}")]
+    answer = talk(server, LOGIN + CHUNKED, *parts, b"0\r\n\r\n")
+    assert answer.startswith("HTTP/1.1 413")
+    assert "payload_too_large" in answer
+
+
+def test_a_chunked_body_is_read(server: Server) -> None:
+    answer = talk(
+        server, LOGIN + CHUNKED, chunk(b'{"email": "a@'), chunk(b'b.example"}'), b"0\r\n\r\n"
+    )
+    assert answer.startswith("HTTP/1.1 422")
+    assert '"password"' in answer
+
+
+def test_a_body_cut_short_is_not_parsed(server: Server) -> None:
+    """The connection broke; what came happens to be JSON."""
+    answer = talk(server, f"{LOGIN}\r\nContent-Length: 100", b"{}", close=True)
+    assert answer.startswith("HTTP/1.1 400")
+    assert "bad_request" in answer
+
+
+def test_a_broken_chunk_is_the_clients_fault(server: Server) -> None:
+    answer = talk(server, LOGIN + CHUNKED, b"ZZ\r\n{}\r\n0\r\n\r\n")
+    assert answer.startswith("HTTP/1.1 400")
+    assert "bad_request" in answer
