@@ -44,8 +44,8 @@ def check_accept() -> None:
     """The API speaks JSON; a client that takes none of it is told so. Raises NotAcceptable."""
     if request.routing_exception or not request.path.startswith(API):
         return
-    taken = {kind.partition(";")[0].strip().lower() for kind, q in request.accept_mimetypes if q}
-    if request.accept_mimetypes and not taken & JSON_TYPES:
+    named = [(k.partition(";")[0].strip().lower(), q) for k, q in request.accept_mimetypes]
+    if any(kind for kind, _ in named) and not {kind for kind, q in named if q} & JSON_TYPES:
         raise NotAcceptable("This server answers application/json only.")
 
 

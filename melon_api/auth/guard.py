@@ -16,6 +16,7 @@ from melon_api.errors import TokenExpired, TokenInvalid, TokenMissing
 P = ParamSpec("P")
 R = TypeVar("R")
 
+ACCOUNT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")  # RFC 6750 §2.1, b64token
 REFRESH = ("refresh",)
 
@@ -74,8 +75,10 @@ def _verified_claims(accepted: tuple[str, ...]) -> dict[str, Any]:
         raise TokenExpired("The token has expired.") from None
     except (PyJWTError, JWTExtendedException):
         raise TokenInvalid("The token is not one of ours.") from None
-    wanted = {"sub": str, "sid": str, "exp": int} | ({"gen": int} if accepted == REFRESH else {})
-    if not all(isinstance(found.get(name), kind) for name, kind in wanted.items()):
+    numbers = ("exp", "gen") if accepted == REFRESH else ("exp",)
+    is_whole = all(isinstance(found.get(name), int) for name in numbers)
+    ids = (found.get("sub"), found.get("sid"))
+    if not is_whole or not all(isinstance(i, str) and ACCOUNT_ID.fullmatch(i) for i in ids):
         raise TokenInvalid("The token is not one of ours.")
     if found["type"] not in accepted:
         raise TokenInvalid(f"This call takes the {' or '.join(accepted)} token.")

@@ -37,10 +37,15 @@ def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], l
 
 
 def as_javascript_writes(number: float) -> int | float:
-    """A whole double as `JSON.stringify` writes it: its shortest digits, then zeros."""
+    """A whole double as `JSON.stringify` writes it, where our JSON library can."""
     if abs(number) < 1 << EXACT_BITS:
         return int(number)
-    return int(Decimal(repr(number))) if abs(number) < 1 << LONG_BITS else number
+    return shortest_digits(number) if abs(number) < 1 << LONG_BITS else number
+
+
+def shortest_digits(number: float) -> int:
+    """The digits that tell a whole double from its neighbours, then zeros."""
+    return int(Decimal(repr(number)))
 
 
 def changed_columns(table: SyncedTable, raw: dict[str, Any]) -> frozenset[str] | None:
@@ -87,7 +92,7 @@ def _put_right(column: Column) -> Callable[[Any], Any]:
         value = number(value)
         if type(value) is int and value.bit_length() > EXACT_BITS:
             exact = float(value)
-            return exact if value in (int(exact), as_javascript_writes(exact)) else value
+            return exact if value in (int(exact), shortest_digits(exact)) else value
         return value
 
     def integer(value: Any) -> Any:

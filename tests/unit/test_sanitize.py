@@ -1,6 +1,7 @@
 """Sanitizing is fast code beside Marshmallow's: both must say the same."""
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -45,6 +46,14 @@ def test_every_double_is_kept_as_javascript_writes_it(value: float) -> None:
     values, misfits, _ = sanitize(table, {"created_at": written})
     assert (values["created_at"], misfits) == (value, [])
     assert float(written) == value
+
+
+@given(st.floats(2.0**53, 1e21, exclude_max=True))
+def test_the_digits_of_a_large_whole_number_are_understood(value: float) -> None:
+    """Contract pull 4: JavaScript writes digits up to 1e21."""
+    digits = int(Decimal(repr(value)))
+    values, misfits, _ = sanitize(synced_tables()["projects"], {"created_at": digits})
+    assert (values["created_at"], misfits) == (value, [])
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, -(2**60) - 1, 2**63 - 1])
