@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run test lint format migrate seed
+.PHONY: help run test lint format migrate seed chaos
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -19,6 +19,9 @@ format: ## put the code into the form that lint wants
 
 migrate: ## write a migration for what changed in the models: make migrate m="Add tags"
 	. ./scripts/environment && install requirements.txt && flask db upgrade && flask db migrate -m "$(m)"
+
+chaos: ## the stock client under fire for long: make chaos seeds=100
+	MELON_SEEDS=$$(seq -s, 1 $(or $(seeds),100)) NODE_SECONDS=7200 ./scripts/test -k "killed_workers or refused"
 
 seed: ## a demo account with 10,000 tasks
 	. ./scripts/environment && install requirements.txt && flask db upgrade && flask seed --tasks 10000

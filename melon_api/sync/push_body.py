@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from melon_api.sync.problems import Problems
+from melon_api.sync.records import explain
 from melon_api.sync.sanitize import changed_columns, sanitize
-from melon_api.sync.schemas import explain
 from melon_api.sync.tables import SyncedTable
 
 ID = re.compile(r"[A-Za-z0-9_.-]{1,36}\Z")  # contract push 8

@@ -4,7 +4,7 @@ from marshmallow import Schema, fields, validate
 
 from melon_api.auth.schemas import EmailAddress, Name, SessionSchema, UserSchema
 from melon_api.models.user import EMAIL_LENGTH, NAME_LENGTH
-from melon_api.sync.schemas import record_schema
+from melon_api.sync.records import record_schema
 from melon_api.sync.tables import synced_tables
 
 

@@ -1,11 +1,18 @@
-// Random work on three phones, random losses, everything at once. Nothing but the end is foreseen:
-// all phones agree, and the client never complained. Runs under either conflict policy.
+// Random work on the phones of two people, random losses, everything at once, and (with
+// MELON_KILL, gunicorn's pid) workers killed in the middle of it. Nothing but the end is foreseen: all
+// phones and a fresh one agree, no acknowledged edit is lost unless a later one overwrote it, and the
+// client never complained. Runs under either conflict policy. MELON_SEEDS repeats a seed.
 
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Account, syncPatiently } from './account.js'
 
 const SEEDS = process.env.MELON_SEEDS?.split(',').map(Number) ?? [1, 2, 3]
 const ROUNDS = 8
+const MASTER = process.env.MELON_KILL
+const TEXTS = { projects: ['name'], tasks: ['title', 'description'] }
 
 /** Mulberry32: the same numbers for the same seed. */
 function random(seed) {
@@ -18,13 +25,75 @@ function random(seed) {
   }
 }
 
+/** Every text is written once, so that the text that is left in the end tells whose edit it was. */
+class Ledger {
+  edits = new Map() // text -> {place, firstSent, lastHeard, acknowledged}
+
+  written(text, table, id, column) {
+    const place = `${table}#${id}.${column}`
+    this.edits.set(text, { place, firstSent: Infinity, lastHeard: -Infinity, acknowledged: false })
+  }
+
+  /** A push is sent; until it is acknowledged, nobody knows when it arrives. */
+  pushing(changes) {
+    const sent = performance.now()
+    const edits = []
+    for (const [table, columns] of Object.entries(TEXTS)) {
+      for (const record of [...changes[table].created, ...changes[table].updated]) {
+        edits.push(...columns.map((column) => this.edits.get(record[column])).filter(Boolean))
+      }
+    }
+    for (const edit of edits) edit.firstSent = Math.min(edit.firstSent, sent)
+    const before = edits.map((edit) => edit.lastHeard)
+    for (const edit of edits) edit.lastHeard = Infinity
+    return async () => {
+      for (const [index, edit] of edits.entries()) {
+        edit.lastHeard = Math.max(before[index], performance.now())
+        edit.acknowledged = true
+      }
+    }
+  }
+
+  /** What is left of each place was not written before an edit of it that was acknowledged. */
+  check(records) {
+    const left = new Map()
+    for (const [table, columns] of Object.entries(TEXTS)) {
+      for (const [id, record] of Object.entries(records[table])) {
+        for (const column of columns) left.set(`${table}#${id}.${column}`, record[column])
+      }
+    }
+    for (const [text, { place, firstSent, acknowledged }] of this.edits) {
+      if (!acknowledged || !left.has(place) || left.get(place) === text) continue
+      const winner = this.edits.get(left.get(place))
+      assert.ok(winner, `${place}: nobody wrote ${left.get(place)}, but ${text} was acknowledged`)
+      assert.ok(winner.lastHeard >= firstSent, `${place}: ${text} is lost to an earlier edit`)
+    }
+  }
+}
+
 class Chaos {
-  constructor(seed) {
-    this.random = random(seed)
+  count = 0
+  ledger = new Ledger()
+
+  constructor(seed, person) {
+    this.name = `${seed}.${person}`
+    this.random = random(seed * 1000 + person)
   }
 
   pick(list) {
     return list[Math.floor(this.random() * list.length)]
+  }
+
+  async create(phone, table, column, values) {
+    const text = `${this.name}.${(this.count += 1)}`
+    const id = await phone.create(table, { ...values, [column]: text })
+    this.ledger.written(text, table, id, column)
+  }
+
+  async edit(phone, table, id, column, values = {}) {
+    const text = `${this.name}.${(this.count += 1)}`
+    this.ledger.written(text, table, id, column)
+    await phone.edit(table, id, { ...values, [column]: text })
   }
 
   /** One thing that a user does on this phone. */
@@ -32,17 +101,16 @@ class Chaos {
     const { projects, tasks } = await phone.records()
     const project = this.pick(Object.keys(projects))
     const task = this.pick(Object.keys(tasks))
-    const text = `${Math.floor(this.random() * 1000)}`
-    const actions = [() => phone.create('projects', { name: text })]
+    const actions = [() => this.create(phone, 'projects', 'name', {})]
     if (project) {
-      actions.push(() => phone.create('tasks', { title: text, project_id: project }))
-      actions.push(() => phone.create('tasks', { title: text, project_id: project }))
-      actions.push(() => phone.edit('projects', project, { name: text }))
-      if (this.random() < 0.5) actions.push(() => phone.remove('projects', project))
+      const addTask = () => this.create(phone, 'tasks', 'title', { project_id: project })
+      actions.push(addTask, addTask, addTask)
+      actions.push(() => this.edit(phone, 'projects', project, 'name'))
+      if (this.random() < 0.4) actions.push(() => phone.remove('projects', project))
     }
     if (task) {
-      actions.push(() => phone.edit('tasks', task, { title: text }))
-      actions.push(() => phone.edit('tasks', task, { description: text, is_completed: true }))
+      actions.push(() => this.edit(phone, 'tasks', task, 'title'))
+      actions.push(() => this.edit(phone, 'tasks', task, 'description', { is_completed: true }))
       if (project) actions.push(() => phone.edit('tasks', task, { project_id: project }))
       actions.push(() => phone.remove('tasks', task))
     }
@@ -51,33 +119,71 @@ class Chaos {
 
   async sync(phone) {
     if (this.random() < 0.2) await phone.restart()
-    if (this.random() < 0.1) await phone.logout().then(() => phone.login())
     const loseAnswer = this.pick(['push', 'pull', undefined, undefined, undefined])
     const duringPush = this.random() < 0.3 ? () => this.act(phone) : undefined
+    const sendTwice = this.random() < 0.2
     try {
-      await syncPatiently(phone, { loseAnswer, duringPush })
+      if (this.random() < 0.1) await phone.logout().then(() => phone.login())
+      await syncPatiently(phone, { loseAnswer, duringPush, sendTwice })
     } catch (error) {
-      if (!loseAnswer || error.status) throw error
+      const isLost = error.status === undefined || error.status >= 500
+      if (!isLost || !(loseAnswer || MASTER)) throw error
+    }
+    if (!phone.token) await again(() => phone.login())
+  }
+
+  /** Kill a worker while the phones sync; gunicorn starts another one. */
+  async kill() {
+    await sleep(this.random() * 60)
+    const children = execFileSync('pgrep', ['-P', MASTER]).toString().trim().split('\n')
+    try {
+      process.kill(Number(this.pick(children)), 'SIGKILL')
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error // the other person was faster
+    }
+  }
+
+  async signUp() {
+    this.account = new Account()
+    for (const device of [{ deviceId: 'a' }, { deviceId: 'b', snippet: 'docs' }, { deviceId: 'c' }]) {
+      await this.account.phone(device)
+    }
+  }
+
+  /** What one person's phones go through. */
+  async story() {
+    const { phones } = this.account
+    for (const phone of phones) phone.onPush = (changes) => this.ledger.pushing(changes)
+    for (let round = 0; round < ROUNDS; round += 1) {
+      for (const phone of phones) {
+        for (let left = this.random() * 4; left > 0; left -= 1) await this.act(phone)
+      }
+      const online = phones.filter(() => this.random() < 0.8)
+      const killing = MASTER && this.random() < 0.3 ? [this.kill()] : []
+      await Promise.all([...online.map((phone) => this.sync(phone)), ...killing])
+    }
+  }
+}
+
+/** While workers die, a call may have to be made again. */
+async function again(call) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await call()
+    } catch (error) {
+      if (error.status || attempt === 20) throw error
+      await sleep(100)
     }
   }
 }
 
 for (const seed of SEEDS) {
-  test(`three phones at random converge (seed ${seed})`, async () => {
-    const chaos = new Chaos(seed)
-    const account = new Account()
-    const phones = [
-      await account.phone({ deviceId: 'a' }),
-      await account.phone({ deviceId: 'b', snippet: 'docs' }),
-      await account.phone({ deviceId: 'c' }),
-    ]
-    for (let round = 0; round < ROUNDS; round += 1) {
-      for (const phone of phones) {
-        for (let left = chaos.random() * 4; left > 0; left -= 1) await chaos.act(phone)
-      }
-      const online = phones.filter(() => chaos.random() < 0.8)
-      await Promise.all(online.map((phone) => chaos.sync(phone)))
+  test(`the phones of two people at random converge (seed ${seed})`, async () => {
+    const people = [new Chaos(seed, 1), new Chaos(seed, 2)]
+    await Promise.all(people.map((chaos) => chaos.signUp()))
+    await Promise.all(people.map((chaos) => chaos.story()))
+    for (const { account, ledger } of people) {
+      ledger.check(await again(() => account.converge()))
     }
-    await account.converge()
   })
 }

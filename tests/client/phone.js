@@ -162,10 +162,12 @@ export class Phone {
 
   /**
    * `beforePush` runs between the pull and the push, `duringPush` while the push is on its way;
-   * with `loseAnswer` ('pull' or 'push') the server does its work and the client never hears of it.
+   * with `loseAnswer` ('pull' or 'push') the server does its work and the client never hears of it;
+   * with `sendTwice` the push arrives twice at once, as a network may do it. `onPush` is told of each
+   * push, and what it answers is called when the push has been acknowledged.
    * `traffic` keeps what was pulled and pushed.
    */
-  async sync({ beforePush = nothing, duringPush = nothing, loseAnswer } = {}) {
+  async sync({ beforePush = nothing, duringPush = nothing, loseAnswer, sendTwice } = {}) {
     const { pullChanges, pushChanges } = this.client
     this.traffic = { pulled: undefined, pushed: undefined }
     await synchronize({
@@ -178,8 +180,11 @@ export class Phone {
       pushChanges: async (args) => {
         await beforePush()
         this.traffic.pushed = args.changes
-        const [answer] = await Promise.all([pushChanges(args), duringPush()])
+        const heard = this.onPush?.(args.changes) ?? nothing
+        const twin = sendTwice ? pushChanges(args).catch(nothing) : undefined
+        const [answer] = await Promise.all([pushChanges(args), duringPush(), twin])
         if (loseAnswer === 'push') throw new TypeError('fetch failed')
+        await heard()
         return answer
       },
       migrationsEnabledAtVersion: 1,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from melon_api.sync.records import explain, record_schema
 from melon_api.sync.sanitize import as_javascript_writes, changed_columns, sanitize
-from melon_api.sync.schemas import explain, record_schema
 from melon_api.sync.tables import SyncedTable, synced_tables
 
 scalars = st.one_of(

@@ -1,0 +1,77 @@
+"""The records of each synced table as Marshmallow schemas, made from the models: one definition."""
+
+import functools
+from typing import Any, cast
+
+from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow_sqlalchemy import ModelConverter
+from sqlalchemy import Text
+
+from melon_api.models.synced import INTERNAL
+from melon_api.sync.tables import TEXT_BYTES, Column, SyncedTable, synced_tables
+
+TOO_MANY_DIGITS = ["It has more digits than a JavaScript number."]
+
+
+class RecordConverter(ModelConverter):
+    """Fields of a record, with the bounds of the database beside Marshmallow's own."""
+
+    def _add_column_kwargs(self, kwargs: dict[str, Any], column: Any) -> None:
+        super()._add_column_kwargs(kwargs, column)
+        kwargs["required"] = False
+        if isinstance(column.type, Text):
+            kwargs["validate"] = [Octets(column.type.length or TEXT_BYTES)]
+
+
+class Octets(validate.Validator):
+    """A length in UTF-8 bytes, which is how MySQL measures a TEXT."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def __call__(self, value: str) -> str:
+        if len(value.encode()) > self.most:
+            raise ValidationError(f"Longer than maximum length {self.most} bytes.")
+        return value
+
+
+@functools.cache
+def record_schema(table: SyncedTable) -> Schema:
+    """The schema of one table's records, made from its model."""
+    made = RecordConverter().fields_for_model(
+        cast(Any, table.model), include_fk=True, exclude=INTERNAL
+    )
+    made |= {column.name: _integer(column) for column in table.columns if column.bits}
+    made |= {column.name: _reference(column) for column in table.columns if column.refers}
+    return Schema.from_dict(made, name=f"{table.model.__name__}Record")()
+
+
+def _integer(column: Column) -> fields.Integer:
+    limit = 1 << ((column.bits or 64) - 1)
+    within = validate.Range(-limit, limit - 1)
+    return fields.Integer(strict=True, allow_none=column.optional, validate=within)
+
+
+def _reference(column: Column) -> fields.String:
+    """Whether it names a record is not a question of its length (contract push 4)."""
+    parent = {"description": "id of the parent record", "maxLength": column.characters}
+    return fields.String(allow_none=column.optional, metadata=parent)
+
+
+def explain(table: SyncedTable, values: dict[str, Any], misfits: list[str]) -> dict[str, Any]:
+    """Why these columns cannot be kept whole: {column: [sentences]}."""
+    messages: dict[str, Any] = record_schema(table).validate(values)
+    return {name: messages.get(name, TOO_MANY_DIGITS) for name in misfits}
+
+
+def changes_schema() -> type[Schema]:
+    """The changes object of this server's tables, for `/openapi.json`."""
+    tables = {name: fields.Nested(_table_schema(t)) for name, t in synced_tables().items()}
+    return Schema.from_dict(tables, name="Changes")  # type: ignore[arg-type]
+
+
+def _table_schema(table: SyncedTable) -> type[Schema]:
+    records = fields.List(fields.Nested(record_schema(table)), required=True)
+    lists = {"created": records, "updated": records}
+    lists["deleted"] = fields.List(fields.String(), required=True)
+    return Schema.from_dict(lists, name=f"{table.model.__name__}Changes")  # type: ignore[arg-type]
