@@ -215,6 +215,20 @@ def test_pages_stand_while_others_push(account: Account) -> None:
     assert [r["id"] for r in rest["projects"]["created"]] == ["p00"]
 
 
+def test_no_record_is_skipped_when_one_that_was_told_goes(account: Account) -> None:
+    """Contract pull 6: an offset would count the deleted ones as told."""
+    phone, tablet = account.first, account.device()
+    phone.push(projects=created(*(project(id=f"p{i}") for i in range(6))))
+    answers = [tablet.ask_pull(None, limit=2).json]
+    phone.push(projects=deleted("p0", "p1"))
+    answers.append(tablet.ask_pull(None, limit=2, cursor=answers[-1]["cursor"]).json)
+    answers.append(tablet.ask_pull(None, limit=2, cursor=answers[-1]["cursor"]).json)
+    told = [record["id"] for record in together(answers)["projects"]["created"]]
+    assert told == [f"p{i}" for i in range(6)]
+    tablet.pulled_at = answers[0]["timestamp"]
+    assert tablet.pull()["projects"] == deleted("p0", "p1")
+
+
 def test_an_idle_paged_pull_is_one_empty_page(account: Account) -> None:
     account.first.pull()
     (answer,) = pages(account.first, account.first.pulled_at, 1)
