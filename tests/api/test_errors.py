@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -266,14 +267,17 @@ def test_every_line_of_a_request_carries_its_id(plain_app: Flask, capsys: Any) -
     assert PASSWORD not in "".join(lines)
 
 
-def test_rate_limits_answer_with_a_time(tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("backend", ["sqlite", "sqlite+redis"])
+def test_rate_limits_answer_with_a_time(backend: str, tmp_path: Path, monkeypatch: Any) -> None:
     """Contract, Errors: 429 always has Retry-After."""
     monkeypatch.setattr(limiter, "enabled", limiter.enabled)  # one for all applications: put back
     url = f"sqlite:///{tmp_path}/limited.db"
-    app = make_app(environment("sqlite", url, RATELIMIT_ENABLED="true"), tmp_path)
+    limits = {"RATELIMIT_ENABLED": "true", "TRUSTED_PROXIES": "1"}
+    client = make_app(environment(backend, url, **limits), tmp_path).test_client()
     body = {"email": "nobody@example.com", "password": "x"}
-    client = app.test_client()
-    answers = [client.post(f"{API}/auth/login", json=body) for _ in range(31)]
+    headers = {"X-Forwarded-For": f"2001:db8::{secrets.token_hex(2)}"}  # Redis remembers others
+    path = f"{API}/auth/login"
+    answers = [client.post(path, json=body, headers=headers) for _ in range(61)]
     assert failure(answers[0]) == (401, "invalid_credentials")
     assert failure(answers[-1]) == (429, "rate_limited")
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
