@@ -127,7 +127,10 @@ class Chaos {
       await syncPatiently(phone, { loseAnswer, duringPush, sendTwice })
     } catch (error) {
       const isLost = error.status === undefined || error.status >= 500
-      if (!isLost || !(loseAnswer || MASTER)) throw error
+      // the answer to a logout was lost, and this is the next sync
+      const isSignedOut = MASTER && error.status === 401
+      if (isSignedOut) phone.token = undefined
+      else if (!isLost || !(loseAnswer || MASTER)) throw error
     }
     if (!phone.token) await again(() => phone.login())
   }

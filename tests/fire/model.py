@@ -284,14 +284,14 @@ class AccountModel:
             draft.upserts[key] = values
 
     def _judge_edit_of_dead(self, draft: Draft, key: Key) -> None:
-        """Contract push 3: a deletion wins; `reject` tells of one that the device cannot know.
+        """Contract push 3: a deletion wins; `reject` refuses where another device deleted it since.
 
-        Whether telling it again to another device makes it a new one, the contract does not say.
+        The contract is silent where the device itself did, after another one's change.
         """
         record = self.records[key]
-        unseen = record.rivals(draft.device, draft.since)
-        told_others = any(t > draft.since and who != draft.device for t, who in record.reminders)
-        if self.policy == REJECT and (unseen or (told_others and key in draft.held_back)):
+        rivals = record.rivals(draft.device, draft.since)
+        unseen = record.versions[-1] in rivals
+        if self.policy == REJECT and (unseen or (rivals and key in draft.held_back)):
             draft.refused[key] = "sync_conflict"
         else:
             draft.dead.add(key)
@@ -342,13 +342,15 @@ class AccountModel:
             record = self.records.setdefault(key, Record())
             record.versions.append(Version(tick, draft.device, values))
         reminded = [self._remind(draft, key, tick) for key in draft.dead]
-        self._note_holders(draft, tick)
+        is_adopting = self._note_holders(draft, tick)
         as_sent = self._as_sent(draft, differs)
         if differs or any(reminded):
             self.clock.tick = tick
             # What was refused was never stored: it needs no download (contract push 6).
             is_sure = as_sent is False or not draft.refused
             self.pushes.append(Push(tick, draft.device, as_sent if is_sure else None))
+        elif is_adopting:
+            self.pushes.append(Push(tick, draft.device, None))
         return as_sent
 
     def _children_of_dead(self, after: dict[Key, Values | None]) -> Iterator[Key]:
@@ -366,12 +368,14 @@ class AccountModel:
         record.reminders.append((tick if last <= draft.since else last, draft.device))
         return last <= draft.since
 
-    def _note_holders(self, draft: Draft, tick: int) -> None:
+    def _note_holders(self, draft: Draft, tick: int) -> bool:
         """Contract pull 3: who pushes a record that it did not pull has it of its own."""
-        for record in (self.records[key] for key in draft.upserts):
-            if record.born > draft.since and draft.device not in record.holders:
-                record.holders.add(draft.device)
-                self.adoptions.append((tick, draft.device))
+        keys = [key for key in draft.upserts if self.records[key].born > draft.since]
+        new = [key for key in keys if draft.device not in self.records[key].holders]
+        for key in new:
+            self.records[key].holders.add(draft.device)
+            self.adoptions.append((tick, draft.device))
+        return bool(new)
 
     def _as_sent(self, draft: Draft, differs: dict[Key, Values | None]) -> bool | None:
         """Contract push 7: does the device hold what is stored now? None: an older app's record."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import DATABASES, environment, fresh_database, make_app
+from contents import BEGINNING, LISTS, Content, content
 from devices import Account, Device
 from flask import Flask
 from hypothesis import HealthCheck, settings
@@ -19,7 +20,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -33,84 +33,28 @@ STEPS = 30
 # The story's phones by account; the second uses the same ids. Most of it is about the first.
 ACCOUNTS = (0, 0, 0, 1)
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
-IDS = {"projects": ["p0", "p1", "p2"], "tasks": ["t0", "t1", "t2"]}
-LONG = "x" * 256
-GOES_BACK = bool(os.environ.get("FIRE_GOES_BACK"))
-LISTS = ("created", "updated", "deleted")
-
-BEGINNING = {
-    "projects": {"created": [{"id": "p0"}, {"id": "p1", "name": "a"}]},
-    "tasks": {"created": [{"id": "t0", "project_id": "p0"}, {"id": "t1", "project_id": "p1"}]},
-}
-
-# What a device may send in a column: mostly sound, sometimes to be put right or refused.
-TEXT = st.sampled_from(["a", "b", "ü📷"] * 7 + ["", None, 5, LONG])
-NOTE = st.sampled_from(["a", "b", ""] * 3 + [None, None, 7])
-MOMENT = st.sampled_from([0, 1, 2.5, 1_700_000_000_001] * 4 + ["soon", None])
-TRUTH = st.sampled_from([True, False] * 5 + [1, None, "true"])
-HOME = st.sampled_from(IDS["projects"] * 7 + ["nobody", "", None])
-COLUMNS = {
-    "projects": {"name": TEXT, "description": NOTE, "created_at": MOMENT, "updated_at": MOMENT},
-    "tasks": {
-        "title": TEXT,
-        "description": NOTE,
-        "is_completed": TRUTH,
-        "project_id": HOME,
-        "created_at": MOMENT,
-        "updated_at": MOMENT,
-    },
-}
-# What `_changed` says. NAMED: the edited columns, as the stock client does; ABSENT: no such key.
-NAMED, ABSENT = "named", "absent"
-CHANGED = st.sampled_from(
-    [NAMED] * 8 + [ABSENT] * 2 + ["", "", "nonsense", "id", ",", 7, None, ["name"]]
-)
 SINCE = st.sampled_from(["last"] * 8 + ["older"] * 3 + ["null", "ahead"])
 ACTORS = st.sampled_from([0, 1, 2] * 4 + [3])
 
 
-@dataclass(frozen=True)
-class Item:
-    """A record of a push before the device's own copy of it is known."""
-
-    list: str
-    id: str
-    edit: Values
-    changed: Any
-    whole: bool  # with all columns, as the stock client; or as an older app, the edited ones alone
-    extra: bool  # with a column that the server does not know
-
-
-def items(table: str) -> st.SearchStrategy[list[Item]]:
-    item = st.builds(
-        Item,
-        list=st.sampled_from(["created", "updated", "updated", "deleted"]),
-        id=st.sampled_from(IDS[table] * 8 + ["no id!"]),
-        edit=st.fixed_dictionaries({}, optional=COLUMNS[table]),
-        changed=CHANGED,
-        whole=st.sampled_from([True] * 6 + [False]),
-        extra=st.sampled_from([False] * 9 + [True]),
-    )
-    return st.lists(item, max_size=3, unique_by=lambda item: item.id)
-
-
-UNKNOWN_TABLE = st.sampled_from(
-    [None] * 15 + [{"created": []}, {"created": [{"id": "d0"}], "deleted": ["d1"]}]
-)
-PUSH = st.fixed_dictionaries(
-    {"projects": items("projects"), "tasks": items("tasks"), "drafts": UNKNOWN_TABLE}
-)
+CONTENTS = st.integers(0, 2**32 - 1).map(content)
 
 
 @dataclass
 class PagedPull:
-    """A pull that is being paged while others push."""
+    """A pull in pages, and what the unpaged one would have held."""
 
     since: int | None
     limit: int
-    whole: dict[str, Told]  # what the unpaged pull would have held
+    whole: dict[str, Told]
     tick: int
     pages: list[dict[str, Any]] = field(default_factory=list)
+
+    def turn(self, actor: "Actor") -> None:
+        more = {"cursor": self.pages[-1]["cursor"]} if self.pages else {}
+        answer = actor.http.ask_pull(self.since, limit=self.limit, **more)
+        assert answer.status_code == 200, answer.text
+        self.pages.append(answer.json)
 
 
 @dataclass
@@ -123,8 +67,6 @@ class Actor:
     http: Device
     stamps: list[int] = field(default_factory=list)  # every timestamp it was told, oldest first
     request: tuple[Values, int | None, bool] | None = None  # its last push
-    request_since: int | None = None
-    paged: PagedPull | None = None
 
     def since(self, choice: str) -> int | None:
         """A `lastPulledAt`: the device's real one, or one that no sound device would send."""
@@ -166,29 +108,28 @@ class Stories(RuleBasedStateMachine):
 
     @rule(
         who=ACTORS,
-        content=PUSH,
+        content=CONTENTS,
         since=SINCE,
         partial=st.sampled_from([False, False, True]),
         by_query=st.booleans(),
         forward=st.booleans(),
     )
     def push(
-        self, who: int, content: Values, since: str, partial: bool, by_query: bool, forward: bool
+        self, who: int, content: Content, since: str, partial: bool, by_query: bool, forward: bool
     ) -> None:
         """Contract push 1 to 7; `forward`: the answer's timestamp is kept as last-pulled-at."""
         actor = self.actors[who]
         last_pulled_at = actor.since(since)
-        if not GOES_BACK and (last_pulled_at or 0) < (actor.request_since or 0):
-            last_pulled_at = actor.request_since
-        actor.request_since = last_pulled_at
-        changes = written(actor, content, last_pulled_at)
+        model = actor.model
+        known = model.clock.at(last_pulled_at)
+        changes = content.changes(lambda *key: model.records.get(key), known)
         actor.request = (changes, last_pulled_at, partial)
         self.send(actor, by_query=by_query, forward=forward)
 
     push_2 = push_3 = push_4 = push  # drawn as often as that
 
-    @rule(who=ACTORS, content=PUSH, forward=st.booleans())
-    def sync(self, who: int, content: Values, forward: bool) -> None:
+    @rule(who=ACTORS, content=CONTENTS, forward=st.booleans())
+    def sync(self, who: int, content: Content, forward: bool) -> None:
         """What the stock client does: pull, then push."""
         self.pull(who, "last", by_query=False)
         self.push(who, content, "last", partial=False, by_query=False, forward=forward)
@@ -248,39 +189,32 @@ class Stories(RuleBasedStateMachine):
         actor.model.clock.note(answer["timestamp"])
         actor.told(answer["timestamp"])
 
-    @rule(who=ACTORS, since=SINCE, limit=st.integers(1, 3))
-    def begin_paging(self, who: int, since: str, limit: int) -> None:
-        """Contract pull 6; the pages may be asked for much later."""
+    @rule(
+        who=ACTORS,
+        since=SINCE,
+        limit=st.integers(1, 3),
+        others=st.lists(st.tuples(ACTORS, CONTENTS), max_size=4),
+    )
+    def pull_paged(
+        self, who: int, since: str, limit: int, others: list[tuple[int, Content]]
+    ) -> None:
+        """Contract pull 6: pages, and after each of them another push."""
         actor = self.actors[who]
         last_pulled_at = actor.since(since)
         whole = expected_pull(actor, last_pulled_at)
-        actor.paged = PagedPull(last_pulled_at, limit, whole, actor.model.clock.tick)
-        self.turn_page(actor)
+        paged = PagedPull(last_pulled_at, limit, whole, actor.model.clock.tick)
+        paged.turn(actor)
         actor.model.clock.floor = max(actor.model.clock.floor, last_pulled_at or 0)
-        actor.model.clock.note(actor.paged.pages[0]["timestamp"])
+        actor.model.clock.note(paged.pages[0]["timestamp"])
+        while paged.pages[-1]["cursor"] is not None:
+            if others:
+                other, content = others.pop()
+                self.push(other, content, "last", partial=True, by_query=False, forward=False)
+            paged.turn(actor)
+        compare_pages(actor, paged)
+        actor.told(paged.pages[0]["timestamp"])
 
-    @precondition(lambda self: any(actor.paged for actor in self.actors))
-    @rule(data=st.data(), to_the_end=st.booleans())
-    def go_on_paging(self, data: st.DataObject, to_the_end: bool) -> None:
-        """Contract pull 6: one more page, or all that are left."""
-        actor = data.draw(st.sampled_from([actor for actor in self.actors if actor.paged]))
-        paged = actor.paged
-        assert paged
-        if paged.pages[-1]["cursor"] is not None:
-            self.turn_page(actor)
-        while to_the_end and paged.pages[-1]["cursor"] is not None:
-            self.turn_page(actor)
-        if paged.pages[-1]["cursor"] is None:
-            compare_pages(actor, paged)
-            actor.told(paged.pages[0]["timestamp"])
-            actor.paged = None
-
-    def turn_page(self, actor: Actor) -> None:
-        assert actor.paged
-        more = {"cursor": actor.paged.pages[-1]["cursor"]} if actor.paged.pages else {}
-        answer = actor.http.ask_pull(actor.paged.since, limit=actor.paged.limit, **more)
-        assert answer.status_code == 200, answer.text
-        actor.paged.pages.append(answer.json)
+    pull_paged_2 = pull_paged
 
     # what is rare
 
@@ -311,35 +245,6 @@ class Stories(RuleBasedStateMachine):
 
 
 # requests
-
-
-def written(actor: Actor, content: Values, last_pulled_at: int | None) -> Values:
-    """The body's `changes`: the device's own copies of the records, with its edits."""
-    known = actor.model.clock.at(last_pulled_at)
-    changes: Values = {}
-    for table in SCHEMA:
-        lists: dict[str, list[Any]] = {name: [] for name in LISTS}
-        for item in content[table]:
-            raw = item.id if item.list == "deleted" else copy_of(actor, table, item, known)
-            lists[item.list].append(raw)
-        changes[table] = lists
-    if content["drafts"] is not None:
-        changes["drafts"] = content["drafts"]
-    return changes
-
-
-def copy_of(actor: Actor, table: str, item: Item, known: int) -> Values:
-    """The record as the device pushes it after the edit."""
-    record = actor.model.records.get((table, item.id))
-    base = (record.at(known) or record.values if record else None) or SCHEMA[table]
-    raw = {"id": item.id, "_status": item.list, **(base if item.whole else {}), **item.edit}
-    if item.extra:
-        raw["colour"] = "red"
-    if item.changed != ABSENT:
-        raw["_changed"] = (
-            ",".join([*item.edit, "colour"]) if item.changed == NAMED else item.changed
-        )
-    return raw
 
 
 def ask_push(actor: Actor, *, by_query: bool) -> TestResponse:
@@ -445,8 +350,9 @@ def compare_paged_table(
     for id, values in before.items():
         record = actor.model.records[table, id]
         if not record.is_dead:
-            is_own = id in wanted.updated or actor.name in record.holders
-            assert id in (updated if is_own else created | updated), f"missing {table}"
+            has_had = id in wanted.updated or (paged.since and actor.name in record.holders)
+            assert id in (updated if id in wanted.updated else created | updated), table
+            assert has_had or id not in updated, f"updated {table}"
         assert (created | updated).get(id, values) in [values, *record.after(paged.tick)]
     for id in set(updated) - set(before):  # edited meanwhile: it may come already
         assert updated[id] in actor.model.records[table, id].after(paged.tick)
