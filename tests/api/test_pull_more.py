@@ -1,6 +1,7 @@
 """Contract, "Pull": migration sync (5), paging (6), replacement after a purge (7)."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -393,6 +394,28 @@ def test_a_push_whose_rivals_are_forgotten_is_not_called_up_to_date(account: Acc
     tablet.push(projects=updated(edited(home, name="x")))
     purge_all(account)
     assert phone.push(projects=created(project())) is None
+
+
+def test_purging_twice_at_once_while_people_sync_harms_nobody(account: Account) -> None:
+    """Contract pull 7: from a scheduler, on a live database."""
+    phone, tablet = account.first, account.device()
+    tablet.pull()
+    gone = [project() for _ in range(30)]
+    phone.push(projects=created(*gone))
+
+    def sync() -> None:
+        for record in gone:
+            phone.pull()
+            phone.push(projects={"created": [project()], "deleted": [record["id"]]})
+
+    with ThreadPoolExecutor() as threads:
+        work = [threads.submit(sync)]
+        work += [threads.submit(purge_all, account) for _ in range(6)]
+        for done in work:
+            done.result()
+    purge_all(account)
+    assert tablet.ask_pull(tablet.pulled_at).json["experimentalStrategy"] == "replacement"
+    assert len(tablet.records("projects")) == len(gone)
 
 
 def test_the_purge_command(account: Account) -> None:

@@ -167,7 +167,9 @@ export class Phone {
    * push, and what it answers is called when the push has been acknowledged.
    * `traffic` keeps what was pulled and pushed.
    */
-  async sync({ beforePush = nothing, duringPush = nothing, loseAnswer, sendTwice } = {}) {
+  async sync(options = {}) {
+    const { beforePush = nothing, duringPush = nothing } = options
+    const { loseAnswer, sendTwice, conflictResolver } = options
     const { pullChanges, pushChanges } = this.client
     this.traffic = { pulled: undefined, pushed: undefined }
     await synchronize({
@@ -188,6 +190,7 @@ export class Phone {
         return answer
       },
       migrationsEnabledAtVersion: 1,
+      conflictResolver,
     })
   }
 

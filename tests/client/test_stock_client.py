@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 # Redis has no part in sync: once with each database is enough.
 BACKENDS = ("sqlite", "mariadb+redis", "mysql+redis")
 ALONE = "purge.test.js"  # it forgets the deletions of all accounts
+REFUSING = ["reject.test.js"]  # of a server with that policy
 PROCESSES = 4  # a test file each; they wait for the server most of the time
 NODE_SECONDS = int(os.environ.get("NODE_SECONDS", "300"))  # against a hang; a run takes ten
 
@@ -71,7 +72,7 @@ def _node(output: Path, server: Server, files: Iterable[str], more: dict[str, st
 @pytest.mark.usefixtures("client_packages")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_stock_client_syncs(backend: str, tmp_path: Path) -> None:
-    files = {path.name for path in HERE.glob("*.test.js")} - {ALONE}
+    files = {path.name for path in HERE.glob("*.test.js")} - {ALONE, *REFUSING}
     with serving(backend, tmp_path) as server:
         run_client(server, *sorted(files))
 
@@ -79,7 +80,7 @@ def test_the_stock_client_syncs(backend: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("client_packages")
 def test_the_stock_client_converges_where_conflicts_are_refused(tmp_path: Path) -> None:
     with serving("sqlite", tmp_path, SYNC_CONFLICT_POLICY="reject") as server:
-        run_client(server, "chaos.test.js")
+        run_client(server, "chaos.test.js", "resolver.test.js", *REFUSING)
 
 
 @pytest.mark.usefixtures("client_packages")

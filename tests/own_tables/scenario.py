@@ -248,6 +248,15 @@ def test_pages_hold_for_the_new_tables(account: Account) -> None:
     assert [order.index(name) for name, _ in told] == sorted(order.index(n) for n, _ in told)
 
 
+def test_an_export_has_the_new_tables(account: Account) -> None:
+    """Contract, Accounts."""
+    label = tag()
+    account.first.push(tags=created(label))
+    exported = account.first.call("GET", "/users/me/export").json
+    assert exported["tags"] == [label]
+    assert exported["comments"] == []
+
+
 def test_accounts_stay_apart(account: Account) -> None:
     """Contract push 8."""
     other = Account(account.app)
