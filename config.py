@@ -8,10 +8,15 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+import limits
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 ROOT = Path(__file__).resolve().parent
 
@@ -28,6 +33,28 @@ LOG_LEVELS = ("INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
 OWASP_ARGON2ID = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
 CONFLICT_POLICIES = ("last_write_wins", "reject")
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+# How often, each for one client address (an IPv6 network of 64 bits counts as one) and for one
+# account. Addresses are generous: a school or a mobile network is behind one.
+LIMITS = {
+    "RATELIMIT_LOGIN_PER_ADDRESS": "30/minute",
+    "RATELIMIT_LOGIN_PER_ACCOUNT": "10/minute;100/hour",
+    "RATELIMIT_REGISTER_PER_ADDRESS": "30/minute",
+    "RATELIMIT_REGISTER_PER_ACCOUNT": "10/hour",
+    "RATELIMIT_FORGOT_PER_ADDRESS": "30/minute",
+    "RATELIMIT_FORGOT_PER_ACCOUNT": "5/hour",
+    "RATELIMIT_REFRESH_PER_ADDRESS": "600/minute",
+    "RATELIMIT_REFRESH_PER_ACCOUNT": "60/minute",
+    "RATELIMIT_PULL_PER_ADDRESS": "6000/minute",
+    "RATELIMIT_PULL_PER_ACCOUNT": "300/minute",
+    "RATELIMIT_PUSH_PER_ADDRESS": "6000/minute",
+    "RATELIMIT_PUSH_PER_ACCOUNT": "300/minute",
+}
+REDIS_OPTIONS = {
+    "socket_timeout": 1,  # s
+    "socket_connect_timeout": 1,
+    "retry": Retry(NoBackoff(), 1),  # a request does not wait for a Redis that is away
+}
 
 # The server must refuse what it would have to cut, whatever the host's own default says.
 MYSQL_SESSION = "SET SESSION sql_mode = 'TRADITIONAL', SESSION innodb_lock_wait_timeout = 8"
@@ -69,10 +96,37 @@ def _mysql_option(name: str, value: str) -> dict[str, str]:
     raise ValueError(f"the option {name}={value} is not understood")
 
 
+@dataclass(frozen=True)
+class SmtpServer:
+    """Where mail goes out; `tls` is `start` (STARTTLS), `on` from the first byte, or `off`."""
+
+    host: str
+    port: int
+    tls: str
+    user: str
+    password: str
+
+
+def smtp_server(url: str) -> SmtpServer:
+    """Take `SMTP_URL` apart. Raises ValueError for what is not understood."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    tls = options.pop("tls", "on" if parts.scheme == "smtps" else "start")
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise ValueError("it must be smtp://user:password@host:587 or smtps://…:465")
+    if options or tls not in ("start", "on", "off"):
+        raise ValueError("the only option is tls=start, tls=on or tls=off")
+    port = parts.port or (465 if tls == "on" else 587)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return SmtpServer(parts.hostname, port, tls, user, password)
+
+
 class Config:
     """What every environment shares; an instance feeds `app.config.from_object`."""
 
     APP_ENV: ClassVar[str]
+    LOGS_ARE_JSON: ClassVar[bool] = False
+    MAIL_TO_CONSOLE: ClassVar[bool] = False
     NEEDS_SERVERS: ClassVar[bool] = False
     LIMITS_BY_DEFAULT: ClassVar[bool] = False
     PROXIES_BY_DEFAULT: ClassVar[int] = 0
@@ -85,6 +139,7 @@ class Config:
     MIGRATIONS = ROOT / "migrations"
 
     JWT_ALGORITHM = "HS256"
+    JWT_DECODE_ALGORITHMS: ClassVar[list[str]] = ["HS256"]  # and no other, whatever a token says
     JWT_TOKEN_LOCATION = ("headers",)
     JWT_COOKIE_CSRF_PROTECT = False  # no cookies; and its claim would make tokens random
     JWT_ENCODE_NBF = False  # two hosts' clocks differ: a fresh token must work on both
@@ -96,7 +151,12 @@ class Config:
     COMPRESS_MIMETYPES: ClassVar[list[str]] = ["application/json", "application/problem+json"]
 
     RATELIMIT_STRATEGY = "fixed-window"
+    RATELIMIT_KEY_PREFIX = "melon"
+    RATELIMIT_FAIL_ON_FIRST_BREACH = False  # Retry-After is that of the longest one
     RATELIMIT_HEADERS_ENABLED = True
+    RATELIMIT_HEADER_LIMIT = "RateLimit-Limit"
+    RATELIMIT_HEADER_REMAINING = "RateLimit-Remaining"
+    RATELIMIT_HEADER_RESET = "RateLimit-Reset"
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
 
     def __init__(self, environ: Mapping[str, str], instance: Path) -> None:
@@ -107,10 +167,11 @@ class Config:
         self.SQLALCHEMY_ENGINE_OPTIONS = self._engine_options()
         self.REDIS_URL = self._redis()
         self.RATELIMIT_STORAGE_URI = self.REDIS_URL or "memory://"
-        timeouts = {"socket_timeout": 1, "socket_connect_timeout": 1}  # s
-        self.RATELIMIT_STORAGE_OPTIONS = timeouts if self.REDIS_URL else {}
+        self.RATELIMIT_STORAGE_OPTIONS = REDIS_OPTIONS if self.REDIS_URL else {}
         self.RATELIMIT_ENABLED = self._flag("RATELIMIT_ENABLED", self.LIMITS_BY_DEFAULT)
+        self.LIMITS = {name: self._limit(name, default) for name, default in LIMITS.items()}
         self.JWT_SECRET_KEY = self._secret()
+        self.JWT_PREVIOUS_KEYS = self._previous_keys()
         self.CORS_ORIGINS = self._origins("" if self.NEEDS_SERVERS else "*")
         self.SYNC_CONFLICT_POLICY = self._choice("SYNC_CONFLICT_POLICY", CONFLICT_POLICIES)
         self.SESSION_LIFETIME = timedelta(days=self._number("SESSION_LIFETIME_DAYS", 180))
@@ -120,6 +181,13 @@ class Config:
         self.ARGON2_MEMORY_KIB = self._number("ARGON2_MEMORY_KIB", 19456)
         self.ARGON2_ITERATIONS = self._number("ARGON2_ITERATIONS", 2)
         self.ARGON2_PARALLELISM = self._number("ARGON2_PARALLELISM", 1)
+        self.ARGON2_AT_ONCE = self._number("ARGON2_AT_ONCE", 2)
+        self.APP_NAME = self._text("APP_NAME", "Melon")
+        self.SMTP = self._smtp()
+        self.MAIL_FROM = self._mail_from()
+        self.RESET_LINK = self._link("RESET_LINK")
+        self.VERIFY_LINK = self._link("VERIFY_LINK")
+        self.REQUIRE_VERIFIED_EMAIL = self._flag("REQUIRE_VERIFIED_EMAIL", False)
 
     def problems(self) -> list[str]:
         """Every missing or wrong setting, a sentence each; empty when the server may start."""
@@ -134,6 +202,8 @@ class Config:
                 for kib, times in OWASP_ARGON2ID
             ):
                 found.append("ARGON2_MEMORY_KIB, ARGON2_ITERATIONS: weaker than OWASP advises")
+            if self.REQUIRE_VERIFIED_EMAIL and not self.SMTP:
+                found.append("REQUIRE_VERIFIED_EMAIL: needs SMTP_URL, or nobody can verify")
         return found
 
     def _database(self) -> str:
@@ -180,6 +250,55 @@ class Config:
             return secret
         return _kept_secret(self._instance / "jwt_secret_key")
 
+    def _previous_keys(self) -> list[str]:
+        keys = [key for key in self._environ.get("JWT_PREVIOUS_KEYS", "").split(",") if key]
+        for place, key in enumerate(keys, 1):
+            if len(key.encode()) < MIN_SECRET_BYTES:
+                self._problems.append(
+                    f"JWT_PREVIOUS_KEYS: key {place} has fewer than {MIN_SECRET_BYTES} bytes"
+                )
+        return keys
+
+    def _limit(self, name: str, default: str) -> str:
+        value = self._environ.get(name) or default
+        try:
+            limits.parse_many(value)
+        except ValueError:
+            self._problems.append(f"{name}: {value!r} is no limit (10/minute;100/hour)")
+            return default
+        return value
+
+    def _smtp(self) -> SmtpServer | None:
+        """`smtp://user:password@host:587` (STARTTLS), `smtps://…:465`; `?tls=off` for neither."""
+        url = self._environ.get("SMTP_URL", "")
+        if not url:
+            return None
+        try:
+            return smtp_server(url)
+        except ValueError as error:
+            self._problems.append(f"SMTP_URL: {error}")
+            return None
+
+    def _mail_from(self) -> str:
+        sender = self._environ.get("MAIL_FROM", "")
+        if not re.fullmatch(r"[^\r\n<>]*<?[^@\s<>]+@[^@\s<>]+>?", sender):
+            if self.SMTP or sender:
+                self._problems.append("MAIL_FROM: an address is needed (Melon <no-reply@host>)")
+            return f"{self.APP_NAME} <no-reply@localhost>"
+        return sender
+
+    def _link(self, name: str) -> str | None:
+        link = self._environ.get(name, "")
+        if link and not (re.match(r"[a-z][a-z0-9+.-]*:\S+\Z", link) and "{token}" in link):
+            self._problems.append(f"{name}: {link!r} is no link with {{token}} in it")
+        return link or None
+
+    def _text(self, name: str, default: str) -> str:
+        value = self._environ.get(name) or default
+        if not value.isprintable():
+            self._problems.append(f"{name}: one line of text is needed")
+        return value
+
     def _flag(self, name: str, default: bool) -> bool:
         value = self._environ.get(name, "").strip().lower()
         if value in TRUE + FALSE:
@@ -217,6 +336,7 @@ class Development(Config):
     """A laptop: SQLite, no Redis, a secret of its own in `instance/`."""
 
     APP_ENV = "development"
+    MAIL_TO_CONSOLE = True
 
 
 class Testing(Config):
@@ -231,6 +351,7 @@ class Production(Config):
     """Real users: refuses to start without a database server, Redis and a real secret."""
 
     APP_ENV = "production"
+    LOGS_ARE_JSON = True
     NEEDS_SERVERS = True
     LIMITS_BY_DEFAULT = True
     PROXIES_BY_DEFAULT = 1  # the platform's router

@@ -4,7 +4,8 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config as settings
-from melon_api import cli, database, errors, extensions, http
+from melon_api import cache, cli, database, errors, extensions, http, limits, mail
+from melon_api.auth import tokens
 from melon_api.auth.routes import blueprint as auth
 from melon_api.ops import health, logs, openapi
 from melon_api.sync.routes import blueprint as sync
@@ -20,8 +21,12 @@ def create_app(config: settings.Config | None = None) -> Flask:
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
 
     logs.init_app(app)
+    limits.init_app(app)
     extensions.init_app(app)
+    tokens.init_app(app)
     database.init_app(app)
+    cache.init_app(app)
+    mail.init_app(app)
     errors.init_app(app)
     http.init_app(app)
 

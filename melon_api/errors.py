@@ -25,6 +25,7 @@ STATUS_OF = {
     "token_revoked": 401,
     "invalid_credentials": 401,
     "account_disabled": 403,
+    "email_not_verified": 403,
     "not_found": 404,
     "method_not_allowed": 405,
     "not_acceptable": 406,
@@ -116,6 +117,12 @@ class AccountDisabled(DomainError):
 
 class EmailTaken(DomainError):
     code = "email_taken"
+
+
+class EmailNotVerified(DomainError):
+    """Only with the setting REQUIRE_VERIFIED_EMAIL."""
+
+    code = "email_not_verified"
 
 
 class SyncConflict(DomainError):

@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from melon_api.auth import service as auth
-from melon_api.auth.service import Caller, Device
+from melon_api.auth.sessions import Caller, Device, device_key, device_number
 from melon_api.extensions import db
 from melon_api.models.user import User
 from melon_api.sync import service as sync
@@ -57,7 +57,7 @@ def _account(email: str, password: str) -> Caller:
         user = auth.register(email, password, "Demo", DEVICE).user
     else:
         auth.login(email, password, DEVICE)  # so that the password printed is the right one
-    return Caller(user.id, "", auth.device_number(auth.device_key(DEVICE.key, "")))
+    return Caller(user.id, "", device_number(device_key(DEVICE.key, "")))
 
 
 def _clock(caller: Caller) -> int:

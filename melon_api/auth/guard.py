@@ -5,13 +5,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from flask import g, request
+from flask import current_app, g, request
 from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import ExpiredSignatureError, PyJWTError
 
-from melon_api.auth.service import Caller, authenticate
-from melon_api.errors import TokenExpired, TokenInvalid, TokenMissing
+from melon_api.auth.sessions import Caller, authenticate
+from melon_api.errors import EmailNotVerified, TokenExpired, TokenInvalid, TokenMissing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,10 +21,12 @@ TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")  # RFC 6750 §2.1, b64token
 REFRESH = ("refresh",)
 
 
-def signed_in(*kinds: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def signed_in(*kinds: str, verified: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a request in that carries a living token of one of `kinds` (default: access).
 
-    Raises TokenMissing, TokenExpired, TokenInvalid, TokenRevoked, AccountDisabled.
+    `verified`: with REQUIRE_VERIFIED_EMAIL, only that of an account whose address is verified.
+    Raises TokenMissing, TokenExpired, TokenInvalid, TokenRevoked, AccountDisabled,
+    EmailNotVerified.
     """
     accepted = kinds or ("access",)
 
@@ -33,6 +35,8 @@ def signed_in(*kinds: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             g.claims = _verified_claims(accepted)
             g.caller = authenticate(g.claims["sub"], g.claims["sid"])
+            if verified:
+                _check_verified(g.caller)
             return view(*args, **kwargs)
 
         # for /openapi.json: which calls want a token
@@ -43,6 +47,12 @@ def signed_in(*kinds: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return guarded
 
     return decorate
+
+
+def _check_verified(who: Caller) -> None:
+    is_verified = who.profile is not None and who.profile.email_verified_at is not None
+    if current_app.config["REQUIRE_VERIFIED_EMAIL"] and not is_verified:
+        raise EmailNotVerified("Confirm your e-mail address first; POST /auth/email/resend.")
 
 
 def caller() -> Caller:

@@ -2,16 +2,20 @@
 
 import functools
 import itertools
+import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import current_app
 
-from melon_api.errors import ValidationFailed
+from melon_api.errors import Unavailable, ValidationFailed
 
 # NIST SP 800-63B-4 §3.1.1.2: a length, no composition rules, a blocklist
 MIN_LENGTH, MAX_LENGTH = 8, 128
+TURN_SECONDS = 10  # how long a sign-in waits for its turn to hash
 
 
 def normalised(password: str) -> str:
@@ -47,14 +51,17 @@ def common_passwords() -> frozenset[str]:
 
 
 def hash_password(password: str) -> str:
-    return _hasher().hash(password)
+    """Raises Unavailable while too many others are hashed."""
+    with _turn():
+        return _hasher().hash(password)
 
 
 def verify(stored: str | None, password: str) -> bool:
-    """Whether `password` is the one; takes as long when there is no account."""
-    nobodys = _hash_of_nothing(_hasher())
+    """Whether `password` is the one; takes as long when there is no account. Raises Unavailable."""
     try:
-        return _hasher().verify(stored or nobodys, normalised(password)) and stored is not None
+        with _turn():
+            nobodys = _hash_of_nothing(_hasher())
+            return _hasher().verify(stored or nobodys, normalised(password)) and stored is not None
     except (VerificationError, InvalidHashError):
         return False
 
@@ -64,6 +71,23 @@ def rehashed(stored: str, password: str) -> str | None:
     if not _hasher().check_needs_rehash(stored):
         return None
     return hash_password(normalised(password))
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Each hash takes ARGON2_MEMORY_KIB: no more than ARGON2_AT_ONCE of them in a process."""
+    turns = _turns(current_app.config["ARGON2_AT_ONCE"])
+    if not turns.acquire(timeout=TURN_SECONDS):
+        raise Unavailable("Too many people are signing in; try again in a moment.")
+    try:
+        yield
+    finally:
+        turns.release()
+
+
+@functools.cache
+def _turns(count: int) -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(count)
 
 
 def _hasher() -> PasswordHasher:

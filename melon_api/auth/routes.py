@@ -1,36 +1,35 @@
-"""`/auth`: register, login, refresh, logout."""
+"""`/auth`: register, login, refresh, logout; what goes by mail."""
 
 from typing import Any
 
 from flask import request
 
-from melon_api.auth import service
+from melon_api.auth import recovery, service
+from melon_api.auth import sessions as devices
 from melon_api.auth.guard import bearer_token, caller, claims, signed_in
 from melon_api.auth.schemas import (
+    ForgotSchema,
     LoginSchema,
+    MailedTokenSchema,
     RegisterSchema,
+    ResetSchema,
     SessionSchema,
     SignedInSchema,
     TokenSchema,
 )
-from melon_api.auth.service import Device, SignedIn, SignIn
-from melon_api.auth.tokens import TokenPair, digest
-from melon_api.extensions import limiter
+from melon_api.auth.service import SignedIn
+from melon_api.auth.sessions import Device, SignIn
+from melon_api.auth.tokens import TokenPair
 from melon_api.http import API
+from melon_api.limits import limited
 from melon_api.ops.openapi import Blueprint
-
-
-def _token_digest() -> str:
-    """Many phones refresh through one address: each token has a limit of its own."""
-    return digest(request.headers.get("Authorization", ""))
-
 
 blueprint = Blueprint("auth", __name__, url_prefix=f"{API}/auth", description="Sign in and out")
 
 
 @blueprint.post("/register")
-@limiter.limit("30/minute")
 @blueprint.arguments(RegisterSchema)
+@limited("REGISTER")
 @blueprint.response(201, SignedInSchema)
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Open an account; the phone is signed in with it"""
@@ -39,8 +38,8 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/login")
-@limiter.limit("30/minute")
 @blueprint.arguments(LoginSchema)
+@limited("LOGIN")
 @blueprint.response(200, SignedInSchema)
 def login(body: dict[str, Any]) -> dict[str, Any]:
     """Sign a phone in; other phones of the account stay signed in"""
@@ -48,8 +47,8 @@ def login(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/refresh")
-@limiter.limit("30/minute", key_func=_token_digest)
 @signed_in("refresh")
+@limited("REFRESH")
 @blueprint.response(200, TokenSchema)
 def refresh() -> TokenPair:
     """Exchange the refresh token (as bearer) for a new pair; for 30 s a lost answer is repeated"""
@@ -61,7 +60,7 @@ def refresh() -> TokenPair:
 @blueprint.response(204)
 def logout() -> None:
     """Sign this phone out; its tokens stop working at once"""
-    service.logout(caller())
+    devices.logout(caller())
 
 
 @blueprint.post("/logout-all")
@@ -69,7 +68,7 @@ def logout() -> None:
 @blueprint.response(204)
 def logout_all() -> None:
     """Sign every phone out, this one too"""
-    service.logout_all(caller())
+    devices.logout_all(caller())
 
 
 @blueprint.get("/sessions")
@@ -77,7 +76,7 @@ def logout_all() -> None:
 @blueprint.response(200, SessionSchema(many=True))
 def sessions() -> list[SignIn]:
     """The phones that are signed in"""
-    return service.sign_ins(caller())
+    return devices.sign_ins(caller())
 
 
 @blueprint.delete("/sessions/<session_id>")
@@ -85,7 +84,43 @@ def sessions() -> list[SignIn]:
 @blueprint.response(204)
 def end_session(session_id: str) -> None:
     """Sign one phone out; 404 for one that is not the caller's"""
-    service.end_session(caller(), session_id)
+    devices.end_session(caller(), session_id)
+
+
+@blueprint.post("/password/forgot")
+@blueprint.arguments(ForgotSchema)
+@limited("FORGOT")
+@blueprint.response(202)
+def forgot_password(body: dict[str, str]) -> None:
+    """Mail a token to set a new password, if there is such an account; the answer does not tell"""
+    recovery.forgot(body["email"])
+
+
+@blueprint.post("/password/reset")
+@blueprint.arguments(ResetSchema)
+@limited("LOGIN")
+@blueprint.response(204)
+def reset_password(body: dict[str, str]) -> None:
+    """Set a new password by the mailed token, once; every phone is signed out"""
+    recovery.reset(body["token"], body["new_password"])
+
+
+@blueprint.post("/email/verify")
+@blueprint.arguments(MailedTokenSchema)
+@limited("LOGIN")
+@blueprint.response(204)
+def verify_email(body: dict[str, str]) -> None:
+    """Confirm an e-mail address by the mailed token"""
+    recovery.verify(body["token"])
+
+
+@blueprint.post("/email/resend")
+@signed_in()
+@limited("FORGOT")
+@blueprint.response(202)
+def resend_verification() -> None:
+    """Mail another token to confirm the caller's address"""
+    recovery.resend(caller())
 
 
 def _device(body: dict[str, Any]) -> Device:

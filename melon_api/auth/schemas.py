@@ -45,6 +45,18 @@ class RegisterSchema(LoginSchema):
     name = Name(NAME_LENGTH, load_default=None)
 
 
+class ForgotSchema(Schema):
+    email = EmailAddress(required=True, validate=validate.Length(max=EMAIL_LENGTH))
+
+
+class MailedTokenSchema(Schema):
+    token = fields.String(required=True, metadata={"description": "from the mail"})
+
+
+class ResetSchema(MailedTokenSchema):
+    new_password = fields.String(required=True, metadata={"format": "password"})
+
+
 class UserSchema(Schema):
     id = fields.String(required=True)
     email = fields.Email(required=True)

@@ -1,19 +1,28 @@
-"""Access and refresh tokens: JWTs that name an account and one of its sessions."""
+"""Access and refresh tokens: JWTs that name an account and one of its sessions.
+
+Signed with `JWT_SECRET_KEY`; those signed with one of `JWT_PREVIOUS_KEYS` are good, too, so that
+the key can be changed without signing anyone out. `kid` says which (RFC 7515 §4.1.4).
+"""
 
 import hashlib
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import current_app
+from flask import Flask, current_app
 from flask_jwt_extended import create_access_token, create_refresh_token
+from jwt import InvalidKeyError
 
+from melon_api.extensions import jwt
 from melon_api.models.base import utc_now
 from melon_api.models.session import Session
 
 # PyJWT refuses a token "issued in the future". Hosts' clocks differ, and jump back by hours when it
 # goes badly, so a token says that it was issued earlier than it was; nothing else reads that.
 CLOCK_DIFFERENCE = timedelta(days=1)
+
+_signing_key: ContextVar[str | None] = ContextVar("signing_key", default=None)
 
 
 @dataclass(frozen=True)
@@ -26,20 +35,58 @@ class TokenPair:
     token_type: str = "Bearer"  # noqa: S105 - a name, RFC 6750
 
 
+def init_app(app: Flask) -> None:
+    """Bind the keys, which are found by their ids."""
+    keys = [app.config["JWT_SECRET_KEY"], *app.config["JWT_PREVIOUS_KEYS"]]
+    app.extensions["token_keys"] = {key_id(key): key for key in keys}
+    jwt.encode_key_loader(lambda _identity: _signing_key.get() or keys_now()[0])
+    jwt.decode_key_loader(lambda header, _claims: _key_of(header))
+
+
+def key_id(key: str) -> str:
+    """The public name of a secret key."""
+    return hashlib.sha256(b"melon key id:" + key.encode()).hexdigest()[:16]
+
+
+def keys_now() -> list[str]:
+    """The keys that count, the one that signs first."""
+    return list(current_app.extensions["token_keys"].values())
+
+
+def _key_of(header: dict[str, Any]) -> str:
+    """Raises InvalidKeyError for a key that we do not have."""
+    keys: dict[str, str] = current_app.extensions["token_keys"]
+    kid = header.get("kid", key_id(keys_now()[0]))
+    if not isinstance(kid, str) or kid not in keys:
+        raise InvalidKeyError("unknown key")
+    return keys[kid]
+
+
 def token_pair(session: Session) -> TokenPair:
     """A new access token, and the refresh token that belongs to the session's row as it stands."""
     lifetime: timedelta = current_app.config["ACCESS_TOKEN_LIFETIME"]
-    claims = {"sid": session.id, "iat": _issued(utc_now())}
-    access = create_access_token(session.user_id, additional_claims=claims, expires_delta=lifetime)
-    return TokenPair(access, refresh_token(session), int(lifetime.total_seconds()))
+    access = create_access_token(
+        session.user_id,
+        additional_claims={"sid": session.id, "iat": _issued(utc_now())},
+        additional_headers={"kid": key_id(keys_now()[0])},
+        expires_delta=lifetime,
+    )
+    return TokenPair(access, _stored_token(session), int(lifetime.total_seconds()))
 
 
-def refresh_token(session: Session) -> str:
-    """The session's current refresh token, always the same for the same row and secret.
+def _stored_token(session: Session) -> str:
+    """The refresh token whose digest is stored, whichever key signed it."""
+    made = [refresh_token(session, key) for key in keys_now()]
+    return next((token for token in made if digest(token) == session.refresh_hash), made[0])
+
+
+def refresh_token(session: Session, key: str | None = None) -> str:
+    """The session's current refresh token, always the same for the same row and key.
 
     Nothing in it is random, so it can be made again for a phone that lost the answer, although only
     its hash is stored.
     """
+    key = key or keys_now()[0]
     expires = min(
         session.rotated_at + current_app.config["REFRESH_TOKEN_LIFETIME"], session.expires_at
     )
@@ -50,11 +97,20 @@ def refresh_token(session: Session) -> str:
         "iat": _issued(session.rotated_at),
         "exp": int(expires.timestamp()),
     }
-    return str(create_refresh_token(session.user_id, additional_claims=claims))
+    token = _signing_key.set(key)
+    try:
+        headers = {"kid": key_id(key)}
+        return str(
+            create_refresh_token(
+                session.user_id, additional_claims=claims, additional_headers=headers
+            )
+        )
+    finally:
+        _signing_key.reset(token)
 
 
 def digest(token: str) -> str:
-    """What is stored of a refresh token. SHA-256 is enough: a signed token cannot be guessed."""
+    """What is stored of a token. SHA-256 is enough: a signed or random token cannot be guessed."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

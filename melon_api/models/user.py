@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, String
+from sqlalchemy import BigInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from melon_api.extensions import db
@@ -28,6 +28,10 @@ class User(db.Model):
     password: Mapped[str] = mapped_column(String(255))  # an Argon2id hash
     name: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     is_active: Mapped[bool] = mapped_column(default=True)
+    email_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Grows with every change of the columns above, for the cache. Has a default in the database:
+    # the release before this column still makes accounts while this one is deployed.
+    version: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, onupdate=utc_now)
     # The sync clock, and how far deletions and the log of pushes have been purged (ms); see

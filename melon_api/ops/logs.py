@@ -1,32 +1,59 @@
-"""Logs: one line a request, every line with the request's id, nothing that people wrote."""
+"""Logs: one line a request, every line with the request's id, nothing that people wrote.
+
+JSON where machines read them (staging, production), plain text on a laptop.
+"""
 
 import logging
 import time
 from urllib.parse import quote
 
+import structlog
 from flask import Flask, Response, g, has_request_context, request
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import EventDict
 
-FORMAT = "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"
 log = logging.getLogger("melon_api.requests")
-
-
-class WithRequestId(logging.Filter):
-    """Puts the id of the request at hand on a record, `-` outside of one."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = g.get("request_id", "-") if has_request_context() else "-"
-        return True
 
 
 def init_app(app: Flask) -> None:
     """Log to standard error, where a PaaS collects it."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(FORMAT))
-    handler.addFilter(WithRequestId())
+    handler.setFormatter(_formatter(is_json=app.config["LOGS_ARE_JSON"]))
     logging.getLogger().handlers = [handler]  # the libraries' lines carry the id, too
     logging.getLogger("melon_api").setLevel(app.config["LOG_LEVEL"])
+    logging.getLogger("melon_api.audit").setLevel(logging.INFO)  # whatever LOG_LEVEL says
+    structlog.configure(
+        processors=[*_COMMON, ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
     app.before_request(start_clock)
     app.after_request(log_request)
+
+
+def add_request_id(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """The id of the request at hand, `-` outside of one."""
+    event["request_id"] = g.get("request_id", "-") if has_request_context() else "-"
+    return event
+
+
+_COMMON: list[structlog.typing.Processor] = [
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    add_request_id,
+]
+
+
+def _formatter(*, is_json: bool) -> ProcessorFormatter:
+    plain = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False)
+    ends: list[structlog.typing.Processor] = [ProcessorFormatter.remove_processors_meta]
+    if is_json:
+        ends += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        ends += [plain]
+    return ProcessorFormatter(foreign_pre_chain=_COMMON, processors=ends)
 
 
 def start_clock() -> None:

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
+from melon_api.auth.sessions import CLOCK
+from melon_api.cache import Put, cache
 from melon_api.errors import TokenRevoked, ValidationFailed
 from melon_api.models.base import now_ms
 from melon_api.models.user import User
 
+REMEMBERED_SECONDS = 60
 MOST_AHEAD_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
 
 _read = select(User.last_modified_at, User.purged_at_ms, User.log_purged_at_ms)
@@ -51,7 +54,14 @@ def lock(connection: Connection, user_id: str) -> AccountClock:
 
 
 def store(connection: Connection, user_id: str, value: int) -> None:
+    """Set the clock. From here on nobody is told an older one, whether or not this commits."""
     _store(connection, user_id, last_modified_at=value)
+    cache().outdate(user_id, {CLOCK: value})
+
+
+def remember(user_id: str, value: int) -> None:
+    """Spare the next pulls the database, with a clock that was read from it."""
+    cache().put(user_id, Put(CLOCK, value, value, REMEMBERED_SECONDS))
 
 
 def store_purged(connection: Connection, user_id: str, value: int) -> None:

@@ -10,16 +10,18 @@ from melon_api.sync.tables import synced_tables
 PURPOSE = "melon pull cursor"  # no other signature of the same secret counts here
 
 
-def write(walk: Walk, user_id: str, secret: str) -> str:
+def write(walk: Walk, user_id: str, keys: list[str]) -> str:
+    """Signed with the first of `keys`."""
     migration = [sorted(walk.migration.tables), walk.migration.columns]
     clocks = [walk.since, walk.timestamp, walk.is_replacement]
-    return str(_signer(secret).dumps([user_id, clocks, migration, walk.table, walk.after]))
+    return str(_signer(keys).dumps([user_id, clocks, migration, walk.table, walk.after]))
 
 
-def read(text: str, user_id: str, secret: str) -> Walk | None:
-    """The walk; None for a cursor not made by this server for this account (contract pull 6)."""
+def read(text: str, user_id: str, keys: list[str]) -> Walk | None:
+    """The walk; None for a cursor not made by this server for this account (contract pull 6). Any
+    of `keys` may have signed it."""
     try:
-        owner, clocks, migration, table, after = _signer(secret).loads(text)
+        owner, clocks, migration, table, after = _signer(keys).loads(text)
         since, timestamp, is_replacement = clocks
     except (BadData, ValueError):
         return None
@@ -33,5 +35,5 @@ def _migration(tables: list[str], columns: dict[str, Any]) -> Migration:
     return Migration(frozenset(tables), known)
 
 
-def _signer(secret: str) -> URLSafeSerializer:
-    return URLSafeSerializer(secret, salt=PURPOSE)
+def _signer(keys: list[str]) -> URLSafeSerializer:
+    return URLSafeSerializer(keys[::-1], salt=PURPOSE)  # it signs with the last one

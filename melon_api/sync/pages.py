@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_
 
-from melon_api.auth.service import Caller
+from melon_api.auth.sessions import Caller
 from melon_api.sync import changes
 from melon_api.sync.history import History
 from melon_api.sync.tables import SyncedTable, synced_tables
@@ -76,6 +76,11 @@ def read_page(
         room = None if room is None else room - len(rows)
         walk = replace(walk, table=None, after="")
     return Page(told, walk, None)
+
+
+def nothing_new(walk: Walk) -> Page:
+    """The answer to a device that has everything."""
+    return Page({name: _nothing() for name in synced_tables()}, walk, None)
 
 
 def _nothing() -> TableChanges:

@@ -7,9 +7,11 @@ from flask import Response, current_app, request
 from marshmallow import ValidationError
 
 from melon_api.auth.guard import caller, signed_in
+from melon_api.auth.tokens import keys_now
 from melon_api.errors import ValidationFailed
 from melon_api.extensions import db
 from melon_api.http import API, json_body
+from melon_api.limits import limited
 from melon_api.ops.openapi import Blueprint
 from melon_api.sync import cursor, schemas, service
 from melon_api.sync.pages import Walk
@@ -31,7 +33,8 @@ PullAnswerSchema = schemas.pull_answer_schema()
 
 
 @blueprint.post("/pull")
-@signed_in()
+@signed_in(verified=True)
+@limited("PULL")
 @blueprint.body(PullSchema)
 @blueprint.response(200, PullAnswerSchema)
 def pull() -> Response:
@@ -40,7 +43,8 @@ def pull() -> Response:
 
 
 @blueprint.get("/pull")
-@signed_in()
+@signed_in(verified=True)
+@limited("PULL")
 @blueprint.query(PullQuerySchema)
 @blueprint.response(200, PullAnswerSchema)
 def pull_by_query() -> Response:
@@ -49,7 +53,8 @@ def pull_by_query() -> Response:
 
 
 @blueprint.post("/push")
-@signed_in()
+@signed_in(verified=True)
+@limited("PUSH")
 @blueprint.query(PushQuerySchema)
 @blueprint.body(PushSchema)
 @blueprint.response(200, PushAnswerSchema)
@@ -68,7 +73,8 @@ def push() -> Response:
 
 
 @blueprint.post("/verify")
-@signed_in()
+@signed_in(verified=True)
+@limited("PULL")
 @blueprint.body(VerifySchema)
 @blueprint.response(200, VerifiedSchema)
 def verify() -> Verified:
@@ -83,14 +89,13 @@ def _pull(pull_request: PullRequest) -> Response:
     if page.walk.is_replacement:
         answer["experimentalStrategy"] = "replacement"
     if pull_request.is_paged:
-        secret = current_app.config["JWT_SECRET_KEY"]
         rest = page.rest
-        answer["cursor"] = cursor.write(rest, caller().user_id, secret) if rest else None
+        answer["cursor"] = cursor.write(rest, caller().user_id, keys_now()) if rest else None
     return _json(answer)
 
 
 def _read_cursor(text: str) -> Walk | None:
-    return cursor.read(text, caller().user_id, current_app.config["JWT_SECRET_KEY"])
+    return cursor.read(text, caller().user_id, keys_now())
 
 
 def _read(reader: Any, *parts: Any) -> Any:

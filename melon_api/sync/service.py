@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from melon_api.auth.service import Caller
+from melon_api.auth.sessions import Caller
 from melon_api.database import retrying, snapshot, writing
 from melon_api.errors import OutcomeUnknown, SyncConflict, Unavailable, ValidationFailed
 from melon_api.sync import changes, clock, history, push_body
 from melon_api.sync.clock import AccountClock
 from melon_api.sync.history import History
 from melon_api.sync.merge import Merge, Stored
-from melon_api.sync.pages import Page, Walk, read_page
+from melon_api.sync.pages import Page, Walk, nothing_new, read_page
 from melon_api.sync.problems import Problems
 from melon_api.sync.push_body import ID, PushedTable
 from melon_api.sync.schemas import PullRequest, PushRequest
@@ -23,12 +23,19 @@ def pull(engine: Engine, caller: Caller, request: PullRequest) -> Page:
 
     Raises ValidationFailed for a clock from the future, and for a cursor that was overtaken.
     """
+    if request.walk is None and request.since == caller.clock:
+        begun = _begun(request, AccountClock(caller.clock, 0, 0))
+        if begun.is_idle:
+            return nothing_new(begun)
     with snapshot(engine) as connection:
         account = clock.read(connection, caller.user_id)
         if request.walk is not None or request.since <= account.value:
             walk = _going_on(request.walk, account) if request.walk else _begun(request, account)
             seen = _seen(connection, caller, walk)
-            return read_page(connection, caller, walk, seen, request.limit)
+            page = read_page(connection, caller, walk, seen, request.limit)
+            if account.value != caller.clock:
+                clock.remember(caller.user_id, account.value)
+            return page
     retrying(lambda: _raise_clock(engine, caller, request.since))
     return pull(engine, caller, request)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from melon_api.auth.service import Caller
+from melon_api.auth.sessions import Caller
 from melon_api.database import snapshot
 from melon_api.sync import changes, clock
 from melon_api.sync.checksum import table_checksum

@@ -5,10 +5,11 @@ from typing import Any
 import orjson
 from flask import Response
 
+from melon_api.auth.accounts import Profile
 from melon_api.auth.guard import caller, signed_in
 from melon_api.auth.schemas import SessionSchema, UserSchema
 from melon_api.http import API
-from melon_api.models.user import User
+from melon_api.limits import limited
 from melon_api.ops.openapi import Blueprint
 from melon_api.users import service
 from melon_api.users.schemas import DeletionSchema, ExportSchema, PasswordSchema, ProfileSchema
@@ -19,7 +20,7 @@ blueprint = Blueprint("users", __name__, url_prefix=f"{API}/users", description=
 @blueprint.get("/me")
 @signed_in()
 @blueprint.response(200, UserSchema)
-def me() -> User:
+def me() -> Profile:
     """The caller's account"""
     return service.profile(caller())
 
@@ -27,6 +28,7 @@ def me() -> User:
 @blueprint.delete("/me")
 @signed_in()
 @blueprint.arguments(DeletionSchema)
+@limited("LOGIN")
 @blueprint.response(204)
 def delete_me(body: dict[str, str]) -> None:
     """Delete the account and all its data, for good"""
@@ -36,6 +38,7 @@ def delete_me(body: dict[str, str]) -> None:
 @blueprint.post("/me/password")
 @signed_in()
 @blueprint.arguments(PasswordSchema)
+@limited("LOGIN")
 @blueprint.response(204)
 def change_password(body: dict[str, str]) -> None:
     """Set a new password; every other phone is signed out"""
@@ -58,7 +61,8 @@ def export() -> Response:
 @blueprint.patch("/me")
 @signed_in()
 @blueprint.arguments(ProfileSchema)
+@limited("LOGIN")
 @blueprint.response(200, UserSchema)
-def change_me(body: dict[str, Any]) -> User:
+def change_me(body: dict[str, Any]) -> Profile:
     """Change the name or, with the password, the e-mail address"""
     return service.change_profile(caller(), body)

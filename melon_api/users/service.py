@@ -3,72 +3,100 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from melon_api.auth import passwords
-from melon_api.auth.service import Caller, SignIn, end_sessions, sign_ins
+from melon_api.audit import Event, record
+from melon_api.auth import passwords, recovery
+from melon_api.auth.accounts import GONE, PROFILE, Profile, change, held
+from melon_api.auth.sessions import Caller, SignIn, end, sign_ins
+from melon_api.cache import cache
 from melon_api.database import retrying, snapshot, unit_of_work, writing
 from melon_api.errors import EmailTaken, TokenRevoked, ValidationFailed
 from melon_api.extensions import db
+from melon_api.models.mailed_token import MailedToken
 from melon_api.models.session import Session as SignedInDevice
 from melon_api.models.synced import SyncPush
 from melon_api.models.user import User
 from melon_api.sync import changes, clock
 from melon_api.sync.tables import synced_tables
 
+NOT_THE_PASSWORD = "This is not the account's password."  # noqa: S105 - a sentence
+
 
 @dataclass(frozen=True)
 class Export:
-    user: User
+    user: Profile
     sessions: list[SignIn]
     records: dict[str, list[dict[str, Any]]]
 
 
-def profile(caller: Caller) -> User:
-    """The account. Raises TokenRevoked when it is gone."""
-    return _found(db.session.get(User, caller.user_id))
+def profile(caller: Caller) -> Profile:
+    """The account, as of this request."""
+    if caller.profile is None:
+        raise TokenRevoked("This account does not exist any more.")
+    return caller.profile
 
 
-def change_profile(caller: Caller, changes: dict[str, str | None]) -> User:
+def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
     """Change `name`, `email` or both. Raises ValidationFailed, EmailTaken.
 
-    A new address needs `current_password`, so that a borrowed phone cannot take the account over.
+    A new address needs `current_password`, so that a borrowed phone cannot take the account over;
+    the old address is told, the new one asked to be confirmed.
     """
+    stored = None
     if "email" in changes:
-        check_password(caller, changes.get("current_password"))
+        stored = check_password(caller, changes.get("current_password"))
 
-    def work(unit: Session) -> User:
-        user = _found(unit.get(User, caller.user_id))
+    def work(unit: Session) -> tuple[str, Profile]:
+        user = held(unit, caller.user_id)
+        before = user.email
+        if stored is not None:
+            _still(user, stored)
         if "name" in changes:
-            user.name = changes["name"]
-        if email := changes.get("email"):
-            user.email = email
-        return user
+            change(user, name=changes["name"])
+        if (email := changes.get("email")) and email != before:
+            change(user, email=email, email_verified_at=None)
+            recovery.forget_tokens(unit, user.id)
+        unit.flush()
+        return before, Profile.of(user)
 
     try:
-        return unit_of_work(work)
+        before, now = unit_of_work(work)
     except IntegrityError:
         raise EmailTaken("There is an account with this e-mail address already.") from None
+    if now.email != before:
+        record(Event.EMAIL_CHANGED, caller.user_id, caller.session_id)
+        recovery.tell("email_changed", before)
+        recovery.send_verification(caller.user_id, now.email)
+    return now
 
 
 def change_password(caller: Caller, current: str, new: str) -> None:
     """Set a new password and sign every other device out. Raises ValidationFailed."""
-    check_password(caller, current)
-    hashed = passwords.hash_password(passwords.check_strength(new, "new_password"))
+    strong = passwords.check_strength(new, "new_password")
+    stored = check_password(caller, current)
+    hashed = passwords.hash_password(strong)
 
-    def work(unit: Session) -> None:
-        _found(unit.get(User, caller.user_id)).password = hashed
-        end_sessions(unit, caller.user_id, but=caller.session_id)
+    def work(unit: Session) -> str:
+        user = held(unit, caller.user_id)
+        _still(user, stored)
+        change(user, password=hashed)
+        recovery.forget_tokens(unit, user.id)
+        end(unit, user.id, SignedInDevice.id != caller.session_id)
+        return user.email
 
-    unit_of_work(work)
+    email = unit_of_work(work)
+    record(Event.PASSWORD_CHANGED, caller.user_id, caller.session_id)
+    recovery.tell("password_changed", email)
 
 
 def delete_account(caller: Caller, password: str) -> None:
     """The account and all its data, gone for good. Raises ValidationFailed for a wrong password."""
     check_password(caller, password, "password")
     retrying(lambda: erase(db.engine, caller.user_id))
+    record(Event.DELETED, caller.user_id, caller.session_id)
 
 
 def erase(engine: Engine, user_id: str) -> None:
@@ -76,9 +104,10 @@ def erase(engine: Engine, user_id: str) -> None:
     with writing(engine) as connection:
         clock.lock(connection, user_id)
         changes.delete_all(connection, synced_tables().values(), user_id)
-        for model in (SyncPush, SignedInDevice):
+        for model in (SyncPush, SignedInDevice, MailedToken):
             connection.execute(delete(model).where(model.user_id == user_id))
         connection.execute(delete(User).where(User.id == user_id))
+        cache().outdate(user_id, {PROFILE: GONE})
 
 
 def export(caller: Caller) -> Export:
@@ -88,20 +117,26 @@ def export(caller: Caller) -> Export:
             name: changes.living_records(connection, table, caller.user_id)
             for name, table in synced_tables().items()
         }
+    record(Event.EXPORTED, caller.user_id, caller.session_id)
     return Export(profile(caller), sign_ins(caller), records)
 
 
-def check_password(caller: Caller, password: str | None, field: str = "current_password") -> None:
-    """Raises ValidationFailed: a 401 would send the app to its refresh (contract, Accounts)."""
+def check_password(caller: Caller, password: str | None, field: str = "current_password") -> str:
+    """The stored hash, if the password is right.
+
+    Raises ValidationFailed: a 401 would send the app to its refresh (contract, Accounts).
+    """
     if not password:
         raise ValidationFailed({field: ["Missing data for required field."]})
-    stored = profile(caller).password
-    db.session.rollback()  # no connection is held while the password is hashed
-    if not passwords.verify(stored, password):
-        raise ValidationFailed({field: ["This is not the account's password."]})
+    with snapshot(db.engine) as connection:
+        stored = connection.scalar(select(User.password).where(User.id == caller.user_id))
+    if not passwords.verify(stored, password) or stored is None:
+        record(Event.PASSWORD_REFUSED, caller.user_id, caller.session_id)
+        raise ValidationFailed({field: [NOT_THE_PASSWORD]})
+    return stored
 
 
-def _found(user: User | None) -> User:
-    if user is None:
-        raise TokenRevoked("This account does not exist any more.")
-    return user
+def _still(user: User, stored: str) -> None:
+    """Raises ValidationFailed when the password was changed since it was checked."""
+    if user.password != stored:
+        raise ValidationFailed({"current_password": [NOT_THE_PASSWORD]})

@@ -1,0 +1,50 @@
+"""What happens to accounts, as structured log events: who, from where, in which request.
+
+An event has the account's id, the session's where there is one, the request's id and the client's
+address; never an e-mail address (people type passwords into the wrong field), password or token.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from flask import has_request_context, request
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("melon_api.audit")
+
+
+class Event(StrEnum):
+    """The events' names; docs/security.md says when each one comes."""
+
+    REGISTERED = "account_registered"
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"
+    TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a name
+    SESSION_REVOKED = "session_revoked"
+    SESSIONS_REVOKED = "sessions_revoked"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    PASSWORD_REFUSED = "password_refused"  # noqa: S105
+    RESET_REQUESTED = "password_reset_requested"
+    PASSWORD_RESET = "password_reset"  # noqa: S105
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_VERIFIED = "email_verified"
+    DEACTIVATED = "account_deactivated"
+    ACTIVATED = "account_activated"
+    DELETED = "account_deleted"
+    EXPORTED = "account_exported"
+
+
+ALARMING = {Event.SIGN_IN_FAILED, Event.TOKEN_REUSED, Event.PASSWORD_REFUSED}
+
+
+def record(
+    event: Event, account_id: str | None, session_id: str | None = None, **more: Any
+) -> None:
+    """Log what has happened; `account_id` is None where nobody knows whose it was.
+
+    Call it when the change is committed: an event says what is true.
+    """
+    facts = {"account_id": account_id, "session_id": session_id, **more}
+    facts["client"] = request.remote_addr if has_request_context() else "command line"
+    say = log.warning if event in ALARMING else log.info
+    say(str(event), **{name: value for name, value in facts.items() if value is not None})

@@ -1,0 +1,72 @@
+"""An account's row: how it is held, changed, and remembered by the cache."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, select
+from sqlalchemy.orm import Session as Unit
+
+from melon_api.cache import Put, cache
+from melon_api.errors import TokenRevoked
+from melon_api.models.user import User
+
+PROFILE = "profile"  # the cache's name for it
+PROFILE_SECONDS = 300
+GONE = 2**53 - 1  # a version that no change reaches: the account is deleted
+COLUMNS = ("id", "email", "name", "is_active", "created_at", "updated_at", "email_verified_at")
+PROFILE_COLUMNS = [*User.__table__.c[COLUMNS], User.__table__.c.version]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is told of an account without asking the database."""
+
+    id: str
+    email: str
+    name: str | None
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+    email_verified_at: datetime | None
+
+    @classmethod
+    def of(cls, row: RowMapping | User) -> "Profile":
+        """From a row that holds `PROFILE_COLUMNS`."""
+        if isinstance(row, User):
+            return cls(**{name: getattr(row, name) for name in COLUMNS})
+        return cls(**{name: row[name] for name in COLUMNS})
+
+    @classmethod
+    def from_cache(cls, value: dict[str, Any]) -> "Profile":
+        times = {k: datetime.fromisoformat(v) for k, v in value.items() if v and k.endswith("_at")}
+        return cls(**value | times)
+
+    def put(self, version: int) -> Put:
+        """As the cache keeps it; `version` is that of the row it was read from."""
+        return Put(PROFILE, version, vars(self), PROFILE_SECONDS)
+
+
+def held(unit: Unit, user_id: str) -> User:
+    """The account, locked until the transaction ends. Raises TokenRevoked when it is gone.
+
+    Must be the transaction's first statement: an earlier read would fix its snapshot.
+    """
+    user = found(unit, User.id == user_id)
+    if user is None:
+        raise TokenRevoked("This account does not exist any more.")
+    return user
+
+
+def found(unit: Unit, *conditions: Any) -> User | None:
+    """The same for an account that may not be there, by any condition."""
+    query = select(User).where(*conditions).with_for_update()
+    return unit.scalar(query.execution_options(populate_existing=True))
+
+
+def change(user: User, **values: Any) -> None:
+    """Change a held account, and see to it that nobody is told of the older one any more."""
+    for name, value in values.items():
+        setattr(user, name, value)
+    user.version += 1
+    cache().outdate(user.id, {PROFILE: user.version})

@@ -1,0 +1,144 @@
+"""What goes by mail: a forgotten password, and whether an address is its owner's.
+
+A token is 256 random bits, in the mail alone; its SHA-256 is stored (OWASP Forgot Password Cheat
+Sheet). Each mail has a token of its own, so that a late one still works.
+"""
+
+import secrets
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session as Unit
+
+from melon_api import mail
+from melon_api.audit import Event, record
+from melon_api.auth import passwords
+from melon_api.auth.accounts import change, held
+from melon_api.auth.sessions import Caller, end
+from melon_api.auth.tokens import digest
+from melon_api.database import unit_of_work
+from melon_api.errors import AccountDisabled, TokenRevoked, Unavailable, ValidationFailed
+from melon_api.extensions import db
+from melon_api.models.base import utc_now
+from melon_api.models.mailed_token import MailedToken
+from melon_api.models.user import User
+
+RESET, VERIFY = "reset", "verify"
+LIFETIMES = {RESET: timedelta(minutes=30), VERIFY: timedelta(days=3)}
+BAD_TOKEN = {"token": ["Unknown, used or too old; ask for a new one."]}
+
+
+def forgot(email: str) -> None:
+    """Mail a token to set a new password, if there is such an account. Raises Unavailable.
+
+    Everything that depends on whether there is one happens behind the answer.
+    """
+    if not mail.outbox().post(lambda: _send_reset(email)):
+        raise Unavailable("Too many mails wait to be sent.")
+
+
+def _send_reset(email: str) -> None:
+    user = db.session.scalar(select(User).where(User.email == email, User.is_active))
+    if user is not None:
+        record(Event.RESET_REQUESTED, user.id)
+        mail.send(RESET, email, _new_token(RESET, user.id, email))
+
+
+def reset(token: str, new_password: str) -> None:
+    """Set a new password by a mailed token and sign every device out.
+
+    Raises ValidationFailed, AccountDisabled; the token still works then.
+    """
+    password = passwords.check_strength(new_password, "new_password")
+    user_id = _owner(token, RESET)
+    db.session.rollback()  # no connection is held while the password is hashed
+    hashed = passwords.hash_password(password)
+
+    def work(unit: Unit) -> str:
+        user = _holder(unit, token, RESET, user_id)
+        if not user.is_active:
+            raise AccountDisabled("This account has been disabled.")
+        change(user, password=hashed, email_verified_at=user.email_verified_at or utc_now())
+        forget_tokens(unit, user_id)
+        end(unit, user_id)
+        return user.email
+
+    email = unit_of_work(work)
+    record(Event.PASSWORD_RESET, user_id)
+    tell("password_changed", email)
+
+
+def verify(token: str) -> None:
+    """Note that an address is its owner's. Raises ValidationFailed. A second time it succeeds, too:
+    the first answer may have been lost."""
+    user_id = _owner(token, VERIFY)
+
+    def work(unit: Unit) -> bool:
+        user = _holder(unit, token, VERIFY, user_id)
+        if user.email_verified_at:
+            return False
+        change(user, email_verified_at=utc_now())
+        return True
+
+    if unit_of_work(work):
+        record(Event.EMAIL_VERIFIED, user_id)
+
+
+def resend(caller: Caller) -> None:
+    """Mail another token to verify the caller's address, unless that is done. Raises
+    Unavailable."""
+    profile = caller.profile
+    if profile is None or profile.email_verified_at is not None:
+        return
+    if not send_verification(caller.user_id, profile.email):
+        raise Unavailable("Too many mails wait to be sent.")
+
+
+def send_verification(user_id: str, email: str) -> bool:
+    """Mail a token to verify this address; whether there was room for it."""
+    work = lambda: mail.send(VERIFY, email, _new_token(VERIFY, user_id, email))  # noqa: E731
+    return mail.outbox().post(work)
+
+
+def tell(name: str, email: str) -> None:
+    """Tell an account's owner by mail what has been changed (ASVS 6.3.7)."""
+    mail.outbox().post(lambda: mail.send(name, email))
+
+
+def forget_tokens(unit: Unit, user_id: str) -> None:
+    """No mailed token of the account works any more, in the caller's transaction."""
+    unit.execute(delete(MailedToken).where(MailedToken.user_id == user_id))
+
+
+def _new_token(purpose: str, user_id: str, email: str) -> str:
+    token, now = secrets.token_urlsafe(32), utc_now()
+    row = MailedToken(
+        digest=digest(token),
+        user_id=user_id,
+        purpose=purpose,
+        email=email,
+        created_at=now,
+        expires_at=now + LIFETIMES[purpose],
+    )
+    unit_of_work(lambda unit: unit.add(row))
+    return token
+
+
+def _owner(token: str, purpose: str) -> str:
+    """Whose token it is. Raises ValidationFailed."""
+    found = db.session.get(MailedToken, digest(token))
+    if found is None or found.purpose != purpose or found.expires_at <= utc_now():
+        raise ValidationFailed(BAD_TOKEN)
+    return found.user_id
+
+
+def _holder(unit: Unit, token: str, purpose: str, user_id: str) -> User:
+    """The account, held, if its token still counts now. Raises ValidationFailed."""
+    try:
+        user = held(unit, user_id)
+    except TokenRevoked:  # deleted at this very moment
+        raise ValidationFailed(BAD_TOKEN) from None
+    row = unit.get(MailedToken, digest(token), with_for_update=True, populate_existing=True)
+    if row is None or row.purpose != purpose or row.email != user.email:
+        raise ValidationFailed(BAD_TOKEN)
+    return user

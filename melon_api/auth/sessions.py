@@ -1,0 +1,238 @@
+"""Sessions: a row for each device that is signed in, and who may act by it."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import ColumnElement, Engine, and_, delete, or_, select, update
+from sqlalchemy.orm import Session as Unit
+
+from melon_api.audit import Event, record
+from melon_api.auth import tokens
+from melon_api.auth.accounts import PROFILE, PROFILE_COLUMNS, Profile, held
+from melon_api.auth.tokens import TokenPair
+from melon_api.cache import Put, cache
+from melon_api.database import snapshot, unit_of_work, writing
+from melon_api.errors import AccountDisabled, NotFound, TokenRevoked
+from melon_api.extensions import db
+from melon_api.models.base import now_ms, utc_now
+from melon_api.models.mailed_token import MailedToken
+from melon_api.models.session import LABEL_LENGTH, Session
+from melon_api.models.user import User, new_id
+
+CLOCK = "clock"  # the cache's name for the account's sync clock; see sync/clock.py
+LIVING, ENDED = 0, 1  # a session's versions: it ends once
+LIVING_SECONDS = 60
+ROWS_PER_TRANSACTION = 1_000
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a phone says of itself when it signs in; `key` is the contract's `device_id`."""
+
+    key: str | None = None
+    name: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes a request. The account's id is the token's; `device` is the session's, as the
+    number that records carry (see `device_number`). `clock` is the account's sync clock in ms at
+    some moment of this request, None when only the database knows it."""
+
+    user_id: str
+    session_id: str
+    device: int
+    profile: Profile | None = None
+    clock: int | None = None
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """A device that is signed in, as its owner sees it; `current` is the one that asks."""
+
+    id: str
+    device_name: str | None
+    user_agent: str | None
+    created_at: datetime
+    last_used_at: datetime
+    current: bool
+
+
+def authenticate(user_id: str, session_id: str) -> Caller:
+    """The caller whom a verified token names. Raises TokenRevoked, AccountDisabled."""
+    names = (_name(session_id), PROFILE, CLOCK)
+    session, cached, clock = cache().read(user_id, *names)
+    if session is None or (session and cached is None):
+        session, profile = _looked_up(user_id, session_id)
+    else:
+        profile = Profile.from_cache(cached) if session else None
+    if not session or profile is None or session["expires_ms"] <= now_ms():
+        raise TokenRevoked("This session has ended.")
+    if not profile.is_active:
+        raise AccountDisabled("This account has been disabled.")
+    return Caller(user_id, session_id, session["device"], profile, clock)
+
+
+def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile | None]:
+    """The session ({} when it has ended) and the profile, from the database into the cache."""
+    query = (
+        select(Session.__table__.c["device", "revoked_at", "expires_at"], *PROFILE_COLUMNS)
+        .join(User, User.id == Session.user_id)
+        .where(Session.id == session_id, Session.user_id == user_id)
+    )
+    with snapshot(db.engine) as connection:
+        row = connection.execute(query).mappings().one_or_none()
+    if row is None or row["revoked_at"] is not None:
+        lifetime: timedelta = current_app.config["ACCESS_TOKEN_LIFETIME"]
+        cache().put(user_id, Put(_name(session_id), ENDED, {}, int(lifetime.total_seconds())))
+        return {}, None
+    session = {
+        "device": device_number(row["device"]),
+        "expires_ms": int(row["expires_at"].timestamp() * 1000),
+    }
+    profile = Profile.of(row)
+    living = Put(_name(session_id), LIVING, session, LIVING_SECONDS)
+    cache().put(user_id, living, profile.put(row["version"]))
+    return session, profile
+
+
+def open_session(unit: Unit, user: User, device: Device) -> tuple[TokenPair, str]:
+    """Sign a device in, in the caller's transaction, which holds the account: tokens and id."""
+    session_id, now = new_id(), utc_now()
+    session = Session(
+        id=session_id,
+        user_id=user.id,
+        device=device_key(device.key, session_id),
+        device_name=device.name,
+        user_agent=device.user_agent[:LABEL_LENGTH] if device.user_agent else None,
+        generation=0,
+        rotated_at=now,
+        created_at=now,
+        last_used_at=now,
+        expires_at=now + current_app.config["SESSION_LIFETIME"],
+    )
+    session.refresh_hash = tokens.digest(tokens.refresh_token(session))
+    unit.add(session)
+    return tokens.token_pair(session), session_id
+
+
+def logout(caller: Caller) -> None:
+    """Sign this device out; its tokens stop working at once."""
+    ended = unit_of_work(lambda unit: end(unit, caller.user_id, Session.id == caller.session_id))
+    _tell_ended(caller, ended)
+
+
+def logout_all(caller: Caller) -> None:
+    """Sign every device out."""
+
+    def work(unit: Unit) -> list[str]:
+        held(unit, caller.user_id)  # or a sign-in at this very moment would be overlooked
+        return end(unit, caller.user_id)
+
+    ended = unit_of_work(work)
+    record(Event.SESSIONS_REVOKED, caller.user_id, caller.session_id, count=len(ended))
+
+
+def end_session(caller: Caller, session_id: str) -> None:
+    """Sign one of the account's devices out. Raises NotFound for one that is not the caller's."""
+    one = and_(Session.id == session_id, is_usable())
+    ended = unit_of_work(lambda unit: end(unit, caller.user_id, one))
+    if not ended:
+        raise NotFound("There is no such session of yours.")
+    _tell_ended(caller, ended)
+
+
+def _tell_ended(caller: Caller, ended: list[str]) -> None:
+    for session_id in ended:
+        record(Event.SESSION_REVOKED, caller.user_id, session_id, by_session=caller.session_id)
+
+
+def end(unit: Unit, user_id: str, which: ColumnElement[bool] | None = None) -> list[str]:
+    """Revoke those sessions of an account that live (all, or `which`), in the caller's
+    transaction; their ids. The caller holds the account when it must not miss a new one."""
+    mine = [Session.user_id == user_id, Session.revoked_at.is_(None)]
+    mine += [] if which is None else [which]
+    ids = list(unit.scalars(select(Session.id).where(*mine).with_for_update()))
+    unit.execute(update(Session).where(Session.id.in_(ids)).values(revoked_at=utc_now()))
+    outdate(user_id, ids)
+    return ids
+
+
+def sign_ins(caller: Caller) -> list[SignIn]:
+    """The account's sessions that can still be used, the newest first."""
+    query = select(Session).where(Session.user_id == caller.user_id, is_usable())
+    query = query.order_by(Session.created_at.desc(), Session.id)
+    return [_sign_in(session, caller) for session in db.session.scalars(query)]
+
+
+def _sign_in(session: Session, caller: Caller) -> SignIn:
+    return SignIn(
+        id=session.id,
+        device_name=session.device_name,
+        user_agent=session.user_agent,
+        created_at=session.created_at,
+        last_used_at=session.last_used_at,
+        current=session.id == caller.session_id,
+    )
+
+
+def is_usable() -> ColumnElement[bool]:
+    """Neither revoked nor over, and its refresh token is still good."""
+    now, unused = utc_now(), current_app.config["REFRESH_TOKEN_LIFETIME"]
+    return and_(
+        Session.revoked_at.is_(None), Session.expires_at > now, Session.rotated_at > now - unused
+    )
+
+
+def clean_up(engine: Engine, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
+    """Delete the sessions that ended before this moment, and the mailed tokens that expired: how
+    many of each. In small steps, while people sign in."""
+    unused = before - current_app.config["REFRESH_TOKEN_LIFETIME"]
+    is_over = or_(
+        Session.revoked_at < before, Session.expires_at < before, Session.rotated_at < unused
+    )
+    sessions = _delete(engine, Session.__table__.c.id, is_over, dry_run=dry_run)
+    digest, is_late = MailedToken.__table__.c.digest, MailedToken.expires_at < before
+    return sessions, _delete(engine, digest, is_late, dry_run=dry_run)
+
+
+def _delete(engine: Engine, key: Any, condition: ColumnElement[bool], *, dry_run: bool) -> int:
+    count, last = 0, ""
+    while keys := _next_keys(engine, key, condition, last):
+        count, last = count + len(keys), keys[-1]
+        if not dry_run:
+            with writing(engine) as connection:
+                connection.execute(delete(key.table).where(key.in_(keys), condition))
+    return count
+
+
+def _next_keys(engine: Engine, key: Any, condition: ColumnElement[bool], last: str) -> list[str]:
+    query = select(key).where(key > last, condition).order_by(key).limit(ROWS_PER_TRANSACTION)
+    with snapshot(engine) as connection:
+        return list(connection.scalars(query))
+
+
+def device_number(key: str) -> int:
+    """A device in 63 bits: records carry two of them, so it is short; one account's devices are
+    far too few to share one by chance."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) >> 1
+
+
+def device_key(device_id: str | None, session_id: str) -> str:
+    """The phone behind a session: named by the app, or this session alone. Two name spaces, so
+    that an app's own id can never be that of somebody's session."""
+    return f"d.{device_id}" if device_id else f"s.{session_id}"
+
+
+def outdate(user_id: str, session_ids: Iterable[str]) -> None:
+    """Say, in the transaction that ends these sessions, that the cache knows them no more."""
+    cache().outdate(user_id, {_name(session_id): ENDED for session_id in session_ids})
+
+
+def _name(session_id: str) -> str:
+    return f"session:{session_id}"

@@ -1,0 +1,202 @@
+"""What Redis remembers of accounts, so that most requests need no database.
+
+The promise: no entry is served that is older than a committed change, on any worker. It is kept by
+versions, which only grow, and by asking the database whenever there is doubt:
+
+- Whoever changes something *outdates* its entry before the commit: from then on Redis holds the new
+  version's number without a value. Readers go to the database, and one that has read the old
+  state cannot put it back, because a put of an older version is refused (one script, atomic).
+- A reader who found nothing puts what the database said. Nobody but readers puts values, so a
+  worker killed between its commit and anything else leaves nothing wrong behind.
+- Redis away: everything is read from the database, one warning is logged. What could not be
+  outdated meanwhile is owed, and told to Redis as soon as it is back.
+- After each new connection (Redis was restarted, the network was cut) values older than that
+  connection are not trusted, because an outdating may have been missed.
+
+What is left: a worker cut off from Redis while the others are not delays its news by a value's
+lifetime at most. Without REDIS_URL nothing is cached: several processes share no memory.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import orjson
+import redis
+from flask import Flask, current_app
+
+from config import REDIS_OPTIONS
+
+log = logging.getLogger(__name__)
+
+AWAY_SECONDS = 1  # how long Redis is left alone after it has not answered
+OUTDATED_SECONDS = 300  # far longer than any reader takes from its read to its put
+
+# KEYS: of one account. ARGV: for each key its version, its value ('' for none), its lifetime in ms.
+PUT = """
+local now = redis.call('TIME')
+local ms = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
+for i, key in ipairs(KEYS) do
+  local version, value, lifetime = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
+  local held = redis.call('GET', key)
+  local known = held and tonumber(string.match(held, '^%d+')) or -1
+  if tonumber(version) > known or (tonumber(version) == known and value ~= '') then
+    redis.call('SET', key, version .. ' ' .. ms .. ' ' .. value, 'PX', lifetime)
+  end
+end
+"""
+
+
+@dataclass(frozen=True)
+class Put:
+    """A value to remember: `version` grows with every change, `seconds` is its lifetime."""
+
+    name: str
+    version: int
+    value: Any
+    seconds: int
+
+
+class Cache(Protocol):
+    """Values of an account by name; a value is anything that JSON can hold but an empty string."""
+
+    def read(self, account_id: str, *names: str) -> list[Any]:
+        """The values that can be trusted, None for the others."""
+
+    def put(self, account_id: str, *puts: Put) -> None:
+        """Remember what was read from the database."""
+
+    def outdate(self, account_id: str, versions: dict[str, int]) -> None:
+        """Forget what is older than these versions; call it before the change is committed."""
+
+
+class NoCache:
+    """Without Redis: the database is asked each time."""
+
+    def read(self, account_id: str, *names: str) -> list[Any]:
+        return [None] * len(names)
+
+    def put(self, account_id: str, *puts: Put) -> None:
+        pass
+
+    def outdate(self, account_id: str, versions: dict[str, int]) -> None:
+        pass
+
+
+class RedisCache:
+    """One round trip a call; never raises for a Redis that is away."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = redis.Redis.from_url(url, **REDIS_OPTIONS, redis_connect_func=self._connected)
+        self._put = self._redis.register_script(PUT)
+        self._trusted_from_ms = 0  # by the clock of Redis
+        self._away_until = 0.0  # s, monotonic; 0 while Redis answers
+        self._owed: dict[str, tuple[int, float]] = {}  # key: version, until when (s, monotonic)
+        self._lock = threading.Lock()
+
+    def read(self, account_id: str, *names: str) -> list[Any]:
+        keys = [_key(account_id, name) for name in names]
+        held = self._ask(lambda: self._redis.mget(keys))
+        return [self._trusted(entry) for entry in held] if held else [None] * len(names)
+
+    def put(self, account_id: str, *puts: Put) -> None:
+        entries = [
+            (_key(account_id, p.name), p.version, orjson.dumps(p.value), p.seconds) for p in puts
+        ]
+        self._ask(lambda: self._run(entries))
+
+    def outdate(self, account_id: str, versions: dict[str, int]) -> None:
+        by_key = {_key(account_id, name): version for name, version in versions.items()}
+        if self._ask(lambda: self._run(_outdating(by_key))) is None:
+            self._owe(by_key)
+
+    def _trusted(self, entry: bytes | None) -> Any:
+        if entry is None:
+            return None
+        _version, written_ms, value = entry.split(b" ", 2)
+        if not value or int(written_ms) <= self._trusted_from_ms:
+            return None
+        return orjson.loads(value)
+
+    def _run(self, entries: Iterable[tuple[str, int, bytes, int]]) -> bool:
+        keys: list[str] = []
+        arguments: list[int | str | bytes] = []
+        for key, version, value, seconds in entries:
+            keys.append(key)
+            arguments += [version, value, seconds * 1000]
+        self._put(keys, arguments)
+        return True
+
+    def _ask(self, command: Any) -> Any:
+        """What Redis answers, None when it does not."""
+        if time.monotonic() < self._away_until:
+            return None
+        try:
+            if self._owed:
+                self._settle()
+            answer = command()
+        except redis.RedisError as error:
+            self._went_away(error)
+            return None
+        if self._away_until:
+            self._away_until = 0.0
+            log.warning("Redis answers again")
+        return answer
+
+    def _went_away(self, error: redis.RedisError) -> None:
+        if not self._away_until:
+            log.warning("Redis does not answer (%s): reading the database", type(error).__name__)
+        self._away_until = time.monotonic() + AWAY_SECONDS
+
+    def _owe(self, by_key: dict[str, int]) -> None:
+        """Remember what Redis must be told, and see to it that it is, even if nobody calls."""
+        until = time.monotonic() + OUTDATED_SECONDS  # no value lives longer
+        with self._lock:
+            is_first = not self._owed
+            self._owed |= {key: (version, until) for key, version in by_key.items()}
+        if is_first:
+            threading.Thread(target=self._settle_later, name="cache debts", daemon=True).start()
+
+    def _settle_later(self) -> None:
+        while self._owed:
+            time.sleep(AWAY_SECONDS)
+            self._ask(self._redis.ping)
+
+    def _settle(self) -> None:
+        with self._lock:
+            owed = dict(self._owed)
+        for key, (version, until) in owed.items():
+            if time.monotonic() < until:
+                self._run(_outdating({key: version}))
+            with self._lock:
+                if self._owed.get(key) == (version, until):
+                    del self._owed[key]
+
+    def _connected(self, connection: Any) -> None:
+        connection.on_connect()
+        connection.send_command("TIME")
+        seconds, microseconds = connection.read_response()
+        now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        self._trusted_from_ms = max(self._trusted_from_ms, now_ms)
+
+
+def init_app(app: Flask) -> None:
+    url = app.config["REDIS_URL"]
+    app.extensions["account_cache"] = RedisCache(url) if url else NoCache()
+
+
+def cache() -> Cache:
+    """The application's cache."""
+    return cast(Cache, current_app.extensions["account_cache"])
+
+
+def _key(account_id: str, name: str) -> str:
+    """One account's keys are in one slot of a Redis Cluster, so that one script may touch them."""
+    return f"melon:{{{account_id}}}:{name}"
+
+
+def _outdating(by_key: dict[str, int]) -> list[tuple[str, int, bytes, int]]:
+    return [(key, version, b"", OUTDATED_SECONDS) for key, version in by_key.items()]

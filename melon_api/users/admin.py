@@ -1,0 +1,127 @@
+"""What an operator may do to accounts; seen by every worker at once, like all changes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session as Unit
+
+from melon_api.audit import Event, record
+from melon_api.auth import passwords, recovery
+from melon_api.auth.accounts import change, held
+from melon_api.auth.sessions import end, is_usable
+from melon_api.database import retrying, snapshot, unit_of_work
+from melon_api.errors import EmailTaken, NotFound
+from melon_api.extensions import db
+from melon_api.models.base import utc_now
+from melon_api.models.session import Session
+from melon_api.models.user import User
+from melon_api.users.service import erase
+
+ACCOUNTS_PER_QUERY = 500
+
+
+@dataclass(frozen=True)
+class Overview:
+    """An account in a list; `sessions` that can still be used."""
+
+    id: str
+    email: str
+    is_active: bool
+    is_verified: bool
+    created_at: datetime
+    sessions: int
+
+
+def find(email_or_id: str) -> str:
+    """The account's id. Raises NotFound."""
+    key = email_or_id.strip()
+    with snapshot(db.engine) as connection:
+        query = select(User.id).where(or_(User.id == key, User.email == key.lower()))
+        user_id = connection.scalar(query)
+    if user_id is None:
+        raise NotFound(f"There is no account {key}.")
+    return user_id
+
+
+def overview(text: str = "", *, only_inactive: bool = False) -> Iterator[Overview]:
+    """Every account whose address or name holds `text`, by address."""
+    last = ""
+    while page := _page(last, text, only_inactive):
+        yield from page
+        last = page[-1].email
+
+
+def _page(after: str, text: str, only_inactive: bool) -> list[Overview]:
+    usable = select(func.count()).where(Session.user_id == User.id, is_usable()).scalar_subquery()
+    verified = User.email_verified_at.is_not(None)
+    query = select(User.id, User.email, User.is_active, verified, User.created_at, usable)
+    query = query.where(User.email > after).order_by(User.email).limit(ACCOUNTS_PER_QUERY)
+    if text:
+        query = query.where(or_(User.email.contains(text.lower()), User.name.contains(text)))
+    if only_inactive:
+        query = query.where(User.is_active.is_(False))
+    with snapshot(db.engine) as connection:
+        return [Overview(*row) for row in connection.execute(query)]
+
+
+def create(email: str, password: str, name: str | None, *, is_verified: bool) -> str:
+    """Open an account without signing anybody in: its id. Raises ValidationFailed, EmailTaken."""
+    hashed = passwords.hash_password(passwords.check_strength(password))
+    user = User(email=email, password=hashed, name=name)
+    user.email_verified_at = utc_now() if is_verified else None
+    try:
+        unit_of_work(lambda unit: unit.add(user))
+    except IntegrityError:
+        raise EmailTaken("There is an account with this e-mail address already.") from None
+    record(Event.REGISTERED, user.id)
+    return user.id
+
+
+def set_active(user_id: str, *, is_active: bool) -> None:
+    """Let an account in or not; its sessions stay, for the day when it may again."""
+    unit_of_work(lambda unit: change(held(unit, user_id), is_active=is_active))
+    record(Event.ACTIVATED if is_active else Event.DEACTIVATED, user_id)
+
+
+def set_password(user_id: str, password: str) -> None:
+    """Set a new password and sign every device out. Raises ValidationFailed."""
+    hashed = passwords.hash_password(passwords.check_strength(password))
+
+    def work(unit: Unit) -> str:
+        user = held(unit, user_id)
+        change(user, password=hashed)
+        recovery.forget_tokens(unit, user_id)
+        end(unit, user_id)
+        return user.email
+
+    email = unit_of_work(work)
+    record(Event.PASSWORD_CHANGED, user_id)
+    recovery.tell("password_changed", email)
+
+
+def delete(user_id: str) -> None:
+    """The account and all its data, gone for good."""
+    retrying(lambda: erase(db.engine, user_id))
+    record(Event.DELETED, user_id)
+
+
+def sessions(user_id: str) -> list[Session]:
+    """All sessions that are still stored, the newest first, ended ones too."""
+    query = select(Session).where(Session.user_id == user_id).order_by(Session.created_at.desc())
+    return list(db.session.scalars(query))
+
+
+def end_sessions(user_id: str, session_id: str | None = None) -> int:
+    """Sign one device out, or all; how many."""
+    which = None if session_id is None else Session.id == session_id
+
+    def work(unit: Unit) -> list[str]:
+        held(unit, user_id)
+        return end(unit, user_id, which)
+
+    ended = unit_of_work(work)
+    record(Event.SESSIONS_REVOKED, user_id, session_id, count=len(ended))
+    return len(ended)

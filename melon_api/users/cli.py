@@ -1,0 +1,142 @@
+"""`flask users …`: accounts, from the command line."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+from marshmallow import ValidationError
+
+from melon_api.auth.schemas import RegisterSchema
+from melon_api.auth.sessions import clean_up
+from melon_api.errors import DomainError
+from melon_api.extensions import db
+from melon_api.models.base import utc_now
+from melon_api.models.session import Session
+from melon_api.sync.cli import Duration
+from melon_api.users import admin
+
+users = AppGroup("users", help="Look after accounts; EMAIL_OR_ID names one.")
+
+account = click.argument("account", metavar="EMAIL_OR_ID")
+password = click.option(
+    "--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Or be asked for it."
+)
+
+
+def plainly(command: Callable[..., None]) -> Callable[..., None]:
+    """Say what is wrong in a sentence instead of a traceback."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except DomainError as error:
+            places = "".join(f"\n  {k}: {' '.join(v)}" for k, v in (error.errors or {}).items())
+            raise click.ClickException(f"{error.detail}{places}") from None
+        except ValidationError as error:
+            raise click.ClickException(str(error)) from None
+
+    return run
+
+
+@users.command("list")
+@click.argument("text", default="")
+@click.option("--inactive", is_flag=True, help="Only those that are deactivated.")
+def list_command(text: str, inactive: bool) -> None:
+    """Accounts whose address or name holds TEXT, or all: id, address, state, sessions, age."""
+    for found in admin.overview(text, only_inactive=inactive):
+        state = "active" if found.is_active else "inactive"
+        verified = "verified" if found.is_verified else "unverified"
+        since = f"{found.created_at:%Y-%m-%d}"
+        click.echo(
+            f"{found.id}  {found.email}  {state}  {verified}  {found.sessions} sessions  {since}"
+        )
+
+
+@users.command("create")
+@click.argument("email")
+@click.option("--name", default=None)
+@click.option("--verified", is_flag=True, help="The address is known to be theirs.")
+@password
+@plainly
+def create_command(email: str, name: str | None, verified: bool, password: str) -> None:
+    """Open an account."""
+    body = RegisterSchema().load({"email": email, "password": password, "name": name})
+    user_id = admin.create(body["email"], body["password"], body["name"], is_verified=verified)
+    click.echo(f"Created {user_id}")
+
+
+@users.command("deactivate")
+@account
+@plainly
+def deactivate_command(account: str) -> None:
+    """Shut an account out at once; its data stays."""
+    admin.set_active(admin.find(account), is_active=False)
+    click.echo("Deactivated; its tokens get 403 account_disabled.")
+
+
+@users.command("activate")
+@account
+@plainly
+def activate_command(account: str) -> None:
+    """Let a deactivated account in again; its devices are still signed in."""
+    admin.set_active(admin.find(account), is_active=True)
+    click.echo("Activated.")
+
+
+@users.command("delete")
+@account
+@click.confirmation_option(prompt="The account and all its data will be gone for good. Go on?")
+@plainly
+def delete_command(account: str) -> None:
+    """Delete an account and all its data."""
+    admin.delete(admin.find(account))
+    click.echo("Deleted.")
+
+
+@users.command("set-password")
+@account
+@password
+@plainly
+def set_password_command(account: str, password: str) -> None:
+    """Set a new password; every device is signed out."""
+    admin.set_password(admin.find(account), password)
+    click.echo("Changed; every device is signed out.")
+
+
+@users.command("sessions")
+@account
+@click.option("--end", metavar="SESSION_ID", help="Sign this device out; `all` for every one.")
+@plainly
+def sessions_command(account: str, end: str | None) -> None:
+    """The devices of an account, those signed out too."""
+    user_id = admin.find(account)
+    if end is not None:
+        count = admin.end_sessions(user_id, None if end == "all" else end)
+        click.echo(f"Signed {count} out.")
+    for session in admin.sessions(user_id):
+        used = f"{session.last_used_at:%Y-%m-%d %H:%M}"
+        name = session.device_name or session.user_agent or "-"
+        click.echo(f"{session.id}  {_state(session)}  last used {used}  {name}")
+
+
+@users.command("clean-sessions")
+@click.option(
+    "--older-than", type=Duration(), default="7d", show_default=True, help="Since its end."
+)
+@click.option("--dry-run", is_flag=True, help="Count only.")
+def clean_command(older_than: int, dry_run: bool) -> None:
+    """Delete sessions that have ended and mailed tokens that expired, in small steps."""
+    before = utc_now() - timedelta(milliseconds=older_than)
+    sessions, tokens = clean_up(db.engine, before, dry_run=dry_run)
+    would = "Would delete" if dry_run else "Deleted"
+    click.echo(f"{would} {sessions} sessions and {tokens} mailed tokens.")
+
+
+def _state(session: Session) -> str:
+    if session.revoked_at is not None:
+        return "signed out"
+    return "over" if session.expires_at <= utc_now() else "signed in"
