@@ -23,6 +23,7 @@ GUARDED = [
     ("POST", "/auth/logout", "access"),
     ("POST", "/auth/logout", "refresh"),
     ("POST", "/auth/logout-all", "access"),
+    ("POST", "/auth/email/resend", "access"),
     ("GET", "/auth/sessions", "access"),
     ("DELETE", "/auth/sessions/x", "access"),
     ("DELETE", "/users/me", "access"),
