@@ -14,9 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
-from typing import cast
+from typing import Any, cast
 
 from flask import Flask, current_app, render_template
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from config import SmtpServer
 
@@ -50,12 +51,12 @@ class Outbox:
         if not self._room.acquire(blocking=False):
             log.error("%d mails wait already; this one is not sent", MOST_WAITING)
             return False
-        self._thread.submit(self._do, work)
+        self._thread.submit(self._do, work, get_contextvars())
         return True
 
-    def _do(self, work: Callable[[], None]) -> None:
+    def _do(self, work: Callable[[], None], log_context: dict[str, Any]) -> None:
         try:
-            with self._app.app_context():
+            with self._app.app_context(), bound_contextvars(**log_context):
                 work()
         except Exception as error:  # the thread goes on; the message may quote an address
             log.error("a mail was not sent: %s", type(error).__name__)  # noqa: TRY400

@@ -69,7 +69,7 @@ def _page(after: str, text: str, only_inactive: bool) -> list[Overview]:
 
 def create(email: str, password: str, name: str | None, *, is_verified: bool) -> str:
     """Open an account without signing anybody in: its id. Raises ValidationFailed, EmailTaken."""
-    hashed = passwords.hash_password(passwords.check_strength(password))
+    hashed = passwords.hash_password(passwords.check_strength(password, email))
     user = User(email=email, password=hashed, name=name)
     user.email_verified_at = utc_now() if is_verified else None
     try:
@@ -88,7 +88,9 @@ def set_active(user_id: str, *, is_active: bool) -> None:
 
 def set_password(user_id: str, password: str) -> None:
     """Set a new password and sign every device out. Raises ValidationFailed."""
-    hashed = passwords.hash_password(passwords.check_strength(password))
+    with snapshot(db.engine) as connection:
+        email = connection.scalar(select(User.email).where(User.id == user_id)) or ""
+    hashed = passwords.hash_password(passwords.check_strength(password, email))
 
     def work(unit: Unit) -> str:
         user = held(unit, user_id)
@@ -97,9 +99,9 @@ def set_password(user_id: str, password: str) -> None:
         end(unit, user_id)
         return user.email
 
-    email = unit_of_work(work)
+    told = unit_of_work(work)
     record(Event.PASSWORD_CHANGED, user_id)
-    recovery.tell("password_changed", email)
+    recovery.tell("password_changed", told)
 
 
 def delete(user_id: str) -> None:

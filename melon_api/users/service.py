@@ -75,7 +75,7 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
 
 def change_password(caller: Caller, current: str, new: str) -> None:
     """Set a new password and sign every other device out. Raises ValidationFailed."""
-    strong = passwords.check_strength(new, "new_password")
+    strong = passwords.check_strength(new, profile(caller).email, "new_password")
     stored = check_password(caller, current)
     hashed = passwords.hash_password(strong)
 
