@@ -18,6 +18,7 @@ from flask import Flask
 from servers import _free_port as free_port
 from servers import serving
 
+import config
 from melon_api.errors import STATUS_OF
 
 ROOT = Path(__file__).parents[1]
@@ -34,10 +35,11 @@ def block(name: str) -> str:
 
 def settings_read() -> set[str]:
     """Every variable that the code takes from the environment."""
-    names = r"(?:environ\.get|_flag|_number|_choice|_list)\(\s*\"([A-Z0-9_]+)\""
+    names = r"(?:environ\.get|_flag|_number|_choice|_text|_link)\(\s*\"([A-Z0-9_]+)\""
     found = set(re.findall(names, (ROOT / "config.py").read_text()))
     found |= set(re.findall(names, (ROOT / "gunicorn.conf.py").read_text()))
-    return found | set(re.findall(r'^    "([A-Z_]+_URL)",', (ROOT / "config.py").read_text(), re.M))
+    found |= set(re.findall(r'^    "([A-Z_]+_URL)",', (ROOT / "config.py").read_text(), re.M))
+    return found | set(config.LIMITS)
 
 
 def test_every_setting_is_in_the_readme() -> None:
@@ -101,10 +103,8 @@ def run_shell(script: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_sync_snippet_works_as_printed(tmp_path: Path) -> None:
+def test_the_sync_snippet_works_as_printed(tmp_path: Path, client_packages: None) -> None:
     """The README's schema and `sync`, in the stock client, on two phones."""
-    if not shutil.which("node"):
-        missing("node")
     client = ROOT / "tests" / "client"
     with serving("sqlite", tmp_path) as server:
         # Node wants the file's name where an app's bundler finds it
