@@ -120,6 +120,25 @@ def test_the_apps_own_name_is_in_the_mail(ada: Account, mailbox: Mailbox) -> Non
     assert "your Mëlon &amp; &lt;Co&gt; account" in part(mail, "html")
 
 
+def test_a_text_is_easy_to_read(ada: Account, mailbox: Mailbox) -> None:
+    """In a terminal, too: short lines, no two blank ones in a row."""
+    ada.first.call("POST", "/auth/email/resend")
+    forgot(ada)
+    settle(ada.app)
+    body = {"current_password": PASSWORD, "new_password": NEW}
+    ada.first.call("POST", "/users/me/password", json=body)
+    body = {"current_password": NEW, "email": f"new.{ada.email}"}
+    ada.first.call("PATCH", "/users/me", json=body)
+    settle(ada.app)
+    told = {mail["Subject"].removeprefix("Melon: ") for mail in mailbox.mails}
+    assert told == set(outgoing.SUBJECTS.values())
+    for mail in mailbox.mails:
+        text = part(mail, "plain")
+        assert max(map(len, text.splitlines())) < 78
+        assert "\n\n\n" not in text
+        assert text == text.strip() + "\n"
+
+
 # a server that is away, refuses, or is not the one
 
 
