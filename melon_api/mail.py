@@ -129,16 +129,16 @@ def _with_patience(transmit: Callable[[], None]) -> None:
 
 def _transmit(server: SmtpServer, message: EmailMessage) -> None:
     """Python's own client, as the libraries around it do not check the certificate at STARTTLS."""
-    trusted = ssl.create_default_context()
-    if server.tls == "on":
-        client: smtplib.SMTP = smtplib.SMTP_SSL(
-            server.host, server.port, timeout=TIMEOUT_SECONDS, context=trusted
-        )
-    else:
-        client = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
-    with client:
+    with _connection(server) as client:
         if server.tls == "start":
-            client.starttls(context=trusted)
+            client.starttls(context=ssl.create_default_context())
         if server.user:
             client.login(server.user, server.password)
         client.send_message(message)
+
+
+def _connection(server: SmtpServer) -> smtplib.SMTP:
+    if server.tls == "on":
+        trusted = ssl.create_default_context()
+        return smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_SECONDS, context=trusted)
+    return smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
