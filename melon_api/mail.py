@@ -121,10 +121,19 @@ def _with_patience(transmit: Callable[[], None]) -> None:
         try:
             return transmit()
         except (OSError, smtplib.SMTPException) as error:
-            if attempt == ATTEMPTS or isinstance(error, smtplib.SMTPRecipientsRefused):
+            if attempt == ATTEMPTS or _is_final(error):
                 raise
             time.sleep(PAUSE_SECONDS * attempt)
     return None
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the same would come of it again (RFC 5321 §4.2.1: 5yz); the next mail waits."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= 500 for code, _ in error.recipients.values())
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code >= 500
+    return isinstance(error, smtplib.SMTPNotSupportedError | ssl.SSLCertVerificationError)
 
 
 def _transmit(server: SmtpServer, message: EmailMessage) -> None:

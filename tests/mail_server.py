@@ -51,6 +51,11 @@ class Mailbox:
         """How the application reaches it."""
         return SmtpServer(HOST, self.port, self._tls, *(self._login or ("", "")))
 
+    @property
+    def visits(self) -> int:
+        """How often somebody connected."""
+        return len(self._connections)
+
     def to(self, address: str) -> list[EmailMessage]:
         return [mail for mail in list(self.mails) if mail["To"] == address]
 

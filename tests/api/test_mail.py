@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from certificates import Authority
 from conftest import environment, make_app
-from devices import API, PASSWORD, Account
+from devices import API, PASSWORD, Account, new_id
 from fire.phones import call
 from flask import Flask
 from mail_server import HOST, SENDER, Mailbox, held_up, part, settle, token_in
@@ -180,6 +180,30 @@ def test_a_refused_recipient_is_not_tried_again(
     assert ada.email not in caplog.text
 
 
+@pytest.mark.parametrize("answer", ["451 4.7.1 try again later", "452 4.2.2 mailbox full"])
+def test_a_recipient_refused_for_now_is_tried_again(
+    ada: Account, mailbox: Mailbox, impatient: None, answer: str
+) -> None:
+    """RFC 5321 §4.2.1: 4yz means later."""
+    mailbox.refusals[ada.email] = [answer] * 2
+    forgot(ada)
+    settle(ada.app)
+    assert mailbox.asked == [ada.email] * 3
+    assert [mail["To"] for mail in mailbox.mails] == [ada.email]
+
+
+def test_an_address_that_the_server_cannot_write_holds_nobody_up(
+    app: Flask, mailbox: Mailbox, impatient: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Many servers take ASCII only (no SMTPUTF8): asking again would only keep the others."""
+    email = f"zoë.{new_id()}@example.com"
+    body = {"email": email, "password": PASSWORD}
+    assert app.test_client().post(f"{API}/auth/register", json=body).status_code == 201
+    settle(app)
+    assert (mailbox.visits, mailbox.asked) == (1, [])
+    assert errors(caplog) == ["a mail was not sent: SMTPNotSupportedError"]
+
+
 @pytest.mark.parametrize("tls", ["start", "on"])
 def test_mail_is_sent_with_a_login_behind_a_good_certificate(
     ada: Account, authority: Authority, tls: str
@@ -214,6 +238,7 @@ def test_a_wrong_certificate_gets_neither_mail_nor_login(
         assert forgot(ada).status_code == 202
         settle(ada.app)
         assert (box.logins, box.asked, box.mails) == ([], [], [])
+        assert box.visits == 1  # it will not be a better one in a moment
     assert errors(caplog) == ["a mail was not sent: SSLCertVerificationError"]
 
 
@@ -236,7 +261,7 @@ def test_a_wrong_login_is_logged_without_the_password(
         ada.app.config.update(SMTP=wrong, MAIL_FROM=SENDER)
         forgot(ada)
         settle(ada.app)
-        assert box.mails == []
+        assert (box.visits, box.mails) == (1, [])  # or a provider locks the account
     assert errors(caplog) == ["a mail was not sent: SMTPAuthenticationError"]
     assert "not-the-secret" not in caplog.text
 
