@@ -153,6 +153,14 @@ def test_a_wrong_mail_server_is_named(tmp_path: Path, url: str) -> None:
         load(tmp_path, SMTP_URL=url, MAIL_FROM="no-reply@example.com")
 
 
+@pytest.mark.parametrize("password", ["hunter/2", "hunter#2", "hunter?2"])
+def test_a_password_that_was_not_encoded_is_not_printed(tmp_path: Path, password: str) -> None:
+    """In a URL these end the host's part, so that the password looks like a port."""
+    with pytest.raises(config.ConfigError, match="SMTP_URL: ") as error:
+        load(tmp_path, SMTP_URL=f"smtp://melon:{password}@h", MAIL_FROM="no-reply@example.com")
+    assert "hunter" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     "sender", ["a@example.com", "Melon <a@example.com>", '"Melon, Inc." <a@b.c>', "Mëlon <a@b.c>"]
 )
@@ -165,6 +173,13 @@ def test_who_mail_is_from(tmp_path: Path, sender: str) -> None:
     [
         "",
         "Melon",
+        "Melon a@example.com",
+        "Melon, Inc. <a@example.com>",
+        "a@example.com, b@example.com",
+        "Melon <a@example.com",
+        '"Melon <a@example.com>',
+        '"',
+        "Melon <a@exämple.com>",
         "a@example.com\r\nBcc: b@example.com",
     ],
 )
