@@ -168,6 +168,14 @@ def test_what_is_no_address_is_named(plain_app: Flask, email: Any) -> None:
     assert named(forgot(plain_app, email)) == ["email"]
 
 
+@pytest.mark.parametrize("name", ["=?utf-8?q?ada?=", "=?utf-8?b?YWRh?=", '"ada"', '"\\ada"'])
+def test_what_a_mail_reads_as_another_address_is_none(plain_app: Flask, name: str) -> None:
+    """RFC 2047: mail to these goes to ada@example.com, who has an account of her own."""
+    email = f"{name}@example.com"
+    assert named(post(plain_app, "/auth/register", email=email, password=PASSWORD)) == ["email"]
+    assert named(forgot(plain_app, email)) == ["email"]
+
+
 def test_a_reset_sets_the_password_and_signs_every_device_out(
     account: Account, mailbox: Mailbox
 ) -> None:
