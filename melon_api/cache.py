@@ -145,7 +145,10 @@ class RedisCache:
         for key, version, rest, seconds in entries:
             keys.append(key)
             arguments += [version, rest, seconds * 1000]
-        self._put(keys, arguments)
+        try:
+            self._put(keys, arguments)
+        except redis.exceptions.OutOfMemoryError:  # deleting is all that is still allowed
+            self._redis.delete(*keys)
         return True
 
     def _ask(self, command: Any) -> Any:
