@@ -60,7 +60,8 @@ def _page(after: str, text: str, only_inactive: bool) -> list[Overview]:
     query = select(User.id, User.email, User.is_active, verified, User.created_at, usable)
     query = query.where(User.email > after).order_by(User.email).limit(ACCOUNTS_PER_QUERY)
     if text:
-        query = query.where(or_(User.email.contains(text.lower()), User.name.contains(text)))
+        by_email = User.email.contains(text.lower(), autoescape=True)
+        query = query.where(or_(by_email, User.name.contains(text, autoescape=True)))
     if only_inactive:
         query = query.where(User.is_active.is_(False))
     with snapshot(db.engine) as connection:
