@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from flask import has_request_context, request
+from flask import g, has_request_context, request
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("melon_api.audit")
 
@@ -44,7 +44,13 @@ def record(
 
     Call it when the change is committed: an event says what is true.
     """
-    facts = {"account_id": account_id, "session_id": session_id, **more}
-    facts["client"] = request.remote_addr if has_request_context() else "command line"
+    facts = {"account_id": account_id, "session_id": session_id, **origin(), **more}
     say = log.warning if event in ALARMING else log.info
     say(str(event), **{name: value for name, value in facts.items() if value is not None})
+
+
+def origin() -> dict[str, str | None]:
+    """Where an event comes from; pass it on to what is done behind the answer."""
+    if not has_request_context():
+        return {"client": "command line"}
+    return {"client": request.remote_addr, "request_id": g.get("request_id")}

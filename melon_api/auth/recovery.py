@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session as Unit
 
 from melon_api import mail
-from melon_api.audit import Event, record
+from melon_api.audit import Event, origin, record
 from melon_api.auth import passwords
 from melon_api.auth.accounts import change, held
 from melon_api.auth.sessions import Caller, end
@@ -33,14 +33,15 @@ def forgot(email: str) -> None:
 
     Everything that depends on whether there is one happens behind the answer.
     """
-    if not mail.outbox().post(lambda: _send_reset(email)):
+    asked = origin()
+    if not mail.outbox().post(lambda: _send_reset(email, asked)):
         raise Unavailable("Too many mails wait to be sent.")
 
 
-def _send_reset(email: str) -> None:
+def _send_reset(email: str, asked: dict[str, str | None]) -> None:
     user = db.session.scalar(select(User).where(User.email == email, User.is_active))
     if user is not None:
-        record(Event.RESET_REQUESTED, user.id)
+        record(Event.RESET_REQUESTED, user.id, **asked)
         mail.send(RESET, email, _new_token(RESET, user.id, email))
 
 

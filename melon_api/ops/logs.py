@@ -33,8 +33,8 @@ def init_app(app: Flask) -> None:
 
 
 def add_request_id(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """The id of the request at hand, `-` outside of one."""
-    event["request_id"] = g.get("request_id", "-") if has_request_context() else "-"
+    """The id of the request at hand, `-` outside of one; what an event names itself, stays."""
+    event.setdefault("request_id", g.get("request_id", "-") if has_request_context() else "-")
     return event
 
 
