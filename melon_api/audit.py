@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from flask import has_request_context, request
+from structlog.contextvars import get_contextvars
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("melon_api.audit")
 
@@ -46,6 +46,6 @@ def record(
     Call it when the change is committed: an event says what is true.
     """
     facts = {"account_id": account_id, "session_id": session_id, **more}
-    facts["client"] = request.remote_addr if has_request_context() else None
+    facts["client"] = get_contextvars().get("client", "command line")
     say = log.warning if event in ALARMING else log.info
     say(str(event), **{name: value for name, value in facts.items() if value is not None})

@@ -40,7 +40,7 @@ def name_request() -> None:
     """The caller's `X-Request-ID` when it is a decent one, else a new one."""
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    bind_contextvars(request_id=g.request_id)
+    bind_contextvars(request_id=g.request_id, client=request.remote_addr)
 
 
 def forget_request(_error: BaseException | None) -> None:

@@ -358,6 +358,18 @@ def test_a_real_server_logs_no_secret(stopped: Any) -> None:
         assert secret not in stopped.log
 
 
+def test_what_happens_behind_the_answer_is_logged_with_its_request(
+    ada: Account, mailbox: Mailbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who asked for a new password must be found, when it was not the owner."""
+    answer = forgot(ada)
+    settle(ada.app)
+    (event,) = (r.msg for r in caplog.records if "password_reset_requested" in r.getMessage())
+    assert event["account_id"] == ada.user["id"]
+    assert event["request_id"] == answer.headers["X-Request-ID"]
+    assert event["client"] == "127.0.0.1"
+
+
 def test_these_stories_leave_no_secret_in_the_log(
     ada: Account, mailbox: Mailbox, impatient: None, caplog: pytest.LogCaptureFixture
 ) -> None:
