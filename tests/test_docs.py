@@ -19,6 +19,7 @@ from servers import _free_port as free_port
 from servers import serving
 
 import config
+from melon_api.audit import Event
 from melon_api.errors import STATUS_OF
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +67,24 @@ def test_every_route_is_documented(plain_app: Flask) -> None:
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
     }
     assert not {call for call in calls if f"`{call}`" not in DOCS}
+
+
+def test_every_test_named_in_security_is_there() -> None:
+    """No green words without a test: a requirement that is met names one, or its page."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"(?:def|class) ((?:test|Test)\w+)", code))
+    assert not set(re.findall(r"`((?:test_|Test)\w+)`", page)) - there
+    rows = re.findall(r"^\| (\d+\.\d+\.\d+) \| [^|]+ \| (.+?) \| (.+) \|$", page, re.MULTILINE)
+    assert len(rows) > 60
+    for requirement, state, words in rows:
+        assert state in ("met", "partly", "not met", "platform"), requirement
+        assert state != "met" or re.search(r"`(test_|Test)|\]\(", words), requirement
+
+
+def test_every_audit_event_is_documented() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    assert not {event for event in Event if f"`{event}`" not in page}
 
 
 def test_every_link_leads_somewhere() -> None:
