@@ -134,7 +134,9 @@ def check_password(caller: Caller, password: str | None, field: str = "current_p
         raise ValidationFailed({field: ["Missing data for required field."]})
     with snapshot(db.engine) as connection:
         stored = connection.scalar(select(User.password).where(User.id == caller.user_id))
-    if not passwords.verify(stored, password) or stored is None:
+    if stored is None:
+        raise TokenRevoked("This account does not exist any more.")
+    if not passwords.verify(stored, password):
         record(Event.PASSWORD_REFUSED, caller.user_id, caller.session_id)
         raise ValidationFailed({field: [NOT_THE_PASSWORD]})
     return stored
