@@ -1,6 +1,9 @@
-"""A real gunicorn with several workers, for the tests that speak HTTP from outside."""
+"""A real gunicorn with several workers, for the tests that speak HTTP from outside; and a Redis of
+a test's own, to be stopped and started again."""
 
 import os
+import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,19 +11,33 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from conftest import environment, fresh_database, make_app
+import redis
+from conftest import environment, fresh_database, make_app, missing
 
 from config import ROOT
 from melon_api.extensions import db
 
 START_SECONDS, STOP_SECONDS = 60, 40  # gunicorn itself gives its workers 25 s to finish
 TAIL_CHARACTERS = 4_000
+# Outgoing connections have higher ones: none of them can hold the port of a server that is stopped.
+PORTS = range(20_000, 32_000)
 # Nothing else gets through: a DATABASE_URL of the shell must not become a test's.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
+
+
+def free_port() -> int:
+    """A port that nobody listens on, and that stays free while its server is stopped."""
+    ports = random.SystemRandom()
+    while True:
+        port = ports.choice(PORTS)
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,7 @@ def _migrate(environ: dict[str, str], folder: Path) -> None:
 
 @contextmanager
 def _gunicorn(environ: dict[str, str], log: Path) -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     shell = {name: os.environ[name] for name in KEPT if name in os.environ}
     command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
     with log.open("wb") as output:
@@ -73,13 +90,6 @@ def _gunicorn(environ: dict[str, str], log: Path) -> Iterator[Server]:
         yield server
     finally:
         _stop(process)
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_up(server: Server, process: "subprocess.Popen[bytes]") -> None:
@@ -106,3 +116,72 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+class PrivateRedis:
+    """A Redis server of one test alone; always on the same port, however often it is started.
+
+    It keeps nothing. With a folder it saves what it holds when it is stopped (not when it is
+    killed), and has that again after its next start: by then it may be out of date.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        port = free_port()
+        self.url = f"redis://127.0.0.1:{port}/0"
+        keeping = ["--save", "3600 1000000", "--dir", str(folder)] if folder else ["--save", ""]
+        place = ["--bind", "127.0.0.1", "--port", str(port)]
+        self._command = ["redis-server", *place, "--appendonly", "no", *keeping]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        if shutil.which("redis-server") is None:
+            missing("redis-server")
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Returns when it answers; does nothing when it runs."""
+        if self._process is not None:
+            return
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"it does not start: {' '.join(self._command)}")
+            time.sleep(0.02)
+
+    def answers(self) -> bool:
+        try:
+            with redis.Redis.from_url(self.url, socket_timeout=1) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def stop(self) -> None:
+        """It goes in peace; connections to it are refused from now on."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """It saves nothing; connections to it are refused from now on."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """It holds its connections and takes new ones, and answers none of them."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on as if nothing had been: with what it held, and what it was asked meanwhile."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _end(self, number: signal.Signals) -> None:
+        self._signal(number)
+        if self._process is not None:
+            self._process.wait(STOP_SECONDS)
+        self._process = None

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import CI, missing
 from flask import Flask
-from servers import _free_port as free_port
-from servers import serving
+from servers import free_port, serving
 
 from melon_api.errors import STATUS_OF
 
