@@ -32,6 +32,10 @@ LOG_LEVELS = ("INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
 # OWASP Password Storage Cheat Sheet, Argon2id: (KiB, iterations), each with 1 lane
 OWASP_ARGON2ID = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
 CONFLICT_POLICIES = ("last_write_wins", "reject")
+SMTP_FORM = "it must be smtp://user:password@host:587 or smtps://…:465, percent-encoded"
+# RFC 5322 §3.4: one address, ASCII alone; a name before it in quotes where it has a comma
+ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+"
+SENDER = re.compile(rf'("[^"\\<>]*" *|[^"\\<>()\[\],:;@]*)<{ADDRESS}>|{ADDRESS}', re.ASCII)
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 # How often, each for one client address (an IPv6 network of 64 bits counts as one) and for one
@@ -109,16 +113,21 @@ class SmtpServer:
 
 def smtp_server(url: str) -> SmtpServer:
     """Take `SMTP_URL` apart. Raises ValueError for what is not understood."""
-    parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query))
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # quotes what may be a part of the password
+        raise ValueError(SMTP_FORM) from None
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
     tls = options.pop("tls", "on" if parts.scheme == "smtps" else "start")
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-        raise ValueError("it must be smtp://user:password@host:587 or smtps://…:465")
+    is_whole = parts.hostname and not parts.path.strip("/") and not parts.fragment
+    if parts.scheme not in ("smtp", "smtps") or not is_whole:
+        raise ValueError(SMTP_FORM)
     if options or tls not in ("start", "on", "off"):
         raise ValueError("the only option is tls=start, tls=on or tls=off")
-    port = parts.port or (465 if tls == "on" else 587)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    return SmtpServer(parts.hostname, port, tls, user, password)
+    default = 465 if tls == "on" else 587
+    return SmtpServer(parts.hostname or "", port or default, tls, user, password)
 
 
 class Config:
@@ -281,7 +290,7 @@ class Config:
 
     def _mail_from(self) -> str:
         sender = self._environ.get("MAIL_FROM", "")
-        if not re.fullmatch(r"[^\r\n<>]*<?[^@\s<>]+@[^@\s<>]+>?", sender):
+        if not (sender.isprintable() and SENDER.fullmatch(sender)):
             if self.SMTP or sender:
                 self._problems.append("MAIL_FROM: an address is needed (Melon <no-reply@host>)")
             return f"{self.APP_NAME} <no-reply@localhost>"

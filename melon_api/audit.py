@@ -1,14 +1,15 @@
 """What happens to accounts, as structured log events: who, from where, in which request.
 
-An event has the account's id, the session's where there is one, the request's id and the client's
-address; never an e-mail address (people type passwords into the wrong field), password or token.
+An event has the account's id, the session's where there is one, the request's id (`-` from the
+command line) and the client's address; never a password or a token, nor an e-mail address: people
+type passwords into that field.
 """
 
 from enum import StrEnum
 from typing import Any
 
 import structlog
-from flask import has_request_context, request
+from structlog.contextvars import get_contextvars
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("melon_api.audit")
 
@@ -45,6 +46,6 @@ def record(
     Call it when the change is committed: an event says what is true.
     """
     facts = {"account_id": account_id, "session_id": session_id, **more}
-    facts["client"] = request.remote_addr if has_request_context() else "command line"
+    facts["client"] = get_contextvars().get("client", "command line")
     say = log.warning if event in ALARMING else log.info
     say(str(event), **{name: value for name, value in facts.items() if value is not None})

@@ -10,8 +10,8 @@ versions, which only grow, and by asking the database whenever there is doubt:
   worker killed between its commit and anything else leaves nothing wrong behind.
 - Redis away: everything is read from the database, one warning is logged. What could not be
   outdated meanwhile is owed, and told to Redis as soon as it is back.
-- After each new connection (Redis was restarted, the network was cut) values older than that
-  connection are not trusted, because an outdating may have been missed.
+- After each new connection (Redis was restarted, the network was cut) values that were read from
+  the database before it are not trusted, because an outdating may have been lost.
 
 What is left: a worker cut off from Redis while the others are not delays its news by a value's
 lifetime at most. Without REDIS_URL nothing is cached: several processes share no memory.
@@ -35,16 +35,15 @@ log = logging.getLogger(__name__)
 AWAY_SECONDS = 1  # how long Redis is left alone after it has not answered
 OUTDATED_SECONDS = 300  # far longer than any reader takes from its read to its put
 
-# KEYS: of one account. ARGV: for each key its version, its value ('' for none), its lifetime in ms.
+# KEYS: of one account. ARGV: for each key its version, the rest of its entry ('' for no value), its
+# lifetime in ms.
 PUT = """
-local now = redis.call('TIME')
-local ms = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
 for i, key in ipairs(KEYS) do
-  local version, value, lifetime = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
+  local version, rest, lifetime = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
   local held = redis.call('GET', key)
   local known = held and tonumber(string.match(held, '^%d+')) or -1
-  if tonumber(version) > known or (tonumber(version) == known and value ~= '') then
-    redis.call('SET', key, version .. ' ' .. ms .. ' ' .. value, 'PX', lifetime)
+  if tonumber(version) > known or (tonumber(version) == known and rest ~= '') then
+    redis.call('SET', key, version .. ' ' .. rest, 'PX', lifetime)
   end
 end
 """
@@ -52,16 +51,21 @@ end
 
 @dataclass(frozen=True)
 class Put:
-    """A value to remember: `version` grows with every change, `seconds` is its lifetime."""
+    """A value to remember: `version` grows with every change, `as_of` is the `moment()` before it
+    was read from the database, `seconds` is its lifetime."""
 
     name: str
     version: int
     value: Any
+    as_of: int
     seconds: int
 
 
 class Cache(Protocol):
-    """Values of an account by name; a value is anything that JSON can hold but an empty string."""
+    """Values of an account by name; a value is anything that JSON can hold but null."""
+
+    def moment(self) -> int:
+        """Now, by a clock that all processes share (ms)."""
 
     def read(self, account_id: str, *names: str) -> list[Any]:
         """The values that can be trusted, None for the others."""
@@ -75,6 +79,9 @@ class Cache(Protocol):
 
 class NoCache:
     """Without Redis: the database is asked each time."""
+
+    def moment(self) -> int:
+        return 0
 
     def read(self, account_id: str, *names: str) -> list[Any]:
         return [None] * len(names)
@@ -93,9 +100,13 @@ class RedisCache:
         self._redis = redis.Redis.from_url(url, **REDIS_OPTIONS, redis_connect_func=self._connected)
         self._put = self._redis.register_script(PUT)
         self._trusted_from_ms = 0  # by the clock of Redis
+        self._ahead_ms = 0  # how far that clock is ahead of our monotonic one
         self._away_until = 0.0  # s, monotonic; 0 while Redis answers
         self._owed: dict[str, tuple[int, float]] = {}  # key: version, until when (s, monotonic)
         self._lock = threading.Lock()
+
+    def moment(self) -> int:
+        return time.monotonic_ns() // 1_000_000 + self._ahead_ms
 
     def read(self, account_id: str, *names: str) -> list[Any]:
         keys = [_key(account_id, name) for name in names]
@@ -104,7 +115,13 @@ class RedisCache:
 
     def put(self, account_id: str, *puts: Put) -> None:
         entries = [
-            (_key(account_id, p.name), p.version, orjson.dumps(p.value), p.seconds) for p in puts
+            (
+                _key(account_id, p.name),
+                p.version,
+                b"%d %b" % (p.as_of, orjson.dumps(p.value)),
+                p.seconds,
+            )
+            for p in puts
         ]
         self._ask(lambda: self._run(entries))
 
@@ -116,18 +133,22 @@ class RedisCache:
     def _trusted(self, entry: bytes | None) -> Any:
         if entry is None:
             return None
-        _version, written_ms, value = entry.split(b" ", 2)
-        if not value or int(written_ms) <= self._trusted_from_ms:
+        _version, rest = entry.split(b" ", 1)
+        as_of, _, value = rest.partition(b" ")
+        if not value or int(as_of) < self._trusted_from_ms:
             return None
         return orjson.loads(value)
 
     def _run(self, entries: Iterable[tuple[str, int, bytes, int]]) -> bool:
         keys: list[str] = []
         arguments: list[int | str | bytes] = []
-        for key, version, value, seconds in entries:
+        for key, version, rest, seconds in entries:
             keys.append(key)
-            arguments += [version, value, seconds * 1000]
-        self._put(keys, arguments)
+            arguments += [version, rest, seconds * 1000]
+        try:
+            self._put(keys, arguments)
+        except redis.exceptions.OutOfMemoryError:  # deleting is all that is still allowed
+            self._redis.delete(*keys)
         return True
 
     def _ask(self, command: Any) -> Any:
@@ -180,6 +201,7 @@ class RedisCache:
         connection.send_command("TIME")
         seconds, microseconds = connection.read_response()
         now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        self._ahead_ms = now_ms - time.monotonic_ns() // 1_000_000
         self._trusted_from_ms = max(self._trusted_from_ms, now_ms)
 
 

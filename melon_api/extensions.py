@@ -18,7 +18,9 @@ limiter = Limiter(key_func=get_remote_address)
 cors = CORS()
 compress = Compress()
 
-ANSWER_HEADERS = ["X-Request-ID", "Retry-After"]  # those a browser app may read
+# Those a browser app may read.
+ANSWER_HEADERS = ["X-Request-ID", "Retry-After"]
+ANSWER_HEADERS += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
 
 
 def init_app(app: Flask) -> None:

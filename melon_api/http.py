@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from flask import Flask, Response, current_app, g, request
 from gunicorn.http.errors import ParseException
+from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.wsgi import get_input_stream
 
 from melon_api.errors import (
@@ -30,6 +31,7 @@ LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 def init_app(app: Flask) -> None:
     app.before_request(name_request)
+    app.teardown_request(forget_request)
     app.before_request(check_accept)
     app.after_request(complete_answer)
 
@@ -38,6 +40,12 @@ def name_request() -> None:
     """The caller's `X-Request-ID` when it is a decent one, else a new one."""
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    bind_contextvars(request_id=g.request_id, client=request.remote_addr)
+
+
+def forget_request(_error: BaseException | None) -> None:
+    """The thread may do something else next."""
+    clear_contextvars()
 
 
 def check_accept() -> None:

@@ -81,7 +81,11 @@ def _is_nobodys() -> bool:
 
 
 def _network() -> str:
-    address = ipaddress.ip_address(get_remote_address())
+    text = get_remote_address()
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:  # a router may put anything there
+        return text
     if address.version == 6 and address.ipv4_mapped is None:
         return str(ipaddress.ip_network((address, NETWORK_BITS), strict=False))
     return str(address)

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
-from typing import cast
+from typing import Any, cast
 
 from flask import Flask, current_app, render_template
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from config import SmtpServer
 
@@ -50,12 +51,12 @@ class Outbox:
         if not self._room.acquire(blocking=False):
             log.error("%d mails wait already; this one is not sent", MOST_WAITING)
             return False
-        self._thread.submit(self._do, work)
+        self._thread.submit(self._do, work, get_contextvars())
         return True
 
-    def _do(self, work: Callable[[], None]) -> None:
+    def _do(self, work: Callable[[], None], log_context: dict[str, Any]) -> None:
         try:
-            with self._app.app_context():
+            with self._app.app_context(), bound_contextvars(**log_context):
                 work()
         except Exception as error:  # the thread goes on; the message may quote an address
             log.error("a mail was not sent: %s", type(error).__name__)  # noqa: TRY400
@@ -121,24 +122,33 @@ def _with_patience(transmit: Callable[[], None]) -> None:
         try:
             return transmit()
         except (OSError, smtplib.SMTPException) as error:
-            if attempt == ATTEMPTS or isinstance(error, smtplib.SMTPRecipientsRefused):
+            if attempt == ATTEMPTS or _is_final(error):
                 raise
             time.sleep(PAUSE_SECONDS * attempt)
     return None
 
 
+def _is_final(error: Exception) -> bool:
+    """Whether the same would come of it again (RFC 5321 §4.2.1: 5yz); the next mail waits."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= 500 for code, _ in error.recipients.values())
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code >= 500
+    return isinstance(error, smtplib.SMTPNotSupportedError | ssl.SSLCertVerificationError)
+
+
 def _transmit(server: SmtpServer, message: EmailMessage) -> None:
     """Python's own client, as the libraries around it do not check the certificate at STARTTLS."""
-    trusted = ssl.create_default_context()
-    if server.tls == "on":
-        client: smtplib.SMTP = smtplib.SMTP_SSL(
-            server.host, server.port, timeout=TIMEOUT_SECONDS, context=trusted
-        )
-    else:
-        client = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
-    with client:
+    with _connection(server) as client:
         if server.tls == "start":
-            client.starttls(context=trusted)
+            client.starttls(context=ssl.create_default_context())
         if server.user:
             client.login(server.user, server.password)
         client.send_message(message)
+
+
+def _connection(server: SmtpServer) -> smtplib.SMTP:
+    if server.tls == "on":
+        trusted = ssl.create_default_context()
+        return smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_SECONDS, context=trusted)
+    return smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)

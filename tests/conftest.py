@@ -1,6 +1,9 @@
 """The backends that every behaviour is shown on, and the actors of the tests."""
 
+import fcntl
 import os
+import shutil
+import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +16,15 @@ import redis
 from devices import Account
 from flask import Flask
 from flask_migrate import upgrade
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import event
 
 import config as settings
 from melon_api import create_app
 from melon_api.extensions import db
 
+CLIENT = Path(__file__).parent / "client"
 CI = bool(os.environ.get("CI"))
 SERVERS = {
     "mariadb": os.environ.get("TEST_MARIADB_URL", "mysql://melon:melon@127.0.0.1:3306"),
@@ -27,6 +33,11 @@ SERVERS = {
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 DATABASES = ("sqlite", "mariadb", "mysql")
 BACKENDS = [f"{database}{cache}" for cache in ("", "+redis") for database in DATABASES]
+# A busy machine is no reason to fail.
+hypothesis_settings.register_profile(
+    "melon", suppress_health_check=[HealthCheck.too_slow], deadline=None
+)
+hypothesis_settings.load_profile("melon")
 # Weak on purpose: the suite signs in hundreds of times.
 FAST_HASHES = {"ARGON2_MEMORY_KIB": "64", "ARGON2_ITERATIONS": "1"}
 
@@ -85,6 +96,22 @@ def make_app(environ: dict[str, str], folder: Path) -> Flask:
     with app.app_context():
         upgrade()
     return app
+
+
+@pytest.fixture(scope="session")
+def client_packages() -> None:
+    """The client's `node_modules` as its lock file says; installed when missing or older."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        missing("node")
+        return
+    with (CLIENT / "package-lock.json").open() as wanted:
+        fcntl.flock(wanted, fcntl.LOCK_EX)  # the other processes of this run wait
+        installed = CLIENT / "node_modules" / ".package-lock.json"
+        age = (CLIENT / "package-lock.json").stat().st_mtime
+        if not installed.exists() or installed.stat().st_mtime < age:
+            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            subprocess.run(command, cwd=CLIENT, check=True)
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

@@ -42,9 +42,9 @@ class Profile:
         times = {k: datetime.fromisoformat(v) for k, v in value.items() if v and k.endswith("_at")}
         return cls(**value | times)
 
-    def put(self, version: int) -> Put:
+    def put(self, version: int, as_of: int) -> Put:
         """As the cache keeps it; `version` is that of the row it was read from."""
-        return Put(PROFILE, version, vars(self), PROFILE_SECONDS)
+        return Put(PROFILE, version, vars(self), as_of, PROFILE_SECONDS)
 
 
 def held(unit: Unit, user_id: str) -> User:

@@ -23,14 +23,29 @@ def normalised(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
-def check_strength(password: str, field: str = "password") -> str:
-    """The password as it will be hashed. Raises ValidationFailed that names `field`."""
+def check_strength(password: str, email: str, field: str = "password") -> str:
+    """The password as it will be hashed, for the account of `email`. Raises ValidationFailed that
+    names `field`."""
     password = normalised(password)
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise ValidationFailed({field: [f"Between {MIN_LENGTH} and {MAX_LENGTH} characters."]})
     if is_common(password.lower()):
         raise ValidationFailed({field: ["This is one of the most common passwords."]})
+    if is_about(password.lower(), email):
+        raise ValidationFailed({field: ["This is the app's name or your own, easy to guess."]})
     return password
+
+
+def is_about(password: str, email: str) -> bool:
+    """The app's name, the address or its first part, whatever digits and signs are around it
+    (NIST SP 800-63B-4: context-specific words)."""
+    words = (current_app.config["APP_NAME"], email, email.partition("@")[0])
+    return _letters(password) in {_letters(word) for word in words}
+
+
+def _letters(text: str) -> str:
+    """All of it when there are none: a password of digits is not about anything."""
+    return "".join(filter(str.isalpha, text.lower())) or text
 
 
 def is_common(password: str) -> bool:

@@ -16,7 +16,7 @@ from melon_api.auth import passwords
 from melon_api.auth.accounts import change, held
 from melon_api.auth.sessions import Caller, end
 from melon_api.auth.tokens import digest
-from melon_api.database import unit_of_work
+from melon_api.database import snapshot, unit_of_work
 from melon_api.errors import AccountDisabled, TokenRevoked, Unavailable, ValidationFailed
 from melon_api.extensions import db
 from melon_api.models.base import utc_now
@@ -49,21 +49,18 @@ def reset(token: str, new_password: str) -> None:
 
     Raises ValidationFailed, AccountDisabled; the token still works then.
     """
-    password = passwords.check_strength(new_password, "new_password")
-    user_id = _owner(token, RESET)
-    db.session.rollback()  # no connection is held while the password is hashed
-    hashed = passwords.hash_password(password)
+    user_id, email = _owner(token, RESET)
+    hashed = passwords.hash_password(passwords.check_strength(new_password, email, "new_password"))
 
-    def work(unit: Unit) -> str:
+    def work(unit: Unit) -> None:
         user = _holder(unit, token, RESET, user_id)
         if not user.is_active:
             raise AccountDisabled("This account has been disabled.")
         change(user, password=hashed, email_verified_at=user.email_verified_at or utc_now())
         forget_tokens(unit, user_id)
         end(unit, user_id)
-        return user.email
 
-    email = unit_of_work(work)
+    unit_of_work(work)
     record(Event.PASSWORD_RESET, user_id)
     tell("password_changed", email)
 
@@ -71,7 +68,7 @@ def reset(token: str, new_password: str) -> None:
 def verify(token: str) -> None:
     """Note that an address is its owner's. Raises ValidationFailed. A second time it succeeds, too:
     the first answer may have been lost."""
-    user_id = _owner(token, VERIFY)
+    user_id, _email = _owner(token, VERIFY)
 
     def work(unit: Unit) -> bool:
         user = _holder(unit, token, VERIFY, user_id)
@@ -124,12 +121,15 @@ def _new_token(purpose: str, user_id: str, email: str) -> str:
     return token
 
 
-def _owner(token: str, purpose: str) -> str:
-    """Whose token it is. Raises ValidationFailed."""
-    found = db.session.get(MailedToken, digest(token))
-    if found is None or found.purpose != purpose or found.expires_at <= utc_now():
+def _owner(token: str, purpose: str) -> tuple[str, str]:
+    """Whose token it is, and where it was sent. Raises ValidationFailed."""
+    row = MailedToken.__table__.c
+    living = (row.digest == digest(token), row.purpose == purpose, row.expires_at > utc_now())
+    with snapshot(db.engine) as connection:
+        found = connection.execute(select(row.user_id, row.email).where(*living)).one_or_none()
+    if found is None:
         raise ValidationFailed(BAD_TOKEN)
-    return found.user_id
+    return found.user_id, found.email
 
 
 def _holder(unit: Unit, token: str, purpose: str, user_id: str) -> User:

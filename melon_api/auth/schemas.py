@@ -16,7 +16,10 @@ class EmailAddress(fields.Email):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         value = value.strip().lower() if isinstance(value, str) else value
-        return super()._deserialize(value, *args, **kwargs)
+        address = super()._deserialize(value, *args, **kwargs)
+        if address and ('"' in address or "=?" in address):  # another address in a mail's header
+            raise self.make_error("invalid")
+        return address
 
 
 class Name(fields.String):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery, tokens
-from melon_api.auth.accounts import found
+from melon_api.auth.accounts import change, found
 from melon_api.auth.sessions import Caller, Device, open_session, outdate
 from melon_api.auth.tokens import TokenPair
 from melon_api.database import snapshot, unit_of_work
@@ -38,7 +38,7 @@ class SignedIn:
 
 def register(email: str, password: str, name: str | None, device: Device) -> SignedIn:
     """Open an account and sign its first device in. Raises ValidationFailed, EmailTaken."""
-    hashed = passwords.hash_password(passwords.check_strength(password))
+    hashed = passwords.hash_password(passwords.check_strength(password, email))
 
     def work(unit: Unit) -> SignedIn:
         user = User(email=email, password=hashed, name=name)
@@ -73,7 +73,8 @@ def login(email: str, password: str, device: Device) -> SignedIn:
             raise InvalidCredentials(WRONG)
         if not user.is_active:
             raise AccountDisabled("This account has been disabled.")
-        user.password = better or stored
+        if better:
+            change(user, password=better)
         return SignedIn(user, *open_session(unit, user, device))
 
     try:

@@ -8,7 +8,7 @@ import time
 from urllib.parse import quote
 
 import structlog
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, g, request
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict
 
@@ -33,8 +33,8 @@ def init_app(app: Flask) -> None:
 
 
 def add_request_id(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """The id of the request at hand, `-` outside of one."""
-    event["request_id"] = g.get("request_id", "-") if has_request_context() else "-"
+    """The id of the request at hand, or behind whose answer this happens; `-` for none."""
+    event["request_id"] = structlog.contextvars.get_contextvars().get("request_id", "-")
     return event
 
 

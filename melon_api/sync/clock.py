@@ -59,9 +59,9 @@ def store(connection: Connection, user_id: str, value: int) -> None:
     cache().outdate(user_id, {CLOCK: value})
 
 
-def remember(user_id: str, value: int) -> None:
-    """Spare the next pulls the database, with a clock that was read from it."""
-    cache().put(user_id, Put(CLOCK, value, value, REMEMBERED_SECONDS))
+def remember(user_id: str, value: int, as_of: int) -> None:
+    """Spare the next pulls the database, with a clock that was read from it (after `as_of`)."""
+    cache().put(user_id, Put(CLOCK, value, value, as_of, REMEMBERED_SECONDS))
 
 
 def store_purged(connection: Connection, user_id: str, value: int) -> None:

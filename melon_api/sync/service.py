@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from melon_api.auth.sessions import Caller
+from melon_api.cache import cache
 from melon_api.database import retrying, snapshot, writing
 from melon_api.errors import OutcomeUnknown, SyncConflict, Unavailable, ValidationFailed
 from melon_api.sync import changes, clock, history, push_body
@@ -27,6 +28,7 @@ def pull(engine: Engine, caller: Caller, request: PullRequest) -> Page:
         begun = _begun(request, AccountClock(caller.clock, 0, 0))
         if begun.is_idle:
             return nothing_new(begun)
+    as_of = cache().moment()
     with snapshot(engine) as connection:
         account = clock.read(connection, caller.user_id)
         if request.walk is not None or request.since <= account.value:
@@ -34,7 +36,7 @@ def pull(engine: Engine, caller: Caller, request: PullRequest) -> Page:
             seen = _seen(connection, caller, walk)
             page = read_page(connection, caller, walk, seen, request.limit)
             if account.value != caller.clock:
-                clock.remember(caller.user_id, account.value)
+                clock.remember(caller.user_id, account.value, as_of)
             return page
     retrying(lambda: _raise_clock(engine, caller, request.since))
     return pull(engine, caller, request)

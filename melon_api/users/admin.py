@@ -60,7 +60,8 @@ def _page(after: str, text: str, only_inactive: bool) -> list[Overview]:
     query = select(User.id, User.email, User.is_active, verified, User.created_at, usable)
     query = query.where(User.email > after).order_by(User.email).limit(ACCOUNTS_PER_QUERY)
     if text:
-        query = query.where(or_(User.email.contains(text.lower()), User.name.contains(text)))
+        by_email = User.email.contains(text.lower(), autoescape=True)
+        query = query.where(or_(by_email, User.name.contains(text, autoescape=True)))
     if only_inactive:
         query = query.where(User.is_active.is_(False))
     with snapshot(db.engine) as connection:
@@ -69,7 +70,7 @@ def _page(after: str, text: str, only_inactive: bool) -> list[Overview]:
 
 def create(email: str, password: str, name: str | None, *, is_verified: bool) -> str:
     """Open an account without signing anybody in: its id. Raises ValidationFailed, EmailTaken."""
-    hashed = passwords.hash_password(passwords.check_strength(password))
+    hashed = passwords.hash_password(passwords.check_strength(password, email))
     user = User(email=email, password=hashed, name=name)
     user.email_verified_at = utc_now() if is_verified else None
     try:
@@ -88,7 +89,9 @@ def set_active(user_id: str, *, is_active: bool) -> None:
 
 def set_password(user_id: str, password: str) -> None:
     """Set a new password and sign every device out. Raises ValidationFailed."""
-    hashed = passwords.hash_password(passwords.check_strength(password))
+    with snapshot(db.engine) as connection:
+        email = connection.scalar(select(User.email).where(User.id == user_id)) or ""
+    hashed = passwords.hash_password(passwords.check_strength(password, email))
 
     def work(unit: Unit) -> str:
         user = held(unit, user_id)
@@ -97,9 +100,9 @@ def set_password(user_id: str, password: str) -> None:
         end(unit, user_id)
         return user.email
 
-    email = unit_of_work(work)
+    told = unit_of_work(work)
     record(Event.PASSWORD_CHANGED, user_id)
-    recovery.tell("password_changed", email)
+    recovery.tell("password_changed", told)
 
 
 def delete(user_id: str) -> None:

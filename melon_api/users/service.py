@@ -75,7 +75,7 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
 
 def change_password(caller: Caller, current: str, new: str) -> None:
     """Set a new password and sign every other device out. Raises ValidationFailed."""
-    strong = passwords.check_strength(new, "new_password")
+    strong = passwords.check_strength(new, profile(caller).email, "new_password")
     stored = check_password(caller, current)
     hashed = passwords.hash_password(strong)
 
@@ -94,15 +94,19 @@ def change_password(caller: Caller, current: str, new: str) -> None:
 
 def delete_account(caller: Caller, password: str) -> None:
     """The account and all its data, gone for good. Raises ValidationFailed for a wrong password."""
-    check_password(caller, password, "password")
-    retrying(lambda: erase(db.engine, caller.user_id))
+    stored = check_password(caller, password, "password")
+    retrying(lambda: erase(db.engine, caller.user_id, stored))
     record(Event.DELETED, caller.user_id, caller.session_id)
 
 
-def erase(engine: Engine, user_id: str) -> None:
-    """Everything that is stored of an account, in one transaction."""
+def erase(engine: Engine, user_id: str, stored: str | None = None) -> None:
+    """Everything that is stored of an account, in one transaction. Raises ValidationFailed when its
+    password is not `stored` any more."""
     with writing(engine) as connection:
         clock.lock(connection, user_id)
+        password = connection.scalar(select(User.password).where(User.id == user_id))
+        if stored not in (None, password):
+            raise ValidationFailed({"password": [NOT_THE_PASSWORD]})
         changes.delete_all(connection, synced_tables().values(), user_id)
         for model in (SyncPush, SignedInDevice, MailedToken):
             connection.execute(delete(model).where(model.user_id == user_id))
@@ -130,7 +134,9 @@ def check_password(caller: Caller, password: str | None, field: str = "current_p
         raise ValidationFailed({field: ["Missing data for required field."]})
     with snapshot(db.engine) as connection:
         stored = connection.scalar(select(User.password).where(User.id == caller.user_id))
-    if not passwords.verify(stored, password) or stored is None:
+    if stored is None:
+        raise TokenRevoked("This account does not exist any more.")
+    if not passwords.verify(stored, password):
         record(Event.PASSWORD_REFUSED, caller.user_id, caller.session_id)
         raise ValidationFailed({field: [NOT_THE_PASSWORD]})
     return stored

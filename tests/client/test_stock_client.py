@@ -2,14 +2,12 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from conftest import missing
 from servers import Server, serving
 
 HERE = Path(__file__).resolve().parent
@@ -19,21 +17,6 @@ ALONE = "purge.test.js"  # it forgets the deletions of all accounts
 REFUSING = ["reject.test.js"]  # of a server with that policy
 PROCESSES = 4  # a test file each; they wait for the server most of the time
 NODE_SECONDS = int(os.environ.get("NODE_SECONDS", "300"))  # against a hang; a run takes ten
-
-
-@pytest.fixture(scope="session")
-def client_packages() -> None:
-    """`node_modules` as the lock file says; installed when missing or older than it."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        missing("node")
-        return
-    installed = HERE / "node_modules" / ".package-lock.json"
-    wanted = (HERE / "package-lock.json").stat().st_mtime
-    if not installed.exists() or installed.stat().st_mtime < wanted:
-        subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, check=True
-        )
 
 
 def run_client(server: Server, *files: str, **environ: str) -> None:

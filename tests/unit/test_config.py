@@ -111,3 +111,106 @@ def test_the_database_may_come_from_an_add_on(tmp_path: Path, name: str) -> None
 def test_our_own_database_url_comes_first(tmp_path: Path) -> None:
     settings = load(tmp_path, JAWSDB_URL="mysql://jaws/d", DATABASE_URL="mysql://own/d")
     assert "//own/" in settings.SQLALCHEMY_DATABASE_URI
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtp://mail.example.com", ("mail.example.com", 587, "start", "", "")),
+        ("smtp://u:p@mail.example.com:2525", ("mail.example.com", 2525, "start", "u", "p")),
+        ("smtp://u%40h:p%2F%3A%25@h", ("h", 587, "start", "u@h", "p/:%")),
+        ("smtps://u:p@h", ("h", 465, "on", "u", "p")),
+        ("smtps://u:p@h:1465", ("h", 1465, "on", "u", "p")),
+        ("smtp://h?tls=on", ("h", 465, "on", "", "")),
+        ("smtp://127.0.0.1:25?tls=off", ("127.0.0.1", 25, "off", "", "")),
+        ("smtp://[::1]:25?tls=off", ("::1", 25, "off", "", "")),
+    ],
+)
+def test_a_mail_server_is_understood(tmp_path: Path, url: str, server: tuple[Any, ...]) -> None:
+    """Encrypted unless it is said that it shall not be."""
+    settings = load(tmp_path, SMTP_URL=url, MAIL_FROM="Melon <no-reply@example.com>")
+    assert config.SmtpServer(*server) == settings.SMTP
+    assert settings.MAIL_FROM == "Melon <no-reply@example.com>"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mail.example.com",
+        "mail.example.com:587",
+        "http://mail.example.com",
+        "smtp://",
+        "smtp://:587",
+        "smtp://h:mail",
+        "smtp://h:99999",
+        "smtp://h?tls=perhaps",
+        "smtp://h?ssl=off",
+        "smtp://h?tls=off&timeout=3",
+    ],
+)
+def test_a_wrong_mail_server_is_named(tmp_path: Path, url: str) -> None:
+    with pytest.raises(config.ConfigError, match="SMTP_URL: "):
+        load(tmp_path, SMTP_URL=url, MAIL_FROM="no-reply@example.com")
+
+
+@pytest.mark.parametrize("password", ["hunter/2", "hunter#2", "hunter?2"])
+def test_a_password_that_was_not_encoded_is_not_printed(tmp_path: Path, password: str) -> None:
+    """In a URL these end the host's part, so that the password looks like a port."""
+    with pytest.raises(config.ConfigError, match="SMTP_URL: ") as error:
+        load(tmp_path, SMTP_URL=f"smtp://melon:{password}@h", MAIL_FROM="no-reply@example.com")
+    assert "hunter" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "sender", ["a@example.com", "Melon <a@example.com>", '"Melon, Inc." <a@b.c>', "Mëlon <a@b.c>"]
+)
+def test_who_mail_is_from(tmp_path: Path, sender: str) -> None:
+    assert sender == load(tmp_path, SMTP_URL="smtp://h", MAIL_FROM=sender).MAIL_FROM
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "",
+        "Melon",
+        "Melon a@example.com",
+        "Melon, Inc. <a@example.com>",
+        "a@example.com, b@example.com",
+        "Melon <a@example.com",
+        '"Melon <a@example.com>',
+        '"',
+        "Melon <a@exämple.com>",
+        "a@example.com\r\nBcc: b@example.com",
+    ],
+)
+def test_a_mail_server_needs_one_sender(tmp_path: Path, sender: str) -> None:
+    with pytest.raises(config.ConfigError, match="MAIL_FROM: "):
+        load(tmp_path, SMTP_URL="smtp://h", MAIL_FROM=sender)
+
+
+@pytest.mark.parametrize("name", ["RESET_LINK", "VERIFY_LINK"])
+def test_a_link_has_a_place_for_the_token(tmp_path: Path, name: str) -> None:
+    for link in ("https://a.app/reset?token={token}", "myapp://reset/{token}#x", "a.b+c:{token}"):
+        assert getattr(load(tmp_path, **{name: link}), name) == link
+    for link in ("https://a.app/reset", "myapp://reset?token={TOKEN}", "/reset?token={token}"):
+        with pytest.raises(config.ConfigError, match=f"{name}: "):
+            load(tmp_path, **{name: link})
+    assert getattr(load(tmp_path), name) is None
+
+
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_whom_nobody_can_write_to_cannot_verify(tmp_path: Path, name: str) -> None:
+    wanted = {"APP_ENV": name, "REQUIRE_VERIFIED_EMAIL": "true", **GOOD}
+    with pytest.raises(config.ConfigError, match="REQUIRE_VERIFIED_EMAIL: needs SMTP_URL"):
+        load(tmp_path, **wanted)
+    settings = load(tmp_path, **wanted, SMTP_URL="smtp://h", MAIL_FROM="a@example.com")
+    assert settings.REQUIRE_VERIFIED_EMAIL is True
+    assert load(tmp_path).REQUIRE_VERIFIED_EMAIL is False
+    assert load(tmp_path, REQUIRE_VERIFIED_EMAIL="true").REQUIRE_VERIFIED_EMAIL is True
+
+
+def test_a_name_is_one_line(tmp_path: Path) -> None:
+    assert load(tmp_path).APP_NAME == "Melon"
+    assert load(tmp_path, APP_NAME="Mëlon & Co").APP_NAME == "Mëlon & Co"
+    with pytest.raises(config.ConfigError, match="APP_NAME: "):
+        load(tmp_path, APP_NAME="Melon\r\nBcc: b@example.com")

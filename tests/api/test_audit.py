@@ -1,0 +1,191 @@
+"""Audit events: each has its story, says who and in which request, and gives nothing away."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from devices import PASSWORD, Account
+from flask import Flask
+
+from melon_api.audit import Event
+from melon_api.extensions import db
+from melon_api.models.session import Session
+from melon_api.ops import logs
+
+NEW = "another-horse-battery"
+API = "/api/v1"
+WITHOUT_REQUEST = {Event.ACTIVATED, Event.DEACTIVATED}  # by the command line alone
+
+
+class Lines(logging.Handler):
+    """Every line, in the very form that production writes."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(logs._formatter(is_json=True))
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+    def events(self) -> list[dict[str, Any]]:
+        parsed = [json.loads(line) for line in self.lines]
+        return [line for line in parsed if line["logger"] == "melon_api.audit"]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    handler, root = Lines(), logging.getLogger()
+    root.addHandler(handler)
+    yield handler
+    root.removeHandler(handler)
+
+
+def last(lines: Lines, event: Event) -> dict[str, Any]:
+    return [found for found in lines.events() if found["event"] == event][-1]
+
+
+def sign_in(account: Account, password: str) -> Any:
+    body = {"email": account.email, "password": password}
+    return account.app.test_client().post(f"{API}/auth/login", json=body)
+
+
+def cli(account: Account, *words: str) -> None:
+    """`flask users …`, for real."""
+    result = account.app.test_cli_runner().invoke(args=["users", *words, account.email])
+    assert result.exit_code == 0, result.output
+
+
+def reuse(account: Account) -> Any:
+    stolen = account.first.refresh_token
+    token = stolen
+    for _ in range(2):
+        token = account.first.call("POST", "/auth/refresh", token).json["refresh_token"]
+    return account.first.call("POST", "/auth/refresh", stolen)
+
+
+def mailed(account: Account, purpose: str) -> str:
+    """The token of a mail, without the mail."""
+    from melon_api.auth import recovery  # noqa: PLC0415 - beside its only use
+
+    with account.app.app_context():
+        return recovery._new_token(purpose, account.user["id"], account.email)
+
+
+def verify(account: Account) -> Any:
+    body = {"token": mailed(account, "verify")}
+    return account.app.test_client().post(f"{API}/auth/email/verify", json=body)
+
+
+def reset(account: Account) -> Any:
+    body = {"token": mailed(account, "reset"), "new_password": NEW}
+    return account.app.test_client().post(f"{API}/auth/password/reset", json=body)
+
+
+def change_email(account: Account) -> Any:
+    body = {"email": f"new.{account.email}", "current_password": PASSWORD}
+    return account.first.call("PATCH", "/users/me", json=body)
+
+
+def change_password(account: Account, current: str = PASSWORD) -> Any:
+    body = {"current_password": current, "new_password": NEW}
+    return account.first.call("POST", "/users/me/password", json=body)
+
+
+Story = Callable[[Account], Any]
+STORIES: dict[Event, Story] = {
+    Event.SIGNED_IN: lambda a: sign_in(a, PASSWORD),
+    Event.SIGN_IN_FAILED: lambda a: sign_in(a, "wrong-password"),
+    Event.TOKEN_REUSED: reuse,
+    Event.SESSION_REVOKED: lambda a: a.first.call("POST", "/auth/logout"),
+    Event.SESSIONS_REVOKED: lambda a: a.first.call("POST", "/auth/logout-all"),
+    Event.PASSWORD_CHANGED: change_password,
+    Event.PASSWORD_REFUSED: lambda a: change_password(a, "wrong-password"),
+    Event.PASSWORD_RESET: reset,
+    Event.EMAIL_CHANGED: change_email,
+    Event.EMAIL_VERIFIED: verify,
+    Event.DEACTIVATED: lambda a: cli(a, "deactivate"),
+    Event.ACTIVATED: lambda a: cli(a, "activate"),
+    Event.EXPORTED: lambda a: a.first.call("GET", "/users/me/export"),
+    Event.DELETED: lambda a: a.first.call("DELETE", "/users/me", json={"password": PASSWORD}),
+}
+# The session that acts, or that is acted on; others are nobody's, or of many.
+OF_A_SESSION = set(STORIES) - {
+    Event.SIGN_IN_FAILED,
+    Event.PASSWORD_RESET,
+    Event.EMAIL_VERIFIED,
+    Event.DEACTIVATED,
+    Event.ACTIVATED,
+}
+
+
+def test_every_event_has_a_story() -> None:
+    """`account_registered` is told below, `password_reset_requested` with the mails."""
+    assert set(Event) - set(STORIES) == {Event.REGISTERED, Event.RESET_REQUESTED}
+
+
+@pytest.mark.parametrize("event", STORIES)
+def test_an_event_says_who_and_in_which_request(app: Flask, lines: Lines, event: Event) -> None:
+    account = Account(app)
+    answer = STORIES[event](account)
+    told = last(lines, event)
+    assert told["account_id"] == account.user["id"]
+    assert ("session_id" in told) == (event in OF_A_SESSION)
+    if event in WITHOUT_REQUEST:
+        assert told["request_id"] == "-"
+    else:
+        assert told["request_id"] == answer.headers["X-Request-ID"]
+        assert told["client"] == "127.0.0.1"
+
+
+def test_a_registration_is_told(app: Flask, lines: Lines) -> None:
+    account = Account(app)
+    told = last(lines, Event.REGISTERED)
+    assert told["account_id"] == account.user["id"]
+    with app.app_context():
+        (session,) = db.session.query(Session).filter_by(user_id=account.user["id"])
+    assert told["session_id"] == session.id
+
+
+@pytest.mark.parametrize(
+    ("story", "reason"),
+    [
+        (lambda a: sign_in(a, "wrong-password"), "password"),
+        (lambda a: (cli(a, "deactivate"), sign_in(a, PASSWORD)), "disabled"),
+    ],
+)
+def test_a_failed_sign_in_says_why(app: Flask, lines: Lines, story: Story, reason: str) -> None:
+    story(Account(app))
+    told = last(lines, Event.SIGN_IN_FAILED)
+    assert (told["reason"], told["level"]) == (reason, "warning")
+
+
+def test_a_sign_in_of_nobody_names_nobody(app: Flask, lines: Lines) -> None:
+    """People type passwords into the wrong field."""
+    body = {"email": "my.secret@example.com", "password": PASSWORD}
+    app.test_client().post(f"{API}/auth/login", json=body)
+    told = last(lines, Event.SIGN_IN_FAILED)
+    assert told["reason"] == "address"
+    assert "account_id" not in told
+    assert "secret" not in json.dumps(told)
+
+
+def test_no_line_of_these_stories_holds_a_secret(
+    app: Flask, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("melon_api", "melon_api.requests", "flask_limiter", "sqlalchemy.engine"):
+        logger = logging.getLogger(name)
+        monkeypatch.setattr(logger, "level", logging.DEBUG)
+        logger._cache.clear()  # type: ignore[attr-defined]
+    for story in STORIES.values():
+        account = Account(app)
+        story(account)
+        log = "\n".join(lines.lines)
+        phone = account.first
+        secrets = (PASSWORD, NEW, phone.access_token, phone.refresh_token, account.email)
+        assert not [secret for secret in secrets if secret in log]
+    assert len(lines.lines) > 3 * len(STORIES)
+    for name in ("melon_api", "melon_api.requests", "flask_limiter", "sqlalchemy.engine"):
+        logging.getLogger(name)._cache.clear()  # type: ignore[attr-defined]

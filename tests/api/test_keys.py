@@ -1,0 +1,126 @@
+"""The key that signs tokens: changed without signing anyone out, and the only thing that counts."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from devices import Account, Device, created, project
+from flask import Flask
+
+from melon_api.auth.tokens import key_id
+
+OLD, NEW = "old" * 30, "new" * 30  # long enough for any algorithm
+Rotate = Callable[..., None]
+
+
+@pytest.fixture
+def keys(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Rotate:
+    """Deploy with these keys, the one that signs first."""
+
+    def deploy(*keys: str) -> None:
+        monkeypatch.setitem(app.extensions, "token_keys", {key_id(key): key for key in keys})
+
+    deploy(OLD)
+    return deploy
+
+
+def code(answer: Any) -> str:
+    return str(answer.json["code"])
+
+
+def kid(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])
+
+
+def refreshed(phone: Device, token: str | None = None) -> Device:
+    answer = phone.call("POST", "/auth/refresh", token or phone.refresh_token)
+    assert answer.status_code == 200, answer.text
+    return Device(phone.http.application, answer.json)
+
+
+def test_nobody_is_signed_out_when_the_key_changes(keys: Rotate, app: Flask) -> None:
+    phone = Account(app).first
+    for deployed in ((OLD, NEW), (NEW, OLD)):
+        keys(*deployed)
+        assert phone.call("GET", "/users/me").status_code == 200
+        phone = refreshed(phone)
+        assert kid(phone.access_token) == kid(phone.refresh_token) == key_id(deployed[0])
+    keys(NEW)
+    assert phone.call("GET", "/users/me").status_code == 200
+    assert refreshed(phone).call("GET", "/users/me").status_code == 200
+
+
+def test_a_lost_answer_is_repeated_after_the_key_has_changed(keys: Rotate, app: Flask) -> None:
+    """Contract, Accounts: the same successor, although another key signs now."""
+    phone = Account(app).first
+    lost = refreshed(phone)
+    keys(NEW, OLD)
+    again = refreshed(phone)
+    assert again.refresh_token == lost.refresh_token
+    assert refreshed(again).call("GET", "/users/me").status_code == 200
+
+
+def test_a_page_goes_on_after_the_key_has_changed(keys: Rotate, app: Flask) -> None:
+    phone = Account(app).first
+    phone.push(projects=created(*(project() for _ in range(3))))
+    first = phone.ask_pull(None, limit=2).json
+    keys(NEW, OLD)
+    rest = phone.ask_pull(None, limit=2, cursor=first["cursor"])
+    assert rest.status_code == 200
+    assert len(rest.json["changes"]["projects"]["created"]) == 1
+
+
+def test_a_dropped_key_counts_no_more(keys: Rotate, app: Flask) -> None:
+    phone = Account(app).first
+    keys(NEW)
+    assert code(phone.call("GET", "/users/me")) == "token_invalid"
+    assert code(phone.call("POST", "/auth/refresh", phone.refresh_token)) == "token_invalid"
+
+
+def forged(token: str, key: str, algorithm: str = "HS256", **header: Any) -> str:
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return jwt.encode(claims, key, algorithm=algorithm, headers=header or None)
+
+
+def test_a_token_without_a_key_id_is_of_the_current_key(keys: Rotate, app: Flask) -> None:
+    """RFC 7515 §4.1.4: `kid` is optional."""
+    phone = Account(app).first
+    keys(NEW, OLD)
+    assert phone.call("GET", "/users/me", forged(phone.access_token, NEW)).status_code == 200
+    answer = phone.call("GET", "/users/me", forged(phone.access_token, OLD))
+    assert code(answer) == "token_invalid"
+
+
+@pytest.mark.parametrize("name", ["unknown", "", 7, None, ["x"], {"a": 1}, "../etc/passwd"])
+def test_an_unknown_key_counts_for_nothing(keys: Rotate, app: Flask, name: Any) -> None:
+    phone = Account(app).first
+    head, claims, _ = phone.access_token.split(".")
+    header = json.loads(base64.urlsafe_b64decode(head + "=="))
+    bad = base64.urlsafe_b64encode(json.dumps(header | {"kid": name}).encode()).decode().rstrip("=")
+    signed = jwt.api_jws.PyJWS()._algorithms["HS256"]
+    signature = signed.sign(f"{bad}.{claims}".encode(), OLD.encode())
+    token = f"{bad}.{claims}." + base64.urlsafe_b64encode(signature).decode().rstrip("=")
+    answer = phone.call("GET", "/users/me", token)
+    assert (answer.status_code, code(answer)) == (401, "token_invalid")
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS384", "HS512"])
+def test_no_other_algorithm_counts(keys: Rotate, app: Flask, algorithm: str) -> None:
+    """RFC 8725 §3.1: the algorithm is ours to choose, not the token's."""
+    phone = Account(app).first
+    key = "" if algorithm == "none" else OLD
+    token = forged(phone.access_token, key, algorithm, kid=key_id(OLD))
+    assert code(phone.call("GET", "/users/me", token)) == "token_invalid"
+
+
+def test_a_public_key_is_no_shared_secret(keys: Rotate, app: Flask) -> None:
+    """An RS256 header over an HS256 signature, the classic confusion."""
+    phone = Account(app).first
+    _, claims, signature = phone.access_token.split(".")
+    header = {"alg": "RS256", "typ": "JWT", "kid": key_id(OLD)}
+    head = base64.urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
+    answer = phone.call("GET", "/users/me", f"{head}.{claims}.{signature}")
+    assert code(answer) == "token_invalid"

@@ -1,0 +1,237 @@
+"""Limits for each client address and each account, over HTTP against two workers."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from devices import API, PASSWORD, new_id
+from servers import PrivateRedis, Server, serving
+
+LIMITED = {"RATELIMIT_ENABLED": "true", "TRUSTED_PROXIES": "1"}
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: Any
+    body: Any
+
+
+class Client:
+    """Somebody who calls, from an address of their own as the router tells it."""
+
+    _addresses = iter(f"198.18.{i // 250}.{i % 250 + 1}" for i in range(60_000))
+
+    def __init__(self, server: Server, address: str | None = None) -> None:
+        self.url, self.address = server.url, address or next(self._addresses)
+
+    def call(self, path: str, body: Any = None, token: str | None = None) -> Answer:
+        headers = {"X-Forwarded-For": self.address, "Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        data = json.dumps(body if body is not None else {}).encode()
+        request = urllib.request.Request(f"{self.url}{API}{path}", data, headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return Answer(answer.status, answer.headers, json.loads(answer.read() or b"null"))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.headers, json.loads(error.read()))
+
+    def register(self) -> tuple[str, dict[str, Any]]:
+        email = f"{new_id()}@example.com"
+        answer = self.call("/auth/register", {"email": email, "password": PASSWORD})
+        assert answer.status == 201, answer.body
+        return email, answer.body
+
+    def login(self, email: str, password: str = "wrong-password") -> Answer:
+        return self.call("/auth/login", {"email": email, "password": password})
+
+
+@contextmanager
+def limited(folder: Path, **settings: str) -> Iterator[Server]:
+    """With a Redis of its own: two workers count together, and nobody else."""
+    with PrivateRedis() as store:
+        environ = LIMITED | {"REDIS_URL": store.url} | settings
+        with serving("sqlite", folder, **environ) as server:
+            yield server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two calls of each kind for an account, five for an address."""
+    calls = ("LOGIN", "FORGOT", "REFRESH", "PULL", "PUSH")
+    few = {f"RATELIMIT_{call}_PER_ACCOUNT": "2/hour" for call in calls}
+    few |= {f"RATELIMIT_{call}_PER_ADDRESS": "5/hour" for call in calls}
+    with limited(tmp_path_factory.mktemp("limits"), **few) as server:
+        yield server
+
+
+def codes(answers: list[Answer]) -> list[int]:
+    return [answer.status for answer in answers]
+
+
+def test_login_is_limited(server: Server) -> None:
+    """For an account from however many addresses, and for an address whatever it tries."""
+    email, _ = Client(server).register()
+    assert codes([Client(server).login(email) for _ in range(3)]) == [401, 401, 429]
+    assert Client(server).login(email.upper(), PASSWORD).status == 429
+    thief = Client(server)
+    tries = [thief.login(f"{new_id()}@example.com") for _ in range(6)]
+    assert codes(tries) == [401] * 5 + [429]
+
+
+def test_mails_are_limited(server: Server) -> None:
+    """Known or not: the limit does not tell, either."""
+    known, _ = Client(server).register()
+    for email in (known, f"{new_id()}@example.com"):
+        asked = [Client(server).call("/auth/password/forgot", {"email": email}) for _ in range(3)]
+        assert codes(asked) == [202, 202, 429]
+    client = Client(server)
+    asked = [client.call("/auth/password/forgot", {"email": f"{new_id()}@x.org"}) for _ in range(6)]
+    assert codes(asked) == [202] * 5 + [429]
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/sync/pull", "pull"), ("/sync/push", "push")])
+def test_sync_is_limited(server: Server, path: str, kind: str) -> None:
+    """Accounts behind one address do not disturb each other, until the address is out."""
+    house = Client(server)
+    people = [Client(server).register()[1]["access_token"] for _ in range(3)]
+    body = {"changes": {}} if kind == "push" else {}
+    for token in people[:2]:
+        assert codes([house.call(path, body, token) for _ in range(2)]) == [200, 200]
+    assert house.call(path, body, people[0]).status == 429
+    assert house.call(path, body, people[2]).status == 429
+    assert Client(server).call(path, body, people[2]).status == 200
+
+
+def test_refreshes_are_limited(server: Server) -> None:
+    _, tokens = Client(server).register()
+    asked = [Client(server).call("/auth/refresh", token=tokens["refresh_token"]) for _ in range(3)]
+    assert codes(asked) == [200, 200, 429]
+
+
+def test_registrations_are_limited(tmp_path: Path) -> None:
+    with limited(tmp_path, RATELIMIT_REGISTER_PER_ADDRESS="2/hour") as server:
+        client = Client(server)
+        body = {"password": PASSWORD}
+        asked = [
+            client.call("/auth/register", body | {"email": f"{new_id()}@x.org"}) for _ in range(3)
+        ]
+        assert codes(asked) == [201, 201, 429]
+
+
+def test_each_call_counts_for_itself(server: Server) -> None:
+    """Who has mistyped a password too often can still ask for a new one."""
+    email, tokens = (client := Client(server)).register()
+    assert codes([client.login(email) for _ in range(3)])[-1] == 429
+    assert client.call("/auth/password/forgot", {"email": email}).status == 202
+    assert client.call("/sync/pull", token=tokens["access_token"]).status == 200
+
+
+def test_a_forged_hop_does_not_escape(server: Server) -> None:
+    """Only the hop that the router itself added counts."""
+    tries = [
+        Client(server, f"{new_id()}, 10.0.0.{n}, 198.51.100.7").login(f"{new_id()}@x.org")
+        for n in range(6)
+    ]
+    assert codes(tries) == [401] * 5 + [429]
+
+
+def test_without_a_router_nothing_is_believed(tmp_path: Path) -> None:
+    few = {"RATELIMIT_LOGIN_PER_ADDRESS": "2/hour", "TRUSTED_PROXIES": "0"}
+    with limited(tmp_path, **few) as server:
+        tries = [Client(server).login(f"{new_id()}@x.org") for _ in range(3)]
+    assert codes(tries) == [401, 401, 429]
+
+
+def test_a_network_of_one_customer_is_one_address(server: Server) -> None:
+    """An IPv6 customer has 2^64 addresses."""
+    tries = [Client(server, f"2001:db8:7:7::{n:x}").login(f"{new_id()}@x.org") for n in range(1, 7)]
+    assert codes(tries) == [401] * 5 + [429]
+    assert Client(server, "2001:db8:7:8::1").login(f"{new_id()}@x.org").status == 401
+
+
+@pytest.mark.parametrize("address", ["unknown", "_hidden", "[::1]:80", "999.1.1.1", "fe80::1%eth0"])
+def test_an_odd_address_is_counted_too(server: Server, address: str) -> None:
+    tries = [Client(server, address).login(f"{new_id()}@x.org") for _ in range(6)]
+    assert codes(tries) == [401] * 5 + [429]
+
+
+def test_the_headers_are_honest(tmp_path: Path) -> None:
+    """Contract, Errors: who waits for Retry-After gets through, and nobody else is told to."""
+    limit = {"RATELIMIT_LOGIN_PER_ACCOUNT": "2/2 seconds"}
+    with limited(tmp_path, **limit) as server:
+        email, client = f"{new_id()}@example.com", Client(server)
+        answers = [client.login(email) for _ in range(8)]
+        told = next(answer for answer in answers if answer.status == 429)
+        assert told.body["code"] == "rate_limited"
+        assert told.headers["Retry-After"] == told.headers["RateLimit-Reset"]
+        assert told.headers["RateLimit-Remaining"] == "0"
+        assert 1 <= int(told.headers["Retry-After"]) <= 2
+        first = answers[0]
+        assert first.headers["RateLimit-Limit"] == "2"
+        assert first.headers["RateLimit-Remaining"] == "1"
+        assert "Retry-After" not in first.headers
+        time.sleep(int(told.headers["Retry-After"]))
+        assert client.login(email).status == 401
+
+
+def test_retry_after_is_that_of_the_longest_limit(tmp_path: Path) -> None:
+    with limited(tmp_path, RATELIMIT_LOGIN_PER_ACCOUNT="1/second;2/hour") as server:
+        email = f"{new_id()}@example.com"
+        answers = [Client(server).login(email) for _ in range(6)]
+        assert answers[-1].status == 429
+        assert int(answers[-1].headers["Retry-After"]) > 1
+        assert answers[-1].headers["RateLimit-Limit"] == "2"
+
+
+def test_limits_go_on_in_memory_while_redis_is_away(tmp_path: Path) -> None:
+    """Flask-Limiter's default would be a 500 on every request."""
+    with PrivateRedis() as store:
+        few = {"RATELIMIT_LOGIN_PER_ACCOUNT": "3/hour", "REDIS_URL": store.url}
+        with serving("sqlite", tmp_path, workers=1, **LIMITED, **few) as server:
+            assert Client(server).login(f"{new_id()}@example.com").status == 401
+            store.kill()
+            email = f"{new_id()}@example.com"
+            assert codes([Client(server).login(email) for _ in range(4)]) == [401] * 3 + [429]
+            for _ in range(10):
+                assert Client(server).login(f"{new_id()}@example.com").status == 401
+            log = server.log.read_text()
+            assert log.count("falling back to in-memory") == 1
+            assert log.count("Redis does not answer") <= 1
+            store.start()
+            with redis.Redis.from_url(store.url) as client:
+                deadline = time.monotonic() + 60
+                while not client.keys("LIMITS*") and time.monotonic() < deadline:
+                    assert Client(server).login(f"{new_id()}@example.com").status == 401
+                    time.sleep(0.2)
+                assert client.keys("LIMITS*")
+
+
+def test_redis_holds_no_address_of_a_person(tmp_path: Path) -> None:
+    with PrivateRedis() as store:
+        with serving("sqlite", tmp_path, **LIMITED, REDIS_URL=store.url) as server:
+            email, _ = Client(server).register()
+            Client(server).login(email)
+        with redis.Redis.from_url(store.url) as client:
+            keys = [key.decode() for key in client.keys("LIMITS*")]
+    assert keys
+    assert not [key for key in keys if email in key or email.partition("@")[0] in key]
+
+
+def test_without_limits_nothing_is_said_or_counted(tmp_path: Path) -> None:
+    off = {"RATELIMIT_ENABLED": "false", "RATELIMIT_LOGIN_PER_ACCOUNT": "1/hour"}
+    with limited(tmp_path, **off) as server:
+        email = f"{new_id()}@example.com"
+        answers = [Client(server).login(email) for _ in range(4)]
+    assert codes(answers) == [401] * 4
+    assert not [name for name in answers[0].headers if name.lower().startswith("ratelimit")]

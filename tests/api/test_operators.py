@@ -1,0 +1,192 @@
+"""`flask users …`, on every backend."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from devices import API, PASSWORD, Account, Device, created, new_id, project
+from flask import Flask
+from sqlalchemy import func, select, update
+
+from melon_api.auth import recovery
+from melon_api.extensions import db
+from melon_api.models.base import utc_now
+from melon_api.models.mailed_token import MailedToken
+from melon_api.models.session import Session
+from melon_api.models.user import User
+from melon_api.users import admin
+
+NEW = "another-horse-battery"
+
+
+def flask(app: Flask, *words: str, keys: str | None = None) -> str:
+    """Run `flask users …` and give what it prints; `keys` are typed in."""
+    result = app.test_cli_runner().invoke(args=["users", *words], input=keys)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(app: Flask, *words: str, keys: str | None = None) -> str:
+    """The same for what fails: with a sentence, not with a traceback."""
+    result = app.test_cli_runner().invoke(args=["users", *words], input=keys)
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit)
+    return result.output
+
+
+def login(app: Flask, email: str, password: str) -> Any:
+    body = {"email": email, "password": password}
+    return app.test_client().post(f"{API}/auth/login", json=body)
+
+
+def test_an_operator_opens_an_account(app: Flask) -> None:
+    email = f"Ada.{new_id()}@Example.com"
+    output = flask(app, "create", email, "--name", "Ada", keys=f"{NEW}\n{NEW}\n")
+    assert NEW not in output
+    user = login(app, email.lower(), NEW).json["user"]
+    assert user["id"] in output
+    assert (user["email"], user["name"]) == (email.lower(), "Ada")
+    assert "unverified" in flask(app, "list", email)
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "word"),
+    [("ada", NEW, "email"), ("x@example.com", "short", "password"), (None, NEW, "already")],
+)
+def test_what_is_no_account_is_named(
+    account: Account, email: str | None, password: str, word: str
+) -> None:
+    args = ("create", email or account.email, "--password", password)
+    assert word in refused(account.app, *args)
+
+
+@pytest.mark.parametrize("command", ["activate", "deactivate", "sessions", "set-password"])
+def test_an_unknown_account_is_named(app: Flask, command: str) -> None:
+    words = ("--password", NEW) if command == "set-password" else ()
+    assert "There is no account nobody@x" in refused(app, command, "nobody@x", *words)
+
+
+def test_a_deactivated_account_is_out_until_it_is_let_in(account: Account) -> None:
+    """Contract, Accounts: 403, at once; the devices are still signed in afterwards."""
+    phone = account.first
+    assert phone.call("GET", "/users/me").status_code == 200
+    flask(account.app, "deactivate", account.email.upper())
+    for answer in (phone.ask_pull(None), phone.call("POST", "/auth/refresh", phone.refresh_token)):
+        assert (answer.status_code, answer.json["code"]) == (403, "account_disabled")
+    assert account.email in flask(account.app, "list", "--inactive", account.email)
+    flask(account.app, "activate", account.user["id"])
+    assert phone.call("GET", "/users/me").json["is_active"] is True
+    assert account.email not in flask(account.app, "list", "--inactive", account.email)
+
+
+def test_an_operator_deletes_an_account(account: Account) -> None:
+    account.first.push(projects=created(project()))
+    assert "Aborted" in refused(account.app, "delete", account.email, keys="n\n")
+    assert account.first.call("GET", "/users/me").status_code == 200
+    flask(account.app, "delete", account.email, keys="y\n")
+    assert account.first.call("GET", "/users/me").json["code"] == "token_revoked"
+    assert refused(account.app, "delete", account.email, "--yes")
+
+
+def test_an_operator_sets_a_password(account: Account) -> None:
+    phone = account.first
+    assert phone.call("GET", "/users/me").status_code == 200
+    assert "common" in refused(
+        account.app, "set-password", account.email, "--password", "password1"
+    )
+    assert phone.call("GET", "/users/me").status_code == 200
+    flask(account.app, "set-password", account.email, keys=f"{NEW}\n{NEW}\n")
+    assert phone.call("GET", "/users/me").json["code"] == "token_revoked"
+    assert login(account.app, account.email, PASSWORD).status_code == 401
+    assert login(account.app, account.email, NEW).status_code == 200
+
+
+def test_an_operator_signs_devices_out(account: Account) -> None:
+    phone, tablet = account.first, account.device(device_name="Tablet")
+    for device in (phone, tablet):
+        assert device.call("GET", "/users/me").status_code == 200
+    lines = flask(account.app, "sessions", account.email).splitlines()
+    assert len(lines) == 2
+    (theirs,) = (line.split()[0] for line in lines if line.endswith("Tablet"))
+    assert "Signed 1 out" in flask(account.app, "sessions", account.email, "--end", theirs)
+    assert tablet.call("GET", "/users/me").json["code"] == "token_revoked"
+    assert phone.call("GET", "/users/me").status_code == 200
+    output = flask(account.app, "sessions", account.email, "--end", "all")
+    assert output.count("signed out") == 2
+    assert phone.call("GET", "/users/me").json["code"] == "token_revoked"
+
+
+def test_the_list_has_pages_and_takes_its_text_by_the_letter(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "ACCOUNTS_PER_QUERY", 2)
+    mark = new_id()
+    emails = [f"{mark}{middle}{n}@example.com" for n in range(2) for middle in ("_", "x")]
+    for email in emails:
+        flask(app, "create", email, "--password", NEW)
+    listed = [line.split()[1] for line in flask(app, "list", mark).splitlines()]
+    assert listed == sorted(emails)
+    by_letter = flask(app, "list", f"{mark}_").splitlines()
+    assert len(by_letter) == 2
+    assert not flask(app, "list", f"{mark}%")
+
+
+def change(app: Flask, session_id: str, **values: Any) -> None:
+    with app.app_context():
+        db.session.execute(update(Session).where(Session.id == session_id).values(**values))
+        db.session.commit()
+
+
+def stored(app: Flask, user_id: str) -> set[str]:
+    with app.app_context():
+        return set(db.session.scalars(select(Session.id).where(Session.user_id == user_id)))
+
+
+def test_ended_sessions_are_cleaned_and_living_ones_not(account: Account) -> None:
+    app, now = account.app, utc_now()
+    devices = [account.device() for _ in range(5)]
+    rows = sorted(stored(app, account.user["id"]))
+    ids = {device: _session_id(device) for device in devices}
+    revoked, over, unused, fresh, living = devices
+    long_ago = now - timedelta(days=8)
+    change(app, ids[revoked], revoked_at=long_ago)
+    change(app, ids[over], expires_at=long_ago)
+    change(app, ids[unused], rotated_at=now - timedelta(days=15))
+    change(app, ids[fresh], revoked_at=now - timedelta(days=6))
+    dry = flask(app, "clean-sessions", "--dry-run")
+    assert sorted(stored(app, account.user["id"])) == rows
+    assert flask(app, "clean-sessions").replace("Deleted", "Would delete") == dry
+    gone = {ids[revoked], ids[over], ids[unused]}
+    assert stored(app, account.user["id"]) == set(rows) - gone
+    for device in (revoked, over, unused):
+        answer = device.call("POST", "/auth/refresh", device.refresh_token)
+        assert (answer.status_code, answer.json["code"]) == (401, "token_revoked")
+    assert living.call("POST", "/auth/refresh", living.refresh_token).status_code == 200
+    assert living.call("GET", "/users/me").status_code == 200
+
+
+def _session_id(device: Device) -> str:
+    listed = device.call("GET", "/auth/sessions").json
+    (own,) = (session["id"] for session in listed if session["current"])
+    return str(own)
+
+
+def test_expired_mailed_tokens_are_cleaned(account: Account) -> None:
+    def count() -> int:
+        mine = select(func.count()).where(MailedToken.user_id == account.user["id"])
+        return db.session.scalar(mine) or 0
+
+    with account.app.app_context():
+        for _ in range(2):
+            recovery._new_token("reset", account.user["id"], account.email)
+        first = db.session.scalars(
+            select(MailedToken.digest).where(MailedToken.user_id == account.user["id"])
+        ).first()
+        late = utc_now() - timedelta(days=8)
+        own = update(MailedToken).where(MailedToken.digest == first)
+        db.session.execute(own.values(expires_at=late))
+        db.session.commit()
+        flask(account.app, "clean-sessions")
+        db.session.rollback()
+        assert count() == 1
+        assert db.session.get(User, account.user["id"]) is not None
