@@ -21,6 +21,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -36,13 +37,15 @@ AWAY_SECONDS = 1  # how long Redis is left alone after it has not answered
 OUTDATED_SECONDS = 300  # far longer than any reader takes from its read to its put
 
 # KEYS: of one account. ARGV: for each key its version, the rest of its entry ('' for no value), its
-# lifetime in ms.
+# lifetime in ms. When Redis has no memory left, it refuses a script's first write unless that
+# deletes: so news come through, and values do not.
 PUT = """
 for i, key in ipairs(KEYS) do
   local version, rest, lifetime = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
   local held = redis.call('GET', key)
   local known = held and tonumber(string.match(held, '^%d+')) or -1
   if tonumber(version) > known or (tonumber(version) == known and rest ~= '') then
+    if rest == '' then redis.call('DEL', key) end
     redis.call('SET', key, version .. ' ' .. rest, 'PX', lifetime)
   end
 end
@@ -123,7 +126,7 @@ class RedisCache:
             )
             for p in puts
         ]
-        self._ask(lambda: self._run(entries))
+        self._ask(lambda: self._run_where_there_is_room(entries))
 
     def outdate(self, account_id: str, versions: dict[str, int]) -> None:
         by_key = {_key(account_id, name): version for name, version in versions.items()}
@@ -145,11 +148,12 @@ class RedisCache:
         for key, version, rest, seconds in entries:
             keys.append(key)
             arguments += [version, rest, seconds * 1000]
-        try:
-            self._put(keys, arguments)
-        except redis.exceptions.OutOfMemoryError:  # deleting is all that is still allowed
-            self._redis.delete(*keys)
+        self._put(keys, arguments)
         return True
+
+    def _run_where_there_is_room(self, entries: Iterable[tuple[str, int, bytes, int]]) -> None:
+        with suppress(redis.exceptions.OutOfMemoryError):  # that is no outage
+            self._run(entries)
 
     def _ask(self, command: Any) -> Any:
         """What Redis answers, None when it does not."""

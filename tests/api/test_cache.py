@@ -1,0 +1,545 @@
+"""The promise of cache.py: nothing is served that is older than a committed change.
+
+Each `Worker` is what another process has: a cache of its own, with its own connections to Redis.
+"""
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from conftest import environment, make_app
+from devices import PASSWORD, Account, created, new_id, project
+from redis.crc import key_slot
+from round_trips import round_trips
+from servers import PrivateRedis
+
+from melon_api import cache as cache_module
+from melon_api.cache import NoCache, Put, RedisCache
+from melon_api.extensions import db
+
+PATIENCE_SECONDS = 20
+NAME, LIFETIME = "profile", 60
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+def debt_collectors() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "cache debts"]
+
+
+def a_moment(*workers: "Worker") -> None:
+    """What was read before a worker's newest connection is not trusted by it."""
+    newest = max(worker.cache._trusted_from_ms for worker in workers)
+    eventually(lambda: all(worker.cache.moment() > newest for worker in workers))
+
+
+class Worker:
+    """One process's cache. With a user of its own, Redis can be taken away from it alone."""
+
+    def __init__(self, server: PrivateRedis, user: str | None = None) -> None:
+        self.user = user
+        self._operator = redis.Redis.from_url(server.url)
+        self.mend()
+        self.cache = RedisCache(server.url.replace("//", f"//{user}:secret@" if user else "//"))
+        self.read("somebody")  # a worker has served somebody before
+
+    def read(self, account: str, name: str = NAME) -> Any:
+        (value,) = self.cache.read(account, name)
+        return value
+
+    def put(
+        self,
+        account: str,
+        version: int,
+        value: Any = None,
+        name: str = NAME,
+        as_of: int | None = None,
+    ) -> None:
+        """What a reader does with what the database said, just now or at `as_of`."""
+        as_of = self.cache.moment() if as_of is None else as_of
+        self.cache.put(account, Put(name, version, value or f"as of {version}", as_of, LIFETIME))
+
+    def outdate(self, account: str, version: int, name: str = NAME) -> None:
+        self.cache.outdate(account, {name: version})
+
+    @property
+    def debts(self) -> int:
+        return len(self.cache._owed)
+
+    def cut(self) -> None:
+        self._operator.acl_setuser(self.user, enabled=False)
+        self._operator.client_kill_filter(user=self.user)
+
+    def mend(self) -> None:
+        if self.user:
+            self._operator.acl_setuser(
+                self.user, enabled=True, passwords=["+secret"], categories=["+@all"], keys=["*"]
+            )
+
+    def close(self) -> None:
+        eventually(lambda: not debt_collectors())
+        self.cache._redis.close()
+        self._operator.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[PrivateRedis]:
+    with PrivateRedis(tmp_path) as server:
+        yield server
+        server.thaw()
+
+
+@pytest.fixture
+def operator(server: PrivateRedis) -> Iterator[Any]:
+    """Somebody with redis-cli."""
+    with redis.Redis.from_url(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def new_worker(
+    server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Worker]]:
+    monkeypatch.setattr(cache_module, "AWAY_SECONDS", 0.05)
+    workers: list[Worker] = []
+
+    def new(user: str | None = None) -> Worker:
+        workers.append(Worker(server, user))
+        return workers[-1]
+
+    yield new
+    for worker in workers:
+        worker.cache._owed.clear()
+    for worker in workers:
+        worker.close()
+
+
+@pytest.fixture
+def two(new_worker: Callable[..., Worker]) -> tuple[Worker, Worker]:
+    one, other = new_worker(), new_worker()
+    a_moment(one, other)
+    return one, other
+
+
+@pytest.fixture
+def unequal(new_worker: Callable[..., Worker]) -> tuple[Worker, Worker]:
+    """The first one can be cut off."""
+    one, other = new_worker("first"), new_worker()
+    a_moment(one, other)
+    return one, other
+
+
+@pytest.fixture
+def ada() -> str:
+    return new_id()
+
+
+# versions
+
+
+def test_what_one_worker_puts_the_other_reads(two: Any, ada: str) -> None:
+    one, other = two
+    value = {"name": "Ünï", "at": None, "list": [1, True]}
+    one.put(ada, 1, value)
+    assert one.read(ada) == other.read(ada) == value
+    assert other.read(new_id()) is None
+    assert other.read(ada, "clock") is None
+
+
+def test_an_older_version_never_replaces_a_newer_one(two: Any, ada: str) -> None:
+    one, other = two
+    one.put(ada, 2)
+    other.put(ada, 1)
+    assert one.read(ada) == other.read(ada) == "as of 2"
+    other.put(ada, 10)
+    one.put(ada, 9)
+    assert one.read(ada) == other.read(ada) == "as of 10"
+
+
+def test_a_change_hides_the_value_on_every_worker(two: Any, ada: str) -> None:
+    one, other = two
+    one.put(ada, 1)
+    one.put(ada, 1, name="clock")
+    one.outdate(ada, 2)
+    assert one.read(ada) is None
+    assert other.read(ada) is None
+    assert other.cache.read(ada, NAME, "clock") == [None, "as of 1"]
+
+
+def test_a_reader_in_flight_cannot_put_the_old_state_back(two: Any, ada: str) -> None:
+    """It has read the database before the change was committed, and comes after it."""
+    reader, writer = two
+    assert reader.read(ada) is None
+    as_of = reader.cache.moment()
+    writer.outdate(ada, 2)
+    reader.put(ada, 1, as_of=as_of)
+    assert reader.read(ada) is None
+    assert writer.read(ada) is None
+    reader.put(ada, 2)
+    assert writer.read(ada) == "as of 2"
+
+
+def test_an_older_change_does_not_hide_a_newer_value(two: Any, ada: str) -> None:
+    one, other = two
+    one.put(ada, 3)
+    other.outdate(ada, 2)
+    other.outdate(ada, 3)
+    assert one.read(ada) == "as of 3"
+
+
+def test_versions_may_be_clocks_and_the_greatest_number(two: Any, ada: str) -> None:
+    one, other = two
+    now = 1_790_000_000_123
+    one.put(ada, now)
+    other.outdate(ada, now + 1)
+    one.put(ada, now)
+    assert one.read(ada) is None
+    one.put(ada, now + 1)
+    assert other.read(ada) == f"as of {now + 1}"
+    one.outdate(ada, 2**53 - 1)
+    other.put(ada, now + 2)
+    assert other.read(ada) is None
+
+
+def test_several_names_are_put_and_outdated_together(two: Any, ada: str) -> None:
+    one, other = two
+    one.outdate(ada, 5, "b")
+    now = one.cache.moment()
+    one.cache.put(
+        ada, Put("a", 1, "A", now, 60), Put("b", 4, "B", now, 60), Put("c", 0, {}, now, 60)
+    )
+    assert other.cache.read(ada, "a", "b", "c") == ["A", None, {}]
+    other.cache.outdate(ada, {"a": 2, "c": 1})
+    assert one.cache.read(ada, "a", "b", "c") == [None, None, None]
+
+
+def test_every_entry_ends(two: Any, operator: Any, ada: str) -> None:
+    one, other = two
+    one.put(ada, 1)
+    one.outdate(ada, 1, "clock")
+    other.outdate(ada, 7, "session:1")
+    keys = operator.keys(f"*{ada}*")
+    assert len(keys) == 3
+    longest_ms = cache_module.OUTDATED_SECONDS * 1000
+    assert all(0 < operator.pttl(key) <= longest_ms for key in keys)
+    assert all(operator.pttl(key) <= LIFETIME * 1000 for key in keys if key.endswith(b"profile"))
+
+
+def test_nobody_ever_reads_less_than_was_committed(new_worker: Any, operator: Any) -> None:
+    """Many workers, one database row, connections that are cut all the time."""
+    committed = {"version": 0}
+    account, stop, failures, hits = new_id(), threading.Event(), [], []
+
+    def read(worker: Worker) -> None:
+        while not stop.is_set():
+            known = committed["version"]
+            version = worker.read(account)
+            if version is not None:
+                hits.append(version)
+            else:
+                as_of = worker.cache.moment()
+                version = committed["version"]
+                worker.cache.put(account, Put(NAME, version, version, as_of, LIFETIME))
+            if version < known:
+                failures.append((version, known))
+
+    def write(worker: Worker) -> None:
+        for version in range(1, 301):
+            worker.outdate(account, version)
+            committed["version"] = version
+            time.sleep(0.001)
+            if version % 20 == 0:
+                operator.client_kill_filter(_type="normal", skipme=True)
+        stop.set()
+
+    jobs = [threading.Thread(target=read, args=(new_worker(),)) for _ in range(3)]
+    jobs.append(threading.Thread(target=write, args=(new_worker(),)))
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    assert not failures
+    assert hits
+
+
+# doubt: what may have been missed
+
+
+def test_a_new_process_trusts_nothing_that_was_there_before(new_worker: Any, ada: str) -> None:
+    one = new_worker()
+    a_moment(one)
+    one.put(ada, 1)
+    now = one.cache.moment()
+    eventually(lambda: one.cache.moment() > now + 1)
+    later = new_worker()
+    assert later.read(ada) is None
+    assert one.read(ada) == "as of 1"
+    a_moment(one, later)
+    later.put(ada, 1)
+    assert later.read(ada) == one.read(ada) == "as of 1"
+
+
+def test_a_cut_connection_makes_a_worker_ask_the_database(
+    two: Any, operator: Any, ada: str
+) -> None:
+    one, other = two
+    one.put(ada, 1)
+    operator.client_kill_filter(_type="normal", skipme=True)
+    assert one.read(ada) is None
+    assert other.read(ada) is None
+    a_moment(one, other)
+    one.put(ada, 1)
+    assert one.read(ada) == other.read(ada) == "as of 1"
+
+
+def test_what_redis_kept_through_a_restart_is_not_trusted(
+    two: Any, server: PrivateRedis, operator: Any, monkeypatch: pytest.MonkeyPatch, ada: str
+) -> None:
+    """It was saved before a change that Redis was not there to be told of."""
+    one, other = two
+    monkeypatch.setattr(one.cache, "_settle_later", lambda: None)
+    one.put(ada, 1)
+    server.stop()
+    one.outdate(ada, 2)
+    server.start()
+    (key,) = operator.keys(f"*{ada}*")
+    assert operator.get(key).endswith(b'"as of 1"')
+    assert other.read(ada) is None
+    a_moment(one, other)
+    other.put(ada, 2)
+    assert other.read(ada) == "as of 2"
+
+
+def test_an_old_read_is_not_put_into_a_redis_that_has_forgotten(
+    two: Any, server: PrivateRedis, ada: str
+) -> None:
+    """The change was told before Redis was killed, the old read comes after it is back."""
+    reader, writer = two
+    assert reader.read(ada) is None
+    as_of = reader.cache.moment()
+    writer.outdate(ada, 2)
+    server.kill()
+    server.start()
+    assert writer.read(ada) is None
+    reader.put(ada, 1, as_of=as_of)
+    assert writer.read(ada) is None
+    assert reader.read(ada) is None
+    a_moment(reader, writer)
+    reader.put(ada, 2)
+    assert writer.read(ada) == "as of 2"
+
+
+# Redis away
+
+
+def test_without_redis_everything_goes_on(
+    two: Any, server: PrivateRedis, caplog: Any, ada: str
+) -> None:
+    """One warning, not one for each call; and one when it is back."""
+    one, _ = two
+    one.put(ada, 1)
+    server.kill()
+    for version in range(2, 6):
+        assert one.read(ada) is None
+        one.put(ada, version)
+        one.outdate(ada, version)
+        time.sleep(2 * cache_module.AWAY_SECONDS)  # it is asked again, and still away
+    assert [r.getMessage().partition(" (")[0] for r in caplog.records] == ["Redis does not answer"]
+    server.start()
+    eventually(lambda: not one.debts)
+    assert [r.getMessage() for r in caplog.records][1:] == ["Redis answers again"]
+    assert {r.levelno for r in caplog.records} == {logging.WARNING}
+
+
+def test_a_redis_that_hangs_is_left_alone(
+    two: Any, server: PrivateRedis, monkeypatch: Any, ada: str
+) -> None:
+    """It is waited for once, not at every call."""
+    one, _ = two
+    asked: list[str] = []
+    monkeypatch.setattr(cache_module, "AWAY_SECONDS", 3600)
+    server.freeze()
+    assert one.read(ada) is None
+    monkeypatch.setattr(one.cache._redis, "mget", asked.append)
+    assert [one.read(ada) for _ in range(100)] == [None] * 100
+    assert not asked
+
+
+def test_what_could_not_be_told_is_told_when_redis_is_back(unequal: Any, ada: str) -> None:
+    """The other worker kept its connection, and with it the trust in what Redis says."""
+    one, other = unequal
+    one.put(ada, 1)
+    one.put(ada, 1, name="clock")
+    one.cut()
+    one.outdate(ada, 2)
+    one.cache.outdate(ada, {NAME: 3, "clock": 2})
+    assert one.debts == 2
+    assert other.cache.read(ada, NAME, "clock") == ["as of 1", "as of 1"]  # see cache.py: is left
+    one.mend()
+    eventually(lambda: not one.debts)  # nobody calls meanwhile
+    assert other.cache.read(ada, NAME, "clock") == [None, None]
+    other.put(ada, 2)
+    assert other.read(ada) is None
+    other.put(ada, 3)
+    assert other.read(ada) == "as of 3"
+
+
+def test_what_is_owed_is_told_before_anything_else(
+    unequal: Any, monkeypatch: pytest.MonkeyPatch, ada: str
+) -> None:
+    one, other = unequal
+    one.put(ada, 1)
+    one.cut()
+    one.outdate(ada, 2)
+    one.mend()
+    monkeypatch.setattr(one.cache, "_away_until", 0)
+    assert one.read(ada) is None
+    assert not one.debts
+    assert other.read(ada) is None
+
+
+def test_a_frozen_redis_learns_it_when_it_goes_on(two: Any, server: PrivateRedis, ada: str) -> None:
+    one, other = two
+    one.put(ada, 1)
+    server.freeze()
+    one.outdate(ada, 2)
+    assert one.debts == 1
+    server.thaw()
+    eventually(lambda: not one.debts)
+    assert other.read(ada) is None
+    other.put(ada, 2)
+    assert other.read(ada) == "as of 2"
+
+
+def test_debts_are_paid_one_thread_at_a_time(unequal: Any, ada: str) -> None:
+    one, _ = unequal
+    one.cut()
+    for version in range(20):
+        one.outdate(ada, version, f"name {version}")
+    assert len(debt_collectors()) == 1
+    one.mend()
+    eventually(lambda: not one.debts)
+    eventually(lambda: not debt_collectors())
+    one.cut()
+    one.outdate(ada, 99)
+    one.mend()
+    eventually(lambda: not one.debts)
+
+
+def test_debts_that_no_value_outlives_are_forgiven(
+    unequal: Any, monkeypatch: pytest.MonkeyPatch, operator: Any, ada: str
+) -> None:
+    one, _ = unequal
+    monkeypatch.setattr(cache_module, "OUTDATED_SECONDS", 0)
+    one.cut()
+    one.outdate(ada, 2)
+    one.mend()
+    eventually(lambda: not one.debts)
+    assert not operator.keys(f"*{ada}*")
+
+
+def test_a_redis_whose_memory_is_full_still_takes_news(two: Any, operator: Any, ada: str) -> None:
+    """The default of many hosts: nothing is evicted, reads go on, writes are refused."""
+    one, other = two
+    one.put(ada, 1)
+    operator.config_set("maxmemory-policy", "noeviction")
+    operator.config_set("maxmemory", 1)
+    one.outdate(ada, 2)
+    assert other.read(ada) is None
+
+
+def test_news_outlast_a_redis_whose_memory_was_full(
+    two: Any, operator: Any, caplog: Any, ada: str
+) -> None:
+    """Somebody has read the old state before, and puts it when there is room again."""
+    reader, writer = two
+    as_of = reader.cache.moment()
+    operator.config_set("maxmemory", 1)
+    writer.outdate(ada, 2)
+    reader.put(new_id(), 1)  # there is no room for values
+    operator.config_set("maxmemory", 0)
+    reader.put(ada, 1, as_of=as_of)
+    assert writer.read(ada) is None
+    assert not writer.debts
+    assert not caplog.records  # Redis has answered all the time
+
+
+def test_a_redis_that_only_reads_delays_the_news_and_no_more(
+    two: Any, operator: Any, ada: str
+) -> None:
+    """It cannot write its disk, or has become a replica."""
+    one, other = two
+    one.put(ada, 1)
+    operator.config_set("min-replicas-to-write", 1)
+    one.outdate(ada, 2)
+    assert one.debts == 1
+    operator.config_set("min-replicas-to-write", 0)
+    eventually(lambda: not one.debts)
+    assert other.read(ada) is None
+
+
+# what it costs, what it holds
+
+
+def test_each_call_is_one_round_trip(two: Any, server: PrivateRedis, ada: str) -> None:
+    one, _ = two
+    one.put(ada, 0)  # the script is there from the first time on
+    for call in (
+        lambda: one.read(ada),
+        lambda: one.cache.read(ada, "a", "b", "c", "d"),
+        lambda: one.put(ada, 1),
+        lambda: one.cache.put(ada, Put("a", 1, 1, 0, 60), Put("b", 1, 1, 0, 60)),
+        lambda: one.outdate(ada, 2),
+        lambda: one.cache.outdate(ada, {"a": 2, "b": 2, "c": 2}),
+    ):
+        with round_trips(server.url) as commands:
+            call()
+        assert len(commands) == 1, commands
+
+
+def test_without_a_redis_nothing_is_remembered() -> None:
+    cache = NoCache()
+    cache.put("ada", Put("a", 1, "x", cache.moment(), 60))
+    cache.outdate("ada", {"a": 1})
+    assert cache.read("ada", "a", "b") == [None, None]
+
+
+def test_redis_holds_no_secret(server: PrivateRedis, operator: Any, tmp_path: Path) -> None:
+    """No password, hash or token; the address in the profile alone; and one account is one slot."""
+    environ = environment("sqlite", f"sqlite:///{tmp_path}/x.db", REDIS_URL=server.url)
+    app = make_app(environ, tmp_path)
+    account = Account(app)
+    phone, tablet = account.first, account.device(device_id="tablet", device_name="Tablet")
+    secrets = [account.email, PASSWORD, "$argon2"]
+    for device in (phone, tablet):
+        device.push(projects=created(project(name="a private project")))
+        device.pull()
+        device.pull()
+        answer = device.call("POST", "/auth/refresh", device.refresh_token).json
+        tokens = [device.access_token, device.refresh_token, *answer.values()]
+        secrets += [str(t) for t in tokens if "." in str(t)]
+        secrets += [hashlib.sha256(s.encode()).hexdigest() for s in secrets if "." in s]
+    phone.call("PATCH", "/users/me", json={"name": "Grace"})
+    body = {"current_password": PASSWORD, "new_password": "another-horse-battery"}
+    phone.call("POST", "/users/me/password", json=body)
+    phone.call("GET", "/users/me")
+    with app.app_context():
+        db.engine.dispose()
+    held = {key.decode(): operator.get(key).decode() for key in operator.scan_iter()}
+    assert {key.split(":")[2] for key in held} == {"profile", "session", "clock"}
+    assert len({key_slot(key.encode()) for key in held}) == 1
+    for secret in [*secrets, "another-horse", "a private project"]:
+        assert not [key for key in held if secret in key]
+        allowed = {key for key in held if key.endswith(":profile") and secret == account.email}
+        assert {key for key, value in held.items() if secret in value} == allowed
