@@ -39,8 +39,10 @@ def find(email_or_id: str) -> str:
     """The account's id. Raises NotFound."""
     key = email_or_id.strip()
     with snapshot(db.engine) as connection:
-        query = select(User.id).where(or_(User.id == key, User.email == key.lower()))
-        user_id = connection.scalar(query)
+        is_it = User.email == key.lower()
+        if key.isascii():  # MySQL does not compare other text with an ASCII key
+            is_it = or_(User.id == key, is_it)
+        user_id = connection.scalar(select(User.id).where(is_it))
     if user_id is None:
         raise NotFound(f"There is no account {key}.")
     return user_id
@@ -118,7 +120,9 @@ def sessions(user_id: str) -> list[Session]:
 
 
 def end_sessions(user_id: str, session_id: str | None = None) -> int:
-    """Sign one device out, or all; how many."""
+    """Sign one device out, or all; how many. Raises NotFound when that one is not signed in."""
+    if session_id is not None and not session_id.isascii():
+        raise NotFound("There is no such session.")
     which = None if session_id is None else Session.id == session_id
 
     def work(unit: Unit) -> list[str]:
@@ -126,5 +130,7 @@ def end_sessions(user_id: str, session_id: str | None = None) -> int:
         return end(unit, user_id, which)
 
     ended = unit_of_work(work)
+    if session_id is not None and not ended:
+        raise NotFound("There is no such session.")
     record(Event.SESSIONS_REVOKED, user_id, session_id, count=len(ended))
     return len(ended)
