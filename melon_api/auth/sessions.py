@@ -70,8 +70,8 @@ def authenticate(user_id: str, session_id: str) -> Caller:
     names = (_name(session_id), PROFILE, CLOCK)
     session, cached, clock = cache().read(user_id, *names)
     profile = Profile.from_cache(cached)
-    is_known = session == {} or (session and session.keys() == REMEMBERED and profile)
-    if not is_known:
+    keys = session.keys() if isinstance(session, dict) else None
+    if not (keys == set() or (keys == REMEMBERED and profile)):
         session, profile = _looked_up(user_id, session_id)
     if not session or profile is None or session["expires_ms"] <= now_ms():
         raise TokenRevoked("This session has ended.")
