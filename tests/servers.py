@@ -121,8 +121,8 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 class PrivateRedis:
     """A Redis server of one test alone; always on the same port, however often it is started.
 
-    It keeps nothing. With a folder it saves what it holds when it is stopped (not when it is
-    killed), and has that again after its next start: by then it may be out of date.
+    It keeps nothing. With a folder it saves what it holds when it is stopped, not when it is
+    killed, and has what it saved again after its next start: by then that may be out of date.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -165,7 +165,7 @@ class PrivateRedis:
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """It saves nothing; connections to it are refused from now on."""
+        """It has no time to save; connections to it are refused from now on."""
         self._end(signal.SIGKILL)
 
     def freeze(self) -> None:

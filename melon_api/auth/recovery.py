@@ -57,7 +57,7 @@ def reset(token: str, new_password: str) -> None:
         if not user.is_active:
             raise AccountDisabled("This account has been disabled.")
         change(user, password=hashed, email_verified_at=user.email_verified_at or utc_now())
-        forget_tokens(unit, user_id)
+        forget_tokens(unit, user_id, RESET)
         end(unit, user_id)
 
     unit_of_work(work)
@@ -102,9 +102,11 @@ def tell(name: str, email: str) -> None:
     mail.outbox().post(lambda: mail.send(name, email))
 
 
-def forget_tokens(unit: Unit, user_id: str) -> None:
-    """No mailed token of the account works any more, in the caller's transaction."""
-    unit.execute(delete(MailedToken).where(MailedToken.user_id == user_id))
+def forget_tokens(unit: Unit, user_id: str, *purposes: str) -> None:
+    """No mailed token of the account for these purposes works any more, in the caller's
+    transaction."""
+    mine = (MailedToken.user_id == user_id, MailedToken.purpose.in_(purposes))
+    unit.execute(delete(MailedToken).where(*mine))
 
 
 def _new_token(purpose: str, user_id: str, email: str) -> str:

@@ -96,7 +96,7 @@ def set_password(user_id: str, password: str) -> None:
     def work(unit: Unit) -> str:
         user = held(unit, user_id)
         change(user, password=hashed)
-        recovery.forget_tokens(unit, user_id)
+        recovery.forget_tokens(unit, user_id, recovery.RESET)
         end(unit, user_id)
         return user.email
 

@@ -58,7 +58,7 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
             change(user, name=changes["name"])
         if (email := changes.get("email")) and email != before:
             change(user, email=email, email_verified_at=None)
-            recovery.forget_tokens(unit, user.id)
+            recovery.forget_tokens(unit, user.id, recovery.RESET, recovery.VERIFY)
         unit.flush()
         return before, Profile.of(user)
 
@@ -83,7 +83,7 @@ def change_password(caller: Caller, current: str, new: str) -> None:
         user = held(unit, caller.user_id)
         _still(user, stored)
         change(user, password=hashed)
-        recovery.forget_tokens(unit, user.id)
+        recovery.forget_tokens(unit, user.id, recovery.RESET)
         end(unit, user.id, SignedInDevice.id != caller.session_id)
         return user.email
 

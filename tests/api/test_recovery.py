@@ -530,3 +530,14 @@ def test_what_fails_brings_no_mail(account: Account, mailbox: Mailbox) -> None:
     reset(account.app, "x" * 43)
     settle(account.app)
     assert mailbox.mails == []
+
+
+def test_a_new_password_leaves_the_verification_as_it_is(
+    newcomer: Account, mailbox: Mailbox
+) -> None:
+    """A newcomer may change the password before the mail is opened."""
+    (token,) = mailed(mailbox, newcomer, CONFIRM)
+    body = {"current_password": PASSWORD, "new_password": "another-horse-battery"}
+    assert newcomer.first.call("POST", "/users/me/password", json=body).status_code == 204
+    answer = newcomer.app.test_client().post(f"{API}/auth/email/verify", json={"token": token})
+    assert answer.status_code == 204

@@ -15,14 +15,17 @@ Key = tuple[str, str]  # table and id
 Records = dict[Key, dict[str, Any]]
 
 
-def call(url: str, path: str, body: Any, token: str | None = None) -> tuple[int, Any]:
-    """A POST on a connection of its own, so that any worker may get it: status and JSON."""
+def call(
+    url: str, path: str, body: Any = None, token: str | None = None, method: str = "POST"
+) -> tuple[int, Any]:
+    """A call on a connection of its own, so that any worker may get it: status and JSON."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT_SECONDS)
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     try:
-        connection.request("POST", API + path, json.dumps(body), headers)
+        data = None if body is None else json.dumps(body)
+        connection.request(method, API + path, data, headers)
         answer = connection.getresponse()
         text = answer.read()
         return answer.status, json.loads(text) if text else None
