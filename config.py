@@ -272,7 +272,8 @@ class Config:
         return _kept_secret(self._instance / "jwt_secret_key")
 
     def _previous_keys(self) -> list[str]:
-        keys = [key for key in self._environ.get("JWT_PREVIOUS_KEYS", "").split(",") if key]
+        parts = self._environ.get("JWT_PREVIOUS_KEYS", "").split(",")
+        keys = [key for part in parts if (key := part.strip())]
         for place, key in enumerate(keys, 1):
             if len(key.encode()) < MIN_SECRET_BYTES:
                 self._problems.append(

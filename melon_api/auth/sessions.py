@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Engine, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Engine, and_, delete, false, or_, select, update
 from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
@@ -144,13 +144,17 @@ def logout_all(caller: Caller) -> None:
 
 def end_session(caller: Caller, session_id: str) -> None:
     """Sign one of the account's devices out. Raises NotFound for one that is not the caller's."""
-    if not session_id.isascii():  # MySQL does not compare that with an ASCII key
-        raise NotFound(NO_SESSION)
-    one = and_(Session.id == session_id, is_usable())
+    one = and_(named(session_id), is_usable())
     ended = unit_of_work(lambda unit: end(unit, caller.user_id, one))
     if not ended:
         raise NotFound(NO_SESSION)
     _tell_ended(caller, ended)
+
+
+def named(session_id: str) -> ColumnElement[bool]:
+    """The session of this id. What cannot be an id is not compared: MySQL refuses to compare it
+    with an ASCII column."""
+    return Session.id == session_id if session_id.isascii() else false()
 
 
 def _tell_ended(caller: Caller, ended: list[str]) -> None:

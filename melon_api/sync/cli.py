@@ -23,7 +23,7 @@ class Duration(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"([0-9]{1,6})([mhd])", value)
+        match = re.fullmatch(r"([0-9]{1,5})([mhd])", value)
         if not match:
             self.fail(f"{value!r} is no duration; write 90d, 12h or 30m", param, ctx)
         return int(match[1]) * UNITS_MS[match[2]]

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from marshmallow import ValidationError
+from sqlalchemy import false, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
 from melon_api.auth.accounts import change, held
-from melon_api.auth.sessions import end, is_usable
+from melon_api.auth.schemas import EmailAddress
+from melon_api.auth.sessions import end, is_usable, named
 from melon_api.database import retrying, snapshot, unit_of_work
 from melon_api.errors import EmailTaken, NotFound
 from melon_api.extensions import db
@@ -38,14 +40,20 @@ class Overview:
 def find(email_or_id: str) -> str:
     """The account's id. Raises NotFound."""
     key = email_or_id.strip()
+    by_id = User.id == key if key.isascii() else false()  # see auth.sessions.named
     with snapshot(db.engine) as connection:
-        is_it = User.email == key.lower()
-        if key.isascii():  # MySQL does not compare other text with an ASCII key
-            is_it = or_(User.id == key, is_it)
-        user_id = connection.scalar(select(User.id).where(is_it))
+        query = select(User.id).where(or_(by_id, User.email == _as_stored(key)))
+        user_id = connection.scalar(query)
     if user_id is None:
         raise NotFound(f"There is no account {key}.")
     return user_id
+
+
+def _as_stored(email: str) -> str:
+    try:
+        return str(EmailAddress().deserialize(email))
+    except ValidationError:
+        return email
 
 
 def overview(text: str = "", *, only_inactive: bool = False) -> Iterator[Overview]:
@@ -62,8 +70,9 @@ def _page(after: str, text: str, only_inactive: bool) -> list[Overview]:
     query = select(User.id, User.email, User.is_active, verified, User.created_at, usable)
     query = query.where(User.email > after).order_by(User.email).limit(ACCOUNTS_PER_QUERY)
     if text:
-        by_email = User.email.contains(text.lower(), autoescape=True)
-        query = query.where(or_(by_email, User.name.contains(text, autoescape=True)))
+        columns = (User.email, func.lower(User.name))
+        holds = (column.contains(text.lower(), autoescape=True) for column in columns)
+        query = query.where(or_(*holds))
     if only_inactive:
         query = query.where(User.is_active.is_(False))
     with snapshot(db.engine) as connection:
@@ -120,10 +129,8 @@ def sessions(user_id: str) -> list[Session]:
 
 
 def end_sessions(user_id: str, session_id: str | None = None) -> int:
-    """Sign one device out, or all; how many. Raises NotFound when that one is not signed in."""
-    if session_id is not None and not session_id.isascii():
-        raise NotFound("There is no such session.")
-    which = None if session_id is None else Session.id == session_id
+    """Sign one device out, or all; how many. Raises NotFound for one that is not signed in."""
+    which = None if session_id is None else named(session_id)
 
     def work(unit: Unit) -> list[str]:
         held(unit, user_id)
@@ -131,6 +138,6 @@ def end_sessions(user_id: str, session_id: str | None = None) -> int:
 
     ended = unit_of_work(work)
     if session_id is not None and not ended:
-        raise NotFound("There is no such session.")
+        raise NotFound(f"There is no such session: {session_id}.")
     record(Event.SESSIONS_REVOKED, user_id, session_id, count=len(ended))
     return len(ended)

@@ -12,7 +12,7 @@ from marshmallow import ValidationError
 from melon_api.auth.schemas import RegisterSchema
 from melon_api.auth.sessions import clean_up
 from melon_api.cache import cache
-from melon_api.errors import DomainError
+from melon_api.errors import DomainError, ValidationFailed
 from melon_api.extensions import db
 from melon_api.models.base import utc_now
 from melon_api.models.session import Session
@@ -35,14 +35,18 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except DomainError as error:
-            places = "".join(f"\n  {k}: {' '.join(v)}" for k, v in (error.errors or {}).items())
-            raise click.ClickException(f"{error.detail}{places}") from None
+            raise _sentence(error) from None
         except ValidationError as error:
-            raise click.ClickException(str(error)) from None
+            raise _sentence(ValidationFailed(error.messages_dict)) from None
         finally:
             cache().settle()  # or a worker might never learn of it
 
     return run
+
+
+def _sentence(error: DomainError) -> click.ClickException:
+    places = "".join(f"\n  {k}: {' '.join(v)}" for k, v in (error.errors or {}).items())
+    return click.ClickException(f"{error.detail}{places}")
 
 
 @users.command("list")

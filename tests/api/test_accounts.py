@@ -430,6 +430,13 @@ def test_the_signed_in_devices_are_listed_and_ended_one_by_one(account: Account)
     assert [s["current"] for s in phone.call("GET", "/auth/sessions").json] == [True]
 
 
+@pytest.mark.parametrize("session_id", ["x", "x" * 300, "%C3%BC", "%F0%9F%8D%89", "%FF", "%00"])
+def test_an_odd_session_is_not_there(account: Account, session_id: str) -> None:
+    """Contract, Accounts: 404."""
+    answer = account.first.call("DELETE", f"/auth/sessions/{session_id}")
+    assert failure(answer) == (404, "not_found")
+
+
 def test_logout_all_signs_every_device_out(account: Account) -> None:
     """Contract, Accounts."""
     phone, tablet, other = account.first, account.device(), Account(account.app).first

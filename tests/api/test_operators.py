@@ -9,7 +9,7 @@ from devices import API, PASSWORD, Account, Device, created, new_id, project
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from melon_api.auth import recovery
+from melon_api.auth import recovery, sessions
 from melon_api.cache import RedisCache
 from melon_api.extensions import db
 from melon_api.models.base import utc_now
@@ -59,13 +59,33 @@ def test_what_is_no_account_is_named(
     account: Account, email: str | None, password: str, word: str
 ) -> None:
     args = ("create", email or account.email, "--password", password)
-    assert word in refused(account.app, *args)
+    said = refused(account.app, *args)
+    assert word in said
+    assert not set("{[") & set(said)  # a sentence, no data structure
 
 
-@pytest.mark.parametrize("command", ["activate", "deactivate", "sessions", "set-password"])
+@pytest.mark.parametrize(
+    "command", ["activate", "deactivate", "delete", "sessions", "set-password"]
+)
 def test_an_unknown_account_is_named(app: Flask, command: str) -> None:
-    words = ("--password", NEW) if command == "set-password" else ()
+    words = {"set-password": ("--password", NEW), "delete": ("--yes",)}.get(command, ())
     assert "There is no account nobody@x" in refused(app, command, "nobody@x", *words)
+
+
+@pytest.mark.parametrize(
+    "name", ["müller@example.com", "\N{WATERMELON}", "x" * 300, "' or 1=1", "%", ""]
+)
+def test_an_odd_name_is_no_account(app: Flask, name: str) -> None:
+    """The columns of ids are ASCII; a comparison with anything else is an error in MySQL."""
+    assert f"There is no account {name}." in refused(app, "deactivate", name)
+
+
+def test_an_address_is_found_as_people_write_it(app: Flask) -> None:
+    name = new_id()
+    created = flask(app, "create", f"ada@{name}.müller.de", "--password", NEW).split()[-1]
+    assert created in flask(app, "list", f"ADA@{name.upper()}")
+    for text in (f" ADA@{name.upper()}.MÜLLER.de ", created):
+        assert flask(app, "deactivate", text)
 
 
 def test_a_deactivated_account_is_out_until_it_is_let_in(account: Account) -> None:
@@ -118,6 +138,27 @@ def test_an_operator_signs_devices_out(account: Account) -> None:
     assert phone.call("GET", "/users/me").json["code"] == "token_revoked"
 
 
+@pytest.mark.parametrize("session_id", ["nobodys", "\N{WATERMELON}", "x" * 300])
+def test_a_device_that_is_not_there_is_named(account: Account, session_id: str) -> None:
+    """Or of somebody else: a typing error must not look as if the phone were signed out."""
+    theirs = _session_id(Account(account.app).first)
+    for nobodys in (session_id, theirs):
+        said = refused(account.app, "sessions", account.email, "--end", nobodys)
+        assert f"There is no such session: {nobodys}" in said
+    assert account.first.call("GET", "/users/me").status_code == 200
+
+
+def test_an_ended_session_is_shown_as_it_is(account: Account) -> None:
+    over, out, living = account.first, account.device(), account.device()
+    change(account.app, _session_id(over), expires_at=utc_now())
+    out.call("POST", "/auth/logout")
+    lines = flask(account.app, "sessions", account.email).splitlines()
+    assert [line.split("  ")[1] for line in lines].count("signed out") == 1
+    (one,) = (line for line in lines if line.startswith(_session_id(living)))
+    assert "  signed in  " in one
+    assert len([line for line in lines if "  over  " in line]) == 1
+
+
 def test_the_list_has_pages_and_takes_its_text_by_the_letter(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +172,18 @@ def test_the_list_has_pages_and_takes_its_text_by_the_letter(
     by_letter = flask(app, "list", f"{mark}_").splitlines()
     assert len(by_letter) == 2
     assert not flask(app, "list", f"{mark}%")
+    names = [f"{mark} 100%", f"{mark} 100x", f"{mark}\\/"]
+    for name in names:
+        flask(app, "create", f"{new_id()}@example.com", "--name", name, "--password", NEW)
+    for text in (names[0], names[2], f"{mark[1:]} 100%"):
+        assert len(flask(app, "list", text).splitlines()) == 1
+
+
+def test_a_name_is_found_regardless_of_case(app: Flask) -> None:
+    mark = new_id()
+    email = f"{new_id()}@example.com"
+    flask(app, "create", email, "--name", f"{mark} Ada", "--password", NEW)
+    assert email in flask(app, "list", f"{mark} aDA")
 
 
 def change(app: Flask, session_id: str, **values: Any) -> None:
@@ -165,6 +218,38 @@ def test_ended_sessions_are_cleaned_and_living_ones_not(account: Account) -> Non
         assert (answer.status_code, answer.json["code"]) == (401, "token_revoked")
     assert living.call("POST", "/auth/refresh", living.refresh_token).status_code == 200
     assert living.call("GET", "/users/me").status_code == 200
+
+
+def test_cleaning_goes_in_small_steps(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "ROWS_PER_TRANSACTION", 2)
+    for _ in range(5):
+        change(account.app, _session_id(account.device()), revoked_at=utc_now() - timedelta(days=8))
+    dry = flask(account.app, "clean-sessions", "--dry-run")
+    done = flask(account.app, "clean-sessions")
+    assert int(done.split()[1]) >= 5
+    assert dry.split()[2:] == done.split()[1:]
+    assert len(stored(account.app, account.user["id"])) == 1
+    assert flask(account.app, "clean-sessions").startswith("Deleted 0 sessions and 0 ")
+
+
+@pytest.mark.parametrize("older_than", ["0m", "1d", "90d", "99999d"])
+def test_any_age_may_be_kept(account: Account, older_than: str) -> None:
+    account.device().call("POST", "/auth/logout")
+    change(account.app, _session_id(account.first), created_at=utc_now() - timedelta(days=99))
+    flask(account.app, "clean-sessions", "--older-than", older_than)
+    assert len(stored(account.app, account.user["id"])) == (1 if older_than == "0m" else 2)
+    assert account.first.call("GET", "/users/me").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "older_than", ["7", "d", "-1d", "1 d", "999999d", "\N{CIRCLED DIGIT ONE}d"]
+)
+def test_what_is_no_age_is_named(app: Flask, older_than: str) -> None:
+    result = app.test_cli_runner().invoke(
+        args=["users", "clean-sessions", "--older-than", older_than]
+    )
+    assert result.exit_code == 2
+    assert "is no duration; write 90d, 12h or 30m" in result.output
 
 
 def _session_id(device: Device) -> str:

@@ -353,7 +353,7 @@ class Chapter:
 
 
 @pytest.mark.parametrize("database", DATABASES)
-def test_no_worker_shows_the_state_before(database: str, tmp_path: Path) -> None:
+def test_no_worker_shows_the_older_state(database: str, tmp_path: Path) -> None:
     """Contract, Accounts and pull 1: at once, on each worker."""
     with running(database, tmp_path) as service:
         chapter = Chapter(service, STORIES)

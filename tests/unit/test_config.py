@@ -66,11 +66,31 @@ def test_production_starts_with_what_it_needs(tmp_path: Path, name: str) -> None
         ("RATELIMIT_PULL_PER_ACCOUNT", "often"),
         ("JWT_PREVIOUS_KEYS", f"{SECRET},short"),
         ("SESSION_LIFETIME_DAYS", "many"),
+        ("JWT_PREVIOUS_KEYS", SECRET[:-1]),
+        ("JWT_PREVIOUS_KEYS", f"{SECRET},{SECRET[:-1]}"),
+        *((name, "often") for name in config.LIMITS),
+        ("RATELIMIT_LOGIN_PER_ADDRESS", "10/fortnight"),
+        ("RATELIMIT_LOGIN_PER_ADDRESS", "10/minute;"),
+        ("RATELIMIT_LOGIN_PER_ADDRESS", "-1/minute"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, setting: str, value: str) -> None:
-    with pytest.raises(config.ConfigError, match=setting):
+    with pytest.raises(config.ConfigError, match=setting) as error:
         load(tmp_path, APP_ENV="production", **{**GOOD, setting: value})
+    assert SECRET[:-1] not in str(error.value)
+
+
+def test_limits_are_as_many_as_one_likes(tmp_path: Path) -> None:
+    settings = load(tmp_path, RATELIMIT_PUSH_PER_ACCOUNT="1/second;90 per hour, 5/2 days")
+    assert settings.LIMITS["RATELIMIT_PUSH_PER_ACCOUNT"] == "1/second;90 per hour, 5/2 days"
+    assert settings.LIMITS["RATELIMIT_PULL_PER_ACCOUNT"] == "300/minute"
+
+
+def test_former_keys_are_a_list(tmp_path: Path) -> None:
+    former = ["a" * 32, "b" * 32]
+    for text in (",".join(former), " , ".join(former), f"{former[0]},,{former[1]},\n"):
+        assert former == load(tmp_path, JWT_PREVIOUS_KEYS=text).JWT_PREVIOUS_KEYS
+    assert load(tmp_path).JWT_PREVIOUS_KEYS == []
 
 
 def test_an_unknown_environment_is_named(tmp_path: Path) -> None:
