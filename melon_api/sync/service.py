@@ -8,7 +8,7 @@ from melon_api.auth.sessions import Caller
 from melon_api.cache import cache
 from melon_api.database import retrying, snapshot, writing
 from melon_api.errors import OutcomeUnknown, SyncConflict, Unavailable, ValidationFailed
-from melon_api.sync import changes, clock, history, push_body
+from melon_api.sync import bulk, changes, clock, history, push_body
 from melon_api.sync.clock import AccountClock
 from melon_api.sync.merge import Merge, Stored
 from melon_api.sync.pages import Page, Walk, nothing_new, read_page
@@ -160,7 +160,7 @@ def _stored(connection: Connection, user_id: str, pushed: list[PushedTable]) -> 
             named = {record.values.get(parent.column) for record in part.records}
             wanted.setdefault(parent.table, set()).update(i for i in named if i and ID.match(i))
     return {
-        name: changes.read_rows(connection, synced_tables()[name], user_id, ids)
+        name: bulk.read_rows(connection, synced_tables()[name], user_id, ids)
         for name, ids in wanted.items()
     }
 
@@ -170,7 +170,7 @@ def _store(connection: Connection, caller: Caller, merge: Merge) -> tuple[bool, 
     count, fallen = 0, False
     for name, table in synced_tables().items():
         rows = merge.stored.get(name, {}).values()
-        count += changes.write(connection, table, caller.user_id, rows)
+        count += bulk.write(connection, table, caller.user_id, rows)
         fallen = fallen or any(r.deleted and (r.is_new or r.is_changed) for r in rows)
     hit = 0
     if fallen:
