@@ -38,7 +38,7 @@ END = "\n"
 STATEMENTS = 256  # kept; an app's migrations ask for others
 # MySQL writes whole doubles from here on as 1e15; `as_javascript_writes` gives up at 2**63.
 PLAIN_BELOW: ColumnElement[float] = literal_column("1e15")
-ZERO: ColumnElement[float] = literal_column("0e0")
+ZERO: ColumnElement[float] = literal_column("0")
 DIGITS_BELOW: ColumnElement[float] = literal_column("9223372036854775808e0")
 
 TableText = dict[str, orjson.Fragment]
@@ -148,8 +148,9 @@ def _value(table: SyncedTable, column: Column) -> ColumnElement[Any]:
     elif column.kind == "number":
         is_whole = and_(stored == func.floor(stored), func.abs(stored) < DIGITS_BELOW)
         digits = cast(cast(stored, mysql.DECIMAL(20, 0)), mysql.CHAR)
-        plain = stored + ZERO  # -0 becomes 0
-        wire = case((func.abs(stored) < PLAIN_BELOW, plain), (is_whole, digits), else_=stored)
+        minus_zero = (stored == ZERO, _text("0"))
+        plain = (func.abs(stored) < PLAIN_BELOW, stored)
+        wire = case(minus_zero, plain, (is_whole, digits), else_=stored)
     return func.coalesce(wire, _text("null")) if column.optional else wire
 
 
