@@ -10,7 +10,6 @@ from melon_api.database import retrying, snapshot, writing
 from melon_api.errors import OutcomeUnknown, SyncConflict, Unavailable, ValidationFailed
 from melon_api.sync import changes, clock, history, push_body
 from melon_api.sync.clock import AccountClock
-from melon_api.sync.history import History
 from melon_api.sync.merge import Merge, Stored
 from melon_api.sync.pages import Page, Walk, nothing_new, read_page
 from melon_api.sync.problems import Problems
@@ -33,8 +32,7 @@ def pull(engine: Engine, caller: Caller, request: PullRequest) -> Page:
         account = clock.read(connection, caller.user_id)
         if request.walk is not None or request.since <= account.value:
             walk = _going_on(request.walk, account) if request.walk else _begun(request, account)
-            seen = _seen(connection, caller, walk)
-            page = read_page(connection, caller, walk, seen, request.limit)
+            page = read_page(connection, caller, walk, request.limit)
             if account.value != caller.clock:
                 clock.remember(caller.user_id, account.value, as_of)
             return page
@@ -53,12 +51,6 @@ def _going_on(walk: Walk, account: AccountClock) -> Walk:
     if 0 < walk.since < account.purged and not walk.is_replacement:
         raise ValidationFailed({"cursor": ["Too old; pull again from the first page."]})
     return walk
-
-
-def _seen(connection: Connection, caller: Caller, walk: Walk) -> History:
-    if not walk.since or walk.is_idle:
-        return History(caller.device, walk.since)
-    return history.read(connection, caller.user_id, caller.device, walk.since)
 
 
 def _raise_clock(engine: Engine, caller: Caller, since: int) -> None:
