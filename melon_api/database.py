@@ -67,9 +67,9 @@ def _begin_sqlite(connection: Connection) -> None:
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
     """A transaction to read in, whose statements all see the state at its first one."""
-    with engine.connect() as connection, connection.begin() as transaction:
+    with engine.connect() as connection:
+        connection.begin()  # to close it rolls back, and the pool need not do so again
         yield connection
-        transaction.rollback()
 
 
 @contextmanager
