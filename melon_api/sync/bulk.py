@@ -91,12 +91,10 @@ def write(connection: Connection, table: SyncedTable, user_id: str, rows: Iterab
 def _parameters(
     dialect: Dialect, table: SyncedTable, user_id: str, rows: list[Row]
 ) -> list[tuple[Any, ...]]:
-    values = map(itemgetter(*(column.name for column in table.columns)), (r.values for r in rows))
     if dialect.name == "sqlite":
-        whole = zip(rows, values, strict=True)
-        return [(user_id, row.id, *own, *_clocks(row)) for row, own in whole]
-    by_column = zip(table.columns, zip(*values, strict=True), strict=True)
-    own = [_literals(column.kind, some) for column, some in by_column]
+        values = itemgetter(*(column.name for column in table.columns))
+        return [(user_id, row.id, *values(row.values), *_clocks(row)) for row in rows]
+    own = [_literals(c.kind, [row.values[c.name] for row in rows]) for c in table.columns]
     account = _text(user_id)
     ids = (f"({account},{_text(row.id)}" for row in rows)
     clocks = ("{:d},{:d},{:d},{:d},{:d},{:d})".format(*_clocks(row)) for row in rows)

@@ -12,18 +12,21 @@ the clock and the tables in one snapshot: it sees a push's clock and its rows bo
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from melon_api.auth.sessions import CLOCK
 from melon_api.cache import Put, cache
 from melon_api.errors import TokenRevoked, ValidationFailed
 from melon_api.models.base import now_ms
 from melon_api.models.user import User
+from melon_api.prepared import Prepared
 
 REMEMBERED_SECONDS = 60
 MOST_AHEAD_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
 
-_read = select(User.last_modified_at, User.purged_at_ms, User.log_purged_at_ms)
+_account = User.id == bindparam("user_id")
+_clocks = select(User.last_modified_at, User.purged_at_ms, User.log_purged_at_ms).where(_account)
+_read, _lock = Prepared(_clocks), Prepared(_clocks.with_for_update())
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class AccountClock:
 
 def read(connection: Connection, user_id: str) -> AccountClock:
     """The clock as of this snapshot. Raises TokenRevoked when the account is gone."""
-    row = connection.execute(_read.where(User.id == user_id)).one_or_none()
+    row = _read.execute(connection, user_id=user_id).one_or_none()
     if row is None:
         raise TokenRevoked("This account does not exist any more.")
     return AccountClock(*row)
@@ -47,7 +50,7 @@ def read(connection: Connection, user_id: str) -> AccountClock:
 def lock(connection: Connection, user_id: str) -> AccountClock:
     """The clock, held until the transaction ends. Must be the transaction's first statement: an
     earlier read would fix the snapshot before the wait for the lock."""
-    row = connection.execute(_read.where(User.id == user_id).with_for_update()).one_or_none()
+    row = _lock.execute(connection, user_id=user_id).one_or_none()
     if row is None:
         raise TokenRevoked("This account does not exist any more.")
     return AccountClock(*row)
@@ -55,7 +58,7 @@ def lock(connection: Connection, user_id: str) -> AccountClock:
 
 def store(connection: Connection, user_id: str, value: int) -> None:
     """Set the clock. From here on nobody is told an older one, whether or not this commits."""
-    _store(connection, user_id, last_modified_at=value)
+    _store_clock.execute(connection, user_id=user_id, value=value)
     cache().outdate(user_id, {CLOCK: value})
 
 
@@ -65,17 +68,22 @@ def remember(user_id: str, value: int, as_of: int) -> None:
 
 
 def store_purged(connection: Connection, user_id: str, value: int) -> None:
-    _store(connection, user_id, purged_at_ms=value)
+    _store_purged.execute(connection, user_id=user_id, value=value)
 
 
 def store_log_purged(connection: Connection, user_id: str, value: int) -> None:
-    _store(connection, user_id, log_purged_at_ms=value)
+    _store_log_purged.execute(connection, user_id=user_id, value=value)
 
 
-def _store(connection: Connection, user_id: str, **values: int) -> None:
+def _storing(column: str) -> Prepared:
     """`updated_at` is the profile's, and stays."""
-    statement = update(User).where(User.id == user_id)
-    connection.execute(statement.values(**values, updated_at=User.updated_at))
+    values = {column: bindparam("value"), "updated_at": User.updated_at}
+    return Prepared(update(User).where(_account).values(values))
+
+
+_store_clock = _storing("last_modified_at")
+_store_purged = _storing("purged_at_ms")
+_store_log_purged = _storing("log_purged_at_ms")
 
 
 def next_tick(account: AccountClock, since: int) -> int:

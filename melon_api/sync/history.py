@@ -7,13 +7,20 @@ another one had created did this device have of its own (pull 3).
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from melon_api.models.synced import SyncPush
+from melon_api.prepared import Prepared
 
 RecordKey = tuple[str, str]  # table, id
 
 _log = SyncPush.__table__.c
+_read = Prepared(
+    select(_log.device, _log.as_sent, _log.adopted).where(
+        _log.user_id == bindparam("user_id"), _log.clock > bindparam("since")
+    )
+)
+_append = Prepared(insert(SyncPush.__table__))
 
 
 @dataclass(frozen=True)
@@ -36,11 +43,8 @@ class History:
 
 def read(connection: Connection, user_id: str, device: int, since: int) -> History:
     """One statement, over the pushes after `since` alone."""
-    query = select(_log.device, _log.as_sent, _log.adopted).where(
-        _log.user_id == user_id, _log.clock > since
-    )
     adopted, up_to_date = set[RecordKey](), True
-    for who, as_sent, places in connection.execute(query):
+    for who, as_sent, places in _read.execute(connection, user_id=user_id, since=since):
         up_to_date = up_to_date and who == device and bool(as_sent)
         if places and who == device:
             adopted.update((table, i) for table, ids in orjson.loads(places).items() for i in ids)
@@ -65,11 +69,11 @@ def append(
     places: dict[str, list[str]] = {}
     for table, record_id in sorted(new):
         places.setdefault(table, []).append(record_id)
-    entry = {
-        "user_id": user_id,
-        "clock": clock,
-        "device": device,
-        "as_sent": as_sent,
-        "adopted": orjson.dumps(places).decode() if places else None,
-    }
-    connection.execute(insert(SyncPush.__table__), entry)
+    _append.execute(
+        connection,
+        user_id=user_id,
+        clock=clock,
+        device=device,
+        as_sent=as_sent,
+        adopted=orjson.dumps(places).decode() if places else None,
+    )

@@ -49,17 +49,18 @@ class Merge:
 
     def apply(self, pushed: list[PushedTable]) -> None:
         """All of it, parents first, so that a child finds the parent it was pushed with."""
-        named = _named_parents(pushed)
+        named = _named_parents(pushed) if any(part.deletions for part in pushed) else set()
         for part in pushed:
             rows = self.stored[part.table.name]
-            self._bury_unborn(part, rows, named)
+            if part.deletions:
+                self._bury_unborn(part, rows, named)
             for record in _parents_first(part):
                 self._apply_record(part.table, rows, record)
             for place in part.deletions:
                 self._delete(rows, place)
 
     def _apply_record(self, table: SyncedTable, rows: dict[str, Row], record: PushedRecord) -> None:
-        row = rows.get(record.place.id)
+        row = rows.get(record.id)
         if row is not None and row.deleted:
             self._apply_to_tombstone(row, record)
             return
@@ -71,7 +72,7 @@ class Merge:
         if parents_live is None or not record.fits:
             return
         if row is None:
-            row = rows[record.place.id] = self._new(record.place.id, values)
+            row = rows[record.id] = self._new(record.id, values)
         else:
             self._note_adoption(table, row)
         if values != row.values:
@@ -79,8 +80,9 @@ class Merge:
             self._touch(row)
         if not parents_live:
             self._bury(row)
-        sent = all(values[name] == value for name, value in record.values.items())
-        self.as_sent = self.as_sent and record.as_sent and sent and parents_live
+        if self.as_sent:
+            sent = record.values.items() <= values.items()
+            self.as_sent = record.as_sent and sent and parents_live
 
     def _apply_to_tombstone(self, row: Row, record: PushedRecord) -> None:
         """A deletion wins, and is told again to a device that edits although it was told."""
@@ -96,7 +98,8 @@ class Merge:
     ) -> dict[str, Any] | None:
         """The record's new values; None for a conflict that cannot be merged (contract push 3)."""
         if row is None:
-            return {**empty_values(table), **record.values}
+            is_whole = len(record.values) == len(table.columns)
+            return record.values if is_whole else empty_values(table) | record.values
         whole = {**row.values, **record.values}
         if whole == row.values or not record.fits or not self._conflicts(row):
             return whole
@@ -155,7 +158,7 @@ class Merge:
     ) -> None:
         """A parent that was made and deleted offline was never here, and its children are pushed:
         they are children of a deleted parent (contract push 4)."""
-        pushed = {record.place.id for record in part.records}
+        pushed = {record.id for record in part.records}
         for place in part.deletions:
             is_unknown = place.id not in rows and place.id not in pushed
             if is_unknown and (part.table.name, place.id) in named:
@@ -204,15 +207,15 @@ def _parents_first(part: PushedTable) -> Iterator[PushedRecord]:
         yield from part.records
         return
     own = [parent.column for parent in part.table.parents if parent.table == part.table.name]
-    by_id = {record.place.id: record for record in part.records}
-    seen: set[Place] = set()
+    by_id = {record.id: record for record in part.records}
+    seen: set[PushedRecord] = set()
     for record in part.records:
-        chain = [record] if record.place not in seen else []
+        chain = [record] if record not in seen else []
         while chain:
             top = chain[-1]
-            seen.add(top.place)
+            seen.add(top)
             above = (by_id.get(top.values.get(column, "")) for column in own)
-            wait = next((r for r in above if r and r.place not in seen), None)
+            wait = next((r for r in above if r and r not in seen), None)
             if wait is not None:
                 chain.append(wait)
             else:

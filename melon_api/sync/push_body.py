@@ -24,15 +24,22 @@ class Place:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: there are ten thousand of them in a large push
 class PushedRecord:
     """A record after `sanitize`; `changed` is None when it had no `_changed` at all."""
 
-    place: Place
+    table: str
+    list: str
+    index: int
+    id: str
     values: dict[str, Any]
     changed: frozenset[str] | None
     as_sent: bool
     fits: bool
+
+    @property
+    def place(self) -> Place:
+        return Place(self.table, self.list, self.index, self.id)
 
 
 @dataclass(frozen=True)
@@ -106,13 +113,14 @@ def _read_record(
         problems.invalid(Place(table.name, key, index, ""), ["Not an object."])
         return None
     record_id = raw.get("id")
-    place = Place(table.name, key, index, record_id if isinstance(record_id, str) else "")
+    text = record_id if isinstance(record_id, str) else ""
     values, misfits, as_sent = sanitize(table, raw)
     errors = explain(table, values, misfits) if misfits else {}
-    if not ID.match(place.id):
+    if not ID.match(text):
         errors["id"] = BAD_ID
     if errors:
-        problems.invalid(place, errors)
+        problems.invalid(Place(table.name, key, index, text), errors)
     if "id" in errors:
         return None
-    return PushedRecord(place, values, changed_columns(table, raw), as_sent, not misfits)
+    changed = changed_columns(table, raw)
+    return PushedRecord(table.name, key, index, text, values, changed, as_sent, not misfits)

@@ -13,7 +13,7 @@ from typing import Any
 
 from melon_api.sync.tables import Column, SyncedTable
 
-Rule = tuple[str, Callable[[Any], Any], Callable[[Any], bool]]
+Rule = tuple[str, Callable[[Any], bool], Callable[[Any], Any], Callable[[Any], bool]]
 CLIENTS_OWN = ("id", "_status", "_changed")
 EXACT_BITS, LONG_BITS = 53, 63  # of a double's whole numbers; of the JSON library's
 
@@ -24,9 +24,12 @@ def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], l
     values: dict[str, Any] = {}
     misfits: list[str] = []
     as_sent = True
-    for name, put_right, holds in _rules(table):
+    for name, is_right, put_right, holds in _rules(table):
         if name in raw:
             sent = raw[name]
+            if is_right(sent):
+                values[name] = sent
+                continue
             value = values[name] = put_right(sent)
             if not holds(value):
                 misfits.append(name)
@@ -69,7 +72,18 @@ def empty_values(table: SyncedTable) -> dict[str, Any]:
 
 @functools.cache
 def _rules(table: SyncedTable) -> tuple[Rule, ...]:
-    return tuple((c.name, _put_right(c), _holds(c)) for c in table.columns)
+    return tuple((c.name, _is_right(c), _put_right(c), _holds(c)) for c in table.columns)
+
+
+def _is_right(column: Column) -> Callable[[Any], bool]:
+    """Whether a value is plainly as it should be, which nearly all are; False decides nothing."""
+    if column.kind == "boolean":
+        return lambda value: value is True or value is False
+    if column.kind == "string":
+        most = column.characters or (column.octets or 0) // 4
+        return lambda value: type(value) is str and len(value) <= most
+    limit = 1 << ((column.bits - 1) if column.bits else EXACT_BITS)
+    return lambda value: type(value) is int and -limit < value < limit
 
 
 def _put_right(column: Column) -> Callable[[Any], Any]:

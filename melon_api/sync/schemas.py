@@ -118,6 +118,9 @@ class PushSchema(Schema):
     allowPartial = fields.Boolean(load_default=False, allow_none=True, truthy={True}, falsy={False})
 
 
+_push = PushSchema()
+
+
 class HeldTableSchema(Schema):
     """What a device holds of one table."""
 
@@ -219,7 +222,7 @@ def read_push(body: Any, query: dict[str, str]) -> PushRequest:
         body = {"lastPulledAt": query["last_pulled_at"], **body}
     if "partial" in query:
         body = {**body, "allowPartial": _flag(query["partial"])}
-    values = PushSchema().load(body)
+    values = _push.load(body)
     return PushRequest(values["changes"], values["lastPulledAt"], bool(values["allowPartial"]))
 
 

@@ -154,7 +154,7 @@ def _stored(connection: Connection, user_id: str, pushed: list[PushedTable]) -> 
     wanted: dict[str, set[str]] = {part.table.name: set() for part in pushed}
     for part in pushed:
         ids = wanted[part.table.name]
-        ids.update(record.place.id for record in part.records)
+        ids.update(record.id for record in part.records)
         ids.update(place.id for place in part.deletions)
         for parent in part.table.parents:
             named = {record.values.get(parent.column) for record in part.records}
