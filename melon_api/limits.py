@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from flask import Flask, Response, current_app, g
 from flask_limiter.util import get_remote_address
 
+from melon_api.errors import RETRY_AFTER_SECONDS
 from melon_api.extensions import limiter
 
 R = TypeVar("R")
@@ -58,7 +59,9 @@ def honest_headers(response: Response) -> Response:
         response.headers["RateLimit-Reset"] = str(wait)
         if response.status_code == 429:
             response.headers["Retry-After"] = str(wait)
-        elif response.status_code != 503:
+        elif response.status_code == 503:  # over sooner than any limit
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        else:
             response.headers.pop("Retry-After", None)
     return response
 
