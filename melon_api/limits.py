@@ -30,15 +30,22 @@ def init_app(app: Flask) -> None:
 def limited(call: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Limit a call by `RATELIMIT_<CALL>_PER_ADDRESS` and `…_PER_ACCOUNT`; 429 `rate_limited`.
 
+    Views of the same call count together: it is one, by whichever way it is made.
+
     Stands next to the view: behind `signed_in`, whose caller is the account, or behind the body,
     whose `email` is.
     """
 
     def decorate(view: Callable[..., R]) -> Callable[..., R]:
-        counted = limiter.limit(
-            _of(call, "ACCOUNT"), key_func=lambda: g.limited_account, exempt_when=_is_nobodys
+        counted = limiter.shared_limit(
+            _of(call, "ACCOUNT"),
+            scope=f"{call}.account",
+            key_func=lambda: g.limited_account,
+            exempt_when=_is_nobodys,
         )(view)
-        counted = limiter.limit(_of(call, "ADDRESS"), key_func=_network)(counted)
+        counted = limiter.shared_limit(
+            _of(call, "ADDRESS"), scope=f"{call}.address", key_func=_network
+        )(counted)
 
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> R:

@@ -129,7 +129,6 @@ def test_the_phones_of_an_account_count_together(server: Server) -> None:
     assert codes(asked) == [200, 200, 429, 429]
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: see the report, limits 1")
 def test_a_pull_is_a_pull_however_it_is_asked(server: Server) -> None:
     """With a body, by the query, or for the checksums alone: one limit of pulls."""
     token, client = Client(server).register()[1]["access_token"], Client(server)
