@@ -15,6 +15,7 @@ from typing import ClassVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import limits
+import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -57,7 +58,8 @@ LIMITS = {
 REDIS_OPTIONS = {
     "socket_timeout": 1,  # s
     "socket_connect_timeout": 1,
-    "retry": Retry(NoBackoff(), 1),  # a request does not wait for a Redis that is away
+    # Once more on a connection that was closed; nobody waits twice for one that hangs.
+    "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
 }
 
 # The server must refuse what it would have to cut, whatever the host's own default says.
@@ -162,10 +164,7 @@ class Config:
     RATELIMIT_STRATEGY = "fixed-window"
     RATELIMIT_KEY_PREFIX = "melon"
     RATELIMIT_FAIL_ON_FIRST_BREACH = False  # Retry-After is that of the longest one
-    RATELIMIT_HEADERS_ENABLED = True
-    RATELIMIT_HEADER_LIMIT = "RateLimit-Limit"
-    RATELIMIT_HEADER_REMAINING = "RateLimit-Remaining"
-    RATELIMIT_HEADER_RESET = "RateLimit-Reset"
+    RATELIMIT_HEADERS_ENABLED = False  # limits.py writes them
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
 
     def __init__(self, environ: Mapping[str, str], instance: Path) -> None:
@@ -183,13 +182,15 @@ class Config:
         self.JWT_PREVIOUS_KEYS = self._previous_keys()
         self.CORS_ORIGINS = self._origins("" if self.NEEDS_SERVERS else "*")
         self.SYNC_CONFLICT_POLICY = self._choice("SYNC_CONFLICT_POLICY", CONFLICT_POLICIES)
-        self.SESSION_LIFETIME = timedelta(days=self._number("SESSION_LIFETIME_DAYS", 180))
+        self.SESSION_LIFETIME = timedelta(
+            days=self._number("SESSION_LIFETIME_DAYS", 180, most=36_500)
+        )
         self.MAX_CONTENT_LENGTH = self._number("MAX_BODY_MIB", 32) * 1024 * 1024
         self.TRUSTED_PROXIES = self._number("TRUSTED_PROXIES", self.PROXIES_BY_DEFAULT, least=0)
         self.LOG_LEVEL = self._choice("LOG_LEVEL", LOG_LEVELS)
-        self.ARGON2_MEMORY_KIB = self._number("ARGON2_MEMORY_KIB", 19456)
-        self.ARGON2_ITERATIONS = self._number("ARGON2_ITERATIONS", 2)
-        self.ARGON2_PARALLELISM = self._number("ARGON2_PARALLELISM", 1)
+        self.ARGON2_MEMORY_KIB = self._number("ARGON2_MEMORY_KIB", 19456, most=4_194_304)
+        self.ARGON2_ITERATIONS = self._number("ARGON2_ITERATIONS", 2, most=100)
+        self.ARGON2_PARALLELISM = self._number("ARGON2_PARALLELISM", 1, most=64)
         self.ARGON2_AT_ONCE = self._number("ARGON2_AT_ONCE", 2)
         self.APP_NAME = self._text("APP_NAME", "Melon")
         self.SMTP = self._smtp()
@@ -201,6 +202,8 @@ class Config:
     def problems(self) -> list[str]:
         """Every missing or wrong setting, a sentence each; empty when the server may start."""
         found = list(self._problems)
+        if self.ARGON2_MEMORY_KIB < 8 * self.ARGON2_PARALLELISM:  # RFC 9106 §3.1
+            found.append("ARGON2_MEMORY_KIB: at least 8 for each of ARGON2_PARALLELISM")
         if self.NEEDS_SERVERS:
             if self.SQLALCHEMY_DATABASE_URI.startswith("sqlite"):
                 found.append("DATABASE_URL: a MySQL or MariaDB server is needed (mysql://…)")
@@ -247,6 +250,15 @@ class Config:
         if url and urlsplit(url).scheme not in ("redis", "rediss"):
             self._problems.append("REDIS_URL: it must begin with redis:// or rediss://")
             return None
+        if url:
+            try:
+                pool = redis.ConnectionPool.from_url(url)
+                pool.connection_class(**pool.connection_kwargs)
+            except (ValueError, TypeError) as error:
+                self._problems.append(f"REDIS_URL: {type(error).__name__}, a part is wrong")
+            else:
+                if pool.connection_kwargs.get("decode_responses"):
+                    self._problems.append("REDIS_URL: decode_responses is not for this server")
         return url or None
 
     def _secret(self) -> str:
@@ -272,7 +284,8 @@ class Config:
     def _limit(self, name: str, default: str) -> str:
         value = self._environ.get(name) or default
         try:
-            limits.parse_many(value)
+            if not all(limit.amount for limit in limits.parse_many(value)):
+                raise ValueError  # noqa: TRY301 - said below
         except ValueError:
             self._problems.append(f"{name}: {value!r} is no limit (10/minute;100/hour)")
             return default
@@ -317,12 +330,12 @@ class Config:
             self._problems.append(f"{name}: {value!r} is neither true nor false")
         return default
 
-    def _number(self, name: str, default: int, least: int = 1) -> int:
+    def _number(self, name: str, default: int, least: int = 1, most: int = 10**9) -> int:
         value = self._environ.get(name, "")
-        if re.fullmatch(r"[0-9]{1,9}", value) and int(value) >= least:
+        if re.fullmatch(r"[0-9]{1,9}", value) and least <= int(value) <= most:
             return int(value)
         if value:
-            self._problems.append(f"{name}: {value!r} is not a whole number from {least}")
+            self._problems.append(f"{name}: {value!r} is no whole number from {least} to {most}")
         return default
 
     def _choice(self, name: str, choices: tuple[str, ...]) -> str:

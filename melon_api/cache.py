@@ -13,8 +13,9 @@ versions, which only grow, and by asking the database whenever there is doubt:
 - After each new connection (Redis was restarted, the network was cut) values that were read from
   the database before it are not trusted, because an outdating may have been lost.
 
-What is left: a worker cut off from Redis while the others are not delays its news by a value's
-lifetime at most. Without REDIS_URL nothing is cached: several processes share no memory.
+What is left: a worker cut off from Redis while others are not tells them its news when it can, 50
+ms after Redis is back; if it is killed before, a value's lifetime ends it. Without REDIS_URL
+nothing is cached: several processes share no memory.
 """
 
 import logging
@@ -33,6 +34,7 @@ from config import REDIS_OPTIONS
 
 log = logging.getLogger(__name__)
 
+SETTLE_SECONDS = 0.05
 AWAY_SECONDS = 1  # how long Redis is left alone after it has not answered
 OUTDATED_SECONDS = 300  # far longer than any reader takes from its read to its put
 
@@ -79,6 +81,10 @@ class Cache(Protocol):
     def outdate(self, account_id: str, versions: dict[str, int]) -> None:
         """Forget what is older than these versions; call it before the change is committed."""
 
+    def settle(self) -> None:
+        """Wait until Redis has been told everything, or no value can be older than that. For a
+        process that ends; at most OUTDATED_SECONDS."""
+
 
 class NoCache:
     """Without Redis: the database is asked each time."""
@@ -95,6 +101,9 @@ class NoCache:
     def outdate(self, account_id: str, versions: dict[str, int]) -> None:
         pass
 
+    def settle(self) -> None:
+        pass
+
 
 class RedisCache:
     """One round trip a call; never raises for a Redis that is away."""
@@ -107,6 +116,7 @@ class RedisCache:
         self._away_until = 0.0  # s, monotonic; 0 while Redis answers
         self._owed: dict[str, tuple[int, float]] = {}  # key: version, until when (s, monotonic)
         self._lock = threading.Lock()
+        self._probing = threading.Lock()
 
     def moment(self) -> int:
         return time.monotonic_ns() // 1_000_000 + self._ahead_ms
@@ -133,6 +143,12 @@ class RedisCache:
         if self._ask(lambda: self._run(_outdating(by_key))) is None:
             self._owe(by_key)
 
+    def settle(self) -> None:
+        if self._owed:
+            log.warning("waiting until Redis has been told, at most %d s", OUTDATED_SECONDS)
+        while self._owed:
+            time.sleep(SETTLE_SECONDS)
+
     def _trusted(self, entry: bytes | None) -> Any:
         if entry is None:
             return None
@@ -156,12 +172,20 @@ class RedisCache:
             self._run(entries)
 
     def _ask(self, command: Any) -> Any:
-        """What Redis answers, None when it does not."""
-        if time.monotonic() < self._away_until:
+        """What Redis answers, None when it does not; while it is away, one thread asks."""
+        if not self._away_until:
+            return self._try(command)
+        if time.monotonic() < self._away_until or not self._probing.acquire(blocking=False):
             return None
         try:
+            return self._try(command)
+        finally:
+            self._probing.release()
+
+    def _try(self, command: Any) -> Any:
+        try:
             if self._owed:
-                self._settle()
+                self._pay()
             answer = command()
         except redis.RedisError as error:
             self._went_away(error)
@@ -183,14 +207,16 @@ class RedisCache:
             is_first = not self._owed
             self._owed |= {key: (version, until) for key, version in by_key.items()}
         if is_first:
-            threading.Thread(target=self._settle_later, name="cache debts", daemon=True).start()
+            threading.Thread(target=self._pay_soon, name="cache debts", daemon=True).start()
 
-    def _settle_later(self) -> None:
+    def _pay_soon(self) -> None:
+        """Others may still trust what they must not: no waiting for AWAY_SECONDS here."""
         while self._owed:
-            time.sleep(AWAY_SECONDS)
-            self._ask(self._redis.ping)
+            time.sleep(SETTLE_SECONDS)
+            with self._probing:
+                self._try(lambda: True)
 
-    def _settle(self) -> None:
+    def _pay(self) -> None:
         with self._lock:
             owed = dict(self._owed)
         for key, (version, until) in owed.items():

@@ -55,13 +55,14 @@ class Outbox:
         return True
 
     def _do(self, work: Callable[[], None], log_context: dict[str, Any]) -> None:
-        try:
-            with self._app.app_context(), bound_contextvars(**log_context):
-                work()
-        except Exception as error:  # the thread goes on; the message may quote an address
-            log.error("a mail was not sent: %s", type(error).__name__)  # noqa: TRY400
-        finally:
-            self._room.release()
+        with bound_contextvars(**log_context):
+            try:
+                with self._app.app_context():
+                    work()
+            except Exception as error:  # the thread goes on; the message may quote an address
+                log.error("a mail was not sent: %s", type(error).__name__)  # noqa: TRY400
+            finally:
+                self._room.release()
 
 
 def _reaches_anybody(app: Flask) -> bool:

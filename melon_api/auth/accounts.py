@@ -38,7 +38,10 @@ class Profile:
         return cls(**{name: row[name] for name in COLUMNS})
 
     @classmethod
-    def from_cache(cls, value: dict[str, Any]) -> "Profile":
+    def from_cache(cls, value: Any) -> "Profile | None":
+        """None when there is none, or one that another release wrote."""
+        if not isinstance(value, dict) or value.keys() != set(COLUMNS):
+            return None
         times = {k: datetime.fromisoformat(v) for k, v in value.items() if v and k.endswith("_at")}
         return cls(**value | times)
 

@@ -15,18 +15,24 @@ from melon_api.errors import Unavailable, ValidationFailed
 
 # NIST SP 800-63B-4 §3.1.1.2: a length, no composition rules, a blocklist
 MIN_LENGTH, MAX_LENGTH = 8, 128
+LONGEST_RAW = 8 * MAX_LENGTH  # characters; NFKC puts together more than it takes apart
 TURN_SECONDS = 10  # how long a sign-in waits for its turn to hash
 
 
 def normalised(password: str) -> str:
-    """The form that is hashed: the same on every keyboard (NIST SP 800-63B-4, NFKC)."""
+    """The form that is hashed: the same on every keyboard (NIST SP 800-63B-4, NFKC).
+
+    Nothing for what is far too long to be anybody's: NFKC takes quadratic time.
+    """
+    if len(password) > LONGEST_RAW:
+        return ""
     return unicodedata.normalize("NFKC", password)
 
 
 def check_strength(password: str, email: str, field: str = "password") -> str:
     """The password as it will be hashed, for the account of `email`. Raises ValidationFailed that
     names `field`."""
-    password = normalised(password)
+    password = normalised(password)  # nothing, when it is far too long
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise ValidationFailed({field: [f"Between {MIN_LENGTH} and {MAX_LENGTH} characters."]})
     if is_common(password.lower()):
@@ -76,7 +82,8 @@ def verify(stored: str | None, password: str) -> bool:
     try:
         with _turn():
             nobodys = _hash_of_nothing(_hasher())
-            return _hasher().verify(stored or nobodys, normalised(password)) and stored is not None
+            is_it = _hasher().verify(stored or nobodys, normalised(password))
+            return is_it and stored is not None and len(password) <= LONGEST_RAW
     except (VerificationError, InvalidHashError):
         return False
 

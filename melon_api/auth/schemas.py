@@ -17,9 +17,14 @@ class EmailAddress(fields.Email):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         value = value.strip().lower() if isinstance(value, str) else value
         address = super()._deserialize(value, *args, **kwargs)
-        if address and ('"' in address or "=?" in address):  # another address in a mail's header
+        local, _, domain = (address or "").rpartition("@")
+        # Another address in a mail's header, and what mail servers without SMTPUTF8 do not take.
+        if '"' in local or "=?" in local or not local.isascii():
             raise self.make_error("invalid")
-        return address
+        try:
+            return f"{local}@{domain.encode('idna').decode()}"
+        except UnicodeError:
+            raise self.make_error("invalid") from None
 
 
 class Name(fields.String):

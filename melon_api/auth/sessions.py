@@ -26,7 +26,9 @@ from melon_api.models.user import User, new_id
 CLOCK = "clock"  # the cache's name for the account's sync clock; see sync/clock.py
 LIVING, ENDED = 0, 1  # a session's versions: it ends once
 LIVING_SECONDS = 60
+REMEMBERED = {"device", "expires_ms"}  # of a living session; another release may know others
 ROWS_PER_TRANSACTION = 1_000
+NO_SESSION = "There is no such session of yours."
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ def authenticate(user_id: str, session_id: str) -> Caller:
     """The caller whom a verified token names. Raises TokenRevoked, AccountDisabled."""
     names = (_name(session_id), PROFILE, CLOCK)
     session, cached, clock = cache().read(user_id, *names)
-    if session is None or (session and cached is None):
+    profile = Profile.from_cache(cached)
+    keys = session.keys() if isinstance(session, dict) else None
+    if not (keys == set() or (keys == REMEMBERED and profile)):
         session, profile = _looked_up(user_id, session_id)
-    else:
-        profile = Profile.from_cache(cached) if session else None
     if not session or profile is None or session["expires_ms"] <= now_ms():
         raise TokenRevoked("This session has ended.")
     if not profile.is_active:
@@ -145,7 +147,7 @@ def end_session(caller: Caller, session_id: str) -> None:
     one = and_(named(session_id), is_usable())
     ended = unit_of_work(lambda unit: end(unit, caller.user_id, one))
     if not ended:
-        raise NotFound("There is no such session of yours.")
+        raise NotFound(NO_SESSION)
     _tell_ended(caller, ended)
 
 
@@ -171,9 +173,10 @@ def end(unit: Unit, user_id: str, which: ColumnElement[bool] | None = None) -> l
     return ids
 
 
-def sign_ins(caller: Caller) -> list[SignIn]:
-    """The account's sessions that can still be used, the newest first."""
-    query = select(Session).where(Session.user_id == caller.user_id, is_usable())
+def sign_ins(caller: Caller, *, ended: bool = False) -> list[SignIn]:
+    """The account's sessions that can still be used, the newest first; or all that are stored."""
+    query = select(Session).where(Session.user_id == caller.user_id)
+    query = query if ended else query.where(is_usable())
     query = query.order_by(Session.created_at.desc(), Session.id)
     return [_sign_in(session, caller) for session in db.session.scalars(query)]
 

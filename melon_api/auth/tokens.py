@@ -14,6 +14,7 @@ from flask import Flask, current_app
 from flask_jwt_extended import create_access_token, create_refresh_token
 from jwt import InvalidKeyError
 
+from melon_api.errors import TokenInvalid
 from melon_api.extensions import jwt
 from melon_api.models.base import utc_now
 from melon_api.models.session import Session
@@ -75,9 +76,13 @@ def token_pair(session: Session) -> TokenPair:
 
 
 def _stored_token(session: Session) -> str:
-    """The refresh token whose digest is stored, whichever key signed it."""
-    made = [refresh_token(session, key) for key in keys_now()]
-    return next((token for token in made if digest(token) == session.refresh_hash), made[0])
+    """The refresh token whose digest is stored, whichever key signed it. Raises TokenInvalid when
+    that key counts no more."""
+    made = (refresh_token(session, key) for key in keys_now())
+    found = next((token for token in made if digest(token) == session.refresh_hash), None)
+    if found is None:
+        raise TokenInvalid("The key of this session's refresh token counts no more.")
+    return found
 
 
 def refresh_token(session: Session, key: str | None = None) -> str:

@@ -11,6 +11,7 @@ from marshmallow import ValidationError
 
 from melon_api.auth.schemas import RegisterSchema
 from melon_api.auth.sessions import clean_up
+from melon_api.cache import cache
 from melon_api.errors import DomainError, ValidationFailed
 from melon_api.extensions import db
 from melon_api.models.base import utc_now
@@ -37,6 +38,8 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
             raise _sentence(error) from None
         except ValidationError as error:
             raise _sentence(ValidationFailed(error.messages_dict)) from None
+        finally:
+            cache().settle()  # or a worker might never learn of it
 
     return run
 
@@ -123,7 +126,7 @@ def sessions_command(account: str, end: str | None) -> None:
         click.echo(f"Signed {count} out.")
     for session in admin.sessions(user_id):
         used = f"{session.last_used_at:%Y-%m-%d %H:%M}"
-        name = session.device_name or session.user_agent or "-"
+        name = _printable(session.device_name or session.user_agent or "-")
         click.echo(f"{session.id}  {_state(session)}  last used {used}  {name}")
 
 
@@ -138,6 +141,11 @@ def clean_command(older_than: int, dry_run: bool) -> None:
     sessions, tokens = clean_up(db.engine, before, dry_run=dry_run)
     would = "Would delete" if dry_run else "Deleted"
     click.echo(f"{would} {sessions} sessions and {tokens} mailed tokens.")
+
+
+def _printable(text: str) -> str:
+    """A device's name may hold anything, a forged line too."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _state(session: Session) -> str:

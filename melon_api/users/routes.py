@@ -61,7 +61,7 @@ def export() -> Response:
 @blueprint.patch("/me")
 @signed_in()
 @blueprint.arguments(ProfileSchema)
-@limited("LOGIN")
+@limited("LOGIN", when=lambda body: "email" in body)
 @blueprint.response(200, UserSchema)
 def change_me(body: dict[str, Any]) -> Profile:
     """Change the name or, with the password, the e-mail address"""

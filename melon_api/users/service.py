@@ -122,7 +122,7 @@ def export(caller: Caller) -> Export:
             for name, table in synced_tables().items()
         }
     record(Event.EXPORTED, caller.user_id, caller.session_id)
-    return Export(profile(caller), sign_ins(caller), records)
+    return Export(profile(caller), sign_ins(caller, ended=True), records)
 
 
 def check_password(caller: Caller, password: str | None, field: str = "current_password") -> str:

@@ -1,6 +1,7 @@
 """Mailed tokens, verified addresses, and a version of each account for the cache.
 
 Safe while the release before serves: it does not name the new columns, and both can be left out.
+But it does not tell the cache of its changes: for a minute after its end old news may be told.
 """
 
 import sqlalchemy as sa

@@ -15,6 +15,7 @@ import pytest
 import redis
 from conftest import environment, make_app
 from devices import PASSWORD, Account, created, new_id, project
+from flask import Flask
 from redis.crc import key_slot
 from round_trips import round_trips
 from servers import PrivateRedis
@@ -308,7 +309,7 @@ def test_what_redis_kept_through_a_restart_is_not_trusted(
 ) -> None:
     """It was saved before a change that Redis was not there to be told of."""
     one, other = two
-    monkeypatch.setattr(one.cache, "_settle_later", lambda: None)
+    monkeypatch.setattr(one.cache, "_pay_soon", lambda: None)
     one.put(ada, 1)
     server.stop()
     one.outdate(ada, 2)
@@ -543,3 +544,21 @@ def test_redis_holds_no_secret(server: PrivateRedis, operator: Any, tmp_path: Pa
         assert not [key for key in held if secret in key]
         allowed = {key for key in held if key.endswith(":profile") and secret == account.email}
         assert {key for key, value in held.items() if secret in value} == allowed
+
+
+@pytest.mark.parametrize("odd", [{"id": "x"}, {"a_new_column": 1}, [], "text", 7])
+def test_an_entry_of_another_release_is_read_from_the_database(app: Flask, odd: Any) -> None:
+    """A release that adds a column to the profile, or its rollback."""
+    if not app.config["REDIS_URL"]:
+        return
+    account = Account(app)
+    assert account.first.call("GET", "/users/me").status_code == 200
+    with app.app_context():
+        held = cache_module.cache()
+        seconds = 60
+        put = cache_module.Put("profile", 0, odd, held.moment(), seconds)
+        held.put(account.user["id"], put)
+        (session_id,) = (s["id"] for s in account.first.call("GET", "/auth/sessions").json)
+        name = f"session:{session_id}"
+        held.put(account.user["id"], cache_module.Put(name, 0, odd, held.moment(), seconds))
+    assert account.first.call("GET", "/users/me").json == account.user

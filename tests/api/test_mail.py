@@ -17,8 +17,7 @@ from devices import API, PASSWORD, Account, new_id
 from fire.phones import call
 from flask import Flask
 from mail_server import HOST, SENDER, Mailbox, held_up, part, settle, token_in
-from servers import _free_port as free_port
-from servers import serving
+from servers import free_port, serving
 from sqlalchemy import select
 
 from config import SmtpServer

@@ -2,12 +2,13 @@
 
 import threading
 import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from devices import Account, Device
+from devices import PASSWORD, Account, Device, new_id
 from flask import Flask
 from sqlalchemy import update
 
@@ -15,6 +16,7 @@ from melon_api.auth import passwords, recovery
 from melon_api.errors import Unavailable
 from melon_api.extensions import db
 from melon_api.models.session import Session
+from melon_api.models.user import User
 
 LONG = "".join(chr(0x4E00 + i * 37 % 128) for i in range(128))
 
@@ -116,3 +118,71 @@ def test_two_refreshes_at_once_answer_the_same_successor(account: Account) -> No
     assert len({answer["refresh_token"] for answer in answers}) == 1
     last = answers[0]["refresh_token"]
     assert phone.call("POST", "/auth/refresh", last).status_code == 200
+
+
+def test_a_password_too_long_to_be_one_is_not_even_normalised(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFKC takes quadratic time: a small gzipped body could hold a worker for a minute."""
+    seen: list[int] = []
+    original = unicodedata.normalize
+
+    def normalize(form: str, text: str) -> str:
+        seen.append(len(text))
+        return original(form, text)
+
+    monkeypatch.setattr(passwords.unicodedata, "normalize", normalize)
+    long = "a" + "\u0300\u0327" * 5_000
+    client, new = account.app.test_client(), {"email": f"{new_id()}@example.com", "password": long}
+    assert client.post("/api/v1/auth/register", json=new).status_code == 422
+    body = {"email": account.email, "password": long}
+    assert client.post("/api/v1/auth/login", json=body).status_code == 401
+    assert account.first.call("DELETE", "/users/me", json={"password": long}).status_code == 422
+    assert max(seen, default=0) <= passwords.LONGEST_RAW
+
+
+def test_nobody_signs_in_with_a_password_cut_to_nothing(app: Flask) -> None:
+    """What is far too long counts as wrong, also for an account whose password is odd."""
+    account = Account(app)
+    with app.app_context():
+        empty = passwords.hash_password("")
+        db.session.execute(update(User).where(User.id == account.user["id"]).values(password=empty))
+        db.session.commit()
+    body = {"email": account.email, "password": "x" * 10_000}
+    assert app.test_client().post("/api/v1/auth/login", json=body).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "email", ["\u00fc@example.com", "\u0661@b.com", "a@b\u00ad..com", "=?utf-8?q?a?=@b.com"]
+)
+def test_an_address_that_no_mail_reaches_is_refused(app: Flask, email: str) -> None:
+    body = {"email": email, "password": PASSWORD}
+    answer = app.test_client().post("/api/v1/auth/register", json=body)
+    assert answer.status_code == 422
+    assert list(answer.json["errors"]) == ["email"]
+
+
+def test_a_domain_has_one_form(app: Flask) -> None:
+    """IDNA: a mail server knows no other letters, and full-width ones are the same ones."""
+    name = new_id()
+    body = {"email": f"{name}@b\u00fccher.example", "password": PASSWORD}
+    answer = app.test_client().post("/api/v1/auth/register", json=body)
+    assert answer.json["user"]["email"] == f"{name}@xn--bcher-kva.example"
+    wide = {"email": f"{name}@\uff42\u00fccher.example", "password": PASSWORD}
+    assert app.test_client().post("/api/v1/auth/register", json=wide).status_code == 409
+    assert app.test_client().post("/api/v1/auth/login", json=wide).status_code == 200
+
+
+@pytest.mark.parametrize("session_id", ["\u00e9", "%FF", "\U0001f4f1", "x" * 500, "%00"])
+def test_an_odd_session_id_is_nobodys(account: Account, session_id: str) -> None:
+    answer = account.first.call("DELETE", f"/auth/sessions/{session_id}")
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+
+
+def test_an_export_holds_sessions_that_have_ended_too(account: Account) -> None:
+    """Contract, Accounts: everything stored of the caller."""
+    tablet = account.device(device_name="Tablet")
+    assert tablet.call("POST", "/auth/logout").status_code == 204
+    exported = account.first.call("GET", "/users/me/export").json["sessions"]
+    assert {session["device_name"] for session in exported} == {None, "Tablet"}
+    assert len(account.first.call("GET", "/auth/sessions").json) == 1

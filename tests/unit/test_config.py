@@ -55,6 +55,16 @@ def test_production_starts_with_what_it_needs(tmp_path: Path, name: str) -> None
         ("TRUSTED_PROXIES", "-1"),
         ("ARGON2_MEMORY_KIB", "64"),
         ("ARGON2_ITERATIONS", "1"),
+        ("ARGON2_PARALLELISM", "3000"),
+        ("ARGON2_MEMORY_KIB", "999999999"),
+        ("SESSION_LIFETIME_DAYS", "3000000"),
+        ("REDIS_URL", "redis://h:abc"),
+        ("REDIS_URL", "redis://h/0?foo=bar"),
+        ("REDIS_URL", "redis://h/0?socket_timeout=abc"),
+        ("REDIS_URL", "redis://h/0?decode_responses=true"),
+        ("RATELIMIT_PULL_PER_ACCOUNT", "0/minute"),
+        ("RATELIMIT_PULL_PER_ACCOUNT", "often"),
+        ("JWT_PREVIOUS_KEYS", f"{SECRET},short"),
         ("SESSION_LIFETIME_DAYS", "many"),
         ("JWT_PREVIOUS_KEYS", SECRET[:-1]),
         ("JWT_PREVIOUS_KEYS", f"{SECRET},{SECRET[:-1]}"),
@@ -234,3 +244,9 @@ def test_a_name_is_one_line(tmp_path: Path) -> None:
     assert load(tmp_path, APP_NAME="Mëlon & Co").APP_NAME == "Mëlon & Co"
     with pytest.raises(config.ConfigError, match="APP_NAME: "):
         load(tmp_path, APP_NAME="Melon\r\nBcc: b@example.com")
+
+
+def test_each_hash_lane_needs_its_memory(tmp_path: Path) -> None:
+    """RFC 9106 §3.1: 8 KiB for each lane, or nobody could sign in."""
+    with pytest.raises(config.ConfigError, match="ARGON2_MEMORY_KIB"):
+        load(tmp_path, ARGON2_MEMORY_KIB="15", ARGON2_PARALLELISM="2")
