@@ -62,8 +62,12 @@ REDIS_OPTIONS = {
     "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
 }
 
-# The server must refuse what it would have to cut, whatever the host's own default says.
-MYSQL_SESSION = "SET SESSION sql_mode = 'TRADITIONAL', SESSION innodb_lock_wait_timeout = 8"
+# The server must refuse what it would have to cut, whatever the host's own default says. The
+# last is in bytes, of one list of a pull (see sync/reading).
+MYSQL_SESSION = (
+    "SET SESSION sql_mode = 'TRADITIONAL', SESSION innodb_lock_wait_timeout = 8,"
+    " SESSION group_concat_max_len = 8388608"
+)
 
 
 class ConfigError(Exception):

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flask import Flask
@@ -37,6 +38,20 @@ def init_app(app: Flask) -> None:
         if db.engine.dialect.name == "sqlite":
             event.listen(db.engine, "connect", _prepare_sqlite)
             event.listen(db.engine, "begin", _begin_sqlite)
+        else:
+            event.listen(db.engine, "connect", _teach_literals)
+
+
+@dataclass(frozen=True, slots=True)
+class Literals:
+    """SQL text as a parameter: values that were escaped already, which the driver's own way of
+    writing many rows does at several times the cost. For MySQL and MariaDB."""
+
+    sql: str
+
+
+def _teach_literals(connection: Any, _record: Any) -> None:
+    connection.encoders[Literals] = lambda literals, _encoders: literals.sql
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -1,4 +1,4 @@
-"""The SQL of pull and push: whole sets, no ORM objects, every statement names the account."""
+"""The SQL of pull and of deletions: whole sets, no ORM objects, all statements name the account."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,11 @@ from sqlalchemy import (
     and_,
     delete,
     func,
-    insert,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects.mysql import insert as mysql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from melon_api.sync.merge import Row
 from melon_api.sync.sanitize import as_javascript_writes
 from melon_api.sync.tables import Column, SyncedTable
 
@@ -108,64 +104,6 @@ def wire_records(table: SyncedTable, rows: Iterable[tuple[Any, ...]]) -> Iterato
             if type(value := record[name]) is float and value.is_integer():
                 record[name] = as_javascript_writes(value)
         yield WireRecord(record, row[-6], row[-5], row[-1] == 1)
-
-
-def read_rows(
-    connection: Connection, table: SyncedTable, user_id: str, ids: Iterable[str]
-) -> dict[str, Row]:
-    """The stored rows of these ids, living and deleted."""
-    wanted, found = list(ids), {}
-    for start in range(0, len(wanted), IDS_PER_STATEMENT):
-        chosen = table.table.c.id.in_(wanted[start : start + IDS_PER_STATEMENT])
-        for row in read_records(connection, table, user_id, chosen):
-            found[row[0]] = _row(table, row)
-    return found
-
-
-def _row(table: SyncedTable, row: tuple[Any, ...]) -> Row:
-    values = {column.name: value for column, value in zip(table.columns, row[1:], strict=False)}
-    for column in table.columns:
-        if column.kind == "boolean" and values[column.name] is not None:
-            values[column.name] = values[column.name] == 1
-    created, created_by, updated, updated_by, rival, deleted = row[-6:]
-    return Row(row[0], values, created, created_by, updated, updated_by, rival, deleted == 1)
-
-
-def write(connection: Connection, table: SyncedTable, user_id: str, rows: Iterable[Row]) -> int:
-    """Insert the new rows and overwrite the changed ones, in bulk; how many of both."""
-    new = [_parameters(user_id, row) for row in rows if row.is_new]
-    changed = [_parameters(user_id, row) for row in rows if row.is_changed]
-    if new:
-        connection.execute(insert(table.table), new)
-    if changed:
-        connection.execute(_upsert(connection, table), changed)
-    return len(new) + len(changed)
-
-
-def _parameters(user_id: str, row: Row) -> dict[str, Any]:
-    return {
-        "user_id": user_id,
-        "id": row.id,
-        **row.values,
-        "created_at_ms": row.created,
-        "created_by": row.created_by,
-        "updated_at_ms": row.updated,
-        "updated_by": row.updated_by,
-        "rival_at_ms": row.rival,
-        "is_deleted": row.deleted,
-    }
-
-
-def _upsert(connection: Connection, table: SyncedTable) -> Any:
-    """An UPDATE of many rows at once, which neither database has under that name."""
-    columns = [c for c in table.table.columns if not c.primary_key]
-    if connection.dialect.name == "sqlite":
-        statement = sqlite_insert(table.table)
-        values = {c.name: statement.excluded[c.name] for c in columns}
-        return statement.on_conflict_do_update(index_elements=["user_id", "id"], set_=values)
-    # VALUES(…) is the one form that both MySQL and MariaDB know
-    pushed: dict[str, Any] = {c.name: func.values(c) for c in columns}
-    return mysql_insert(table.table).on_duplicate_key_update(pushed)
 
 
 def delete_descendants(

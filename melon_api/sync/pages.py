@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, or_
 
 from melon_api.auth.sessions import Caller
-from melon_api.sync import changes
+from melon_api.sync import changes, history, reading
 from melon_api.sync.history import History
 from melon_api.sync.tables import SyncedTable, synced_tables
 
-TableChanges = dict[str, list[Any]]
+TableChanges = dict[str, Any]  # of lists, or of their text
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,28 @@ class Page:
     rest: Walk | None
 
 
-def read_page(
-    connection: Connection, caller: Caller, walk: Walk, seen: History, limit: int | None
-) -> Page:
+def read_page(connection: Connection, caller: Caller, walk: Walk, limit: int | None) -> Page:
     """The next `limit` records and deletions, or all that is left."""
-    told: dict[str, TableChanges] = {name: _nothing() for name in synced_tables()}
+    if walk.is_idle:
+        return nothing_new(walk)
+    if limit is not None or walk.table is not None:
+        return _read_rows(connection, caller, walk, limit, {})
+    scopes = tuple(_scope(name, walk) for name in synced_tables())
+    told = reading.read_text(connection, scopes, caller.user_id, caller.device, walk.since)
+    if len(told) == len(scopes):
+        return Page(told, walk, None)
+    return _read_rows(connection, caller, walk, None, told)
+
+
+def _read_rows(
+    connection: Connection, caller: Caller, walk: Walk, limit: int | None, known: dict[str, Any]
+) -> Page:
+    """The same, row by row, but for the tables that are `known` already."""
+    told: dict[str, TableChanges] = {name: _nothing() for name in synced_tables()} | known
+    seen = _seen(connection, caller, walk)
     room, is_continued = limit, walk.table is not None
-    for name, table in synced_tables().items() if not walk.is_idle else ():
-        if walk.table not in (None, name):
+    for name, table in synced_tables().items():
+        if walk.table not in (None, name) or name in known:
             continue
         here = replace(walk, table=name, after=walk.after if walk.table else "")
         most = None if room is None else room + 1  # one more tells whether this page is the last
@@ -78,12 +92,29 @@ def read_page(
     return Page(told, walk, None)
 
 
+def _scope(name: str, walk: Walk) -> reading.Scope:
+    """What `_changed` and `_sorted` say, for `reading`."""
+    if not walk.since:
+        return reading.Scope(name, is_first=True)
+    is_new = name in walk.migration.tables
+    if walk.is_replacement or is_new:
+        return reading.Scope(name, adds=frozenset(), is_new=is_new)
+    names = synced_tables()[name].column_names.intersection(walk.migration.columns.get(name, ()))
+    return reading.Scope(name, adds=names or None)
+
+
+def _seen(connection: Connection, caller: Caller, walk: Walk) -> History:
+    if not walk.since:
+        return History(caller.device, walk.since)
+    return history.read(connection, caller.user_id, caller.device, walk.since)
+
+
 def nothing_new(walk: Walk) -> Page:
     """The answer to a device that has everything."""
     return Page({name: _nothing() for name in synced_tables()}, walk, None)
 
 
-def _nothing() -> TableChanges:
+def _nothing() -> dict[str, list[Any]]:
     return {"created": [], "updated": [], "deleted": []}
 
 
@@ -109,7 +140,7 @@ def _changed(table: SyncedTable, walk: Walk) -> ColumnElement[bool]:
     return changed
 
 
-def _sorted(table: SyncedTable, rows: Any, seen: History, walk: Walk) -> TableChanges:
+def _sorted(table: SyncedTable, rows: Any, seen: History, walk: Walk) -> dict[str, list[Any]]:
     """Created, updated or deleted, as the asking device sees it (contract pull 3)."""
     told = _nothing()
     is_added = table.name in walk.migration.tables  # of which the device has only its own

@@ -8,9 +8,8 @@ from melon_api.auth.sessions import Caller
 from melon_api.cache import cache
 from melon_api.database import retrying, snapshot, writing
 from melon_api.errors import OutcomeUnknown, SyncConflict, Unavailable, ValidationFailed
-from melon_api.sync import changes, clock, history, push_body
+from melon_api.sync import bulk, changes, clock, history, push_body
 from melon_api.sync.clock import AccountClock
-from melon_api.sync.history import History
 from melon_api.sync.merge import Merge, Stored
 from melon_api.sync.pages import Page, Walk, nothing_new, read_page
 from melon_api.sync.problems import Problems
@@ -33,8 +32,7 @@ def pull(engine: Engine, caller: Caller, request: PullRequest) -> Page:
         account = clock.read(connection, caller.user_id)
         if request.walk is not None or request.since <= account.value:
             walk = _going_on(request.walk, account) if request.walk else _begun(request, account)
-            seen = _seen(connection, caller, walk)
-            page = read_page(connection, caller, walk, seen, request.limit)
+            page = read_page(connection, caller, walk, request.limit)
             if account.value != caller.clock:
                 clock.remember(caller.user_id, account.value, as_of)
             return page
@@ -53,12 +51,6 @@ def _going_on(walk: Walk, account: AccountClock) -> Walk:
     if 0 < walk.since < account.purged and not walk.is_replacement:
         raise ValidationFailed({"cursor": ["Too old; pull again from the first page."]})
     return walk
-
-
-def _seen(connection: Connection, caller: Caller, walk: Walk) -> History:
-    if not walk.since or walk.is_idle:
-        return History(caller.device, walk.since)
-    return history.read(connection, caller.user_id, caller.device, walk.since)
 
 
 def _raise_clock(engine: Engine, caller: Caller, since: int) -> None:
@@ -168,7 +160,7 @@ def _stored(connection: Connection, user_id: str, pushed: list[PushedTable]) -> 
             named = {record.values.get(parent.column) for record in part.records}
             wanted.setdefault(parent.table, set()).update(i for i in named if i and ID.match(i))
     return {
-        name: changes.read_rows(connection, synced_tables()[name], user_id, ids)
+        name: bulk.read_rows(connection, synced_tables()[name], user_id, ids)
         for name, ids in wanted.items()
     }
 
@@ -178,7 +170,7 @@ def _store(connection: Connection, caller: Caller, merge: Merge) -> tuple[bool, 
     count, fallen = 0, False
     for name, table in synced_tables().items():
         rows = merge.stored.get(name, {}).values()
-        count += changes.write(connection, table, caller.user_id, rows)
+        count += bulk.write(connection, table, caller.user_id, rows)
         fallen = fallen or any(r.deleted and (r.is_new or r.is_changed) for r in rows)
     hit = 0
     if fallen:

@@ -50,7 +50,7 @@ class Parent:
     required: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object each: hashed by identity, which is fast
 class SyncedTable:
     name: str
     model: type[Synced]

@@ -316,6 +316,33 @@ def test_a_wrong_type_becomes_the_columns_empty_value(
     assert type(value) is type(stored)
 
 
+def test_every_text_is_kept_to_the_character(account: Account) -> None:
+    """Contract push 5: nothing that SQL knows is changed, in what is new and in what is edited."""
+    control = "".join(map(chr, range(1, 32)))
+    texts = [
+        "'",
+        "\\",
+        "\\'",
+        "'; --",
+        "%s %(x)s %%",
+        '"`',
+        "\\0\\n\\Z",
+        control,
+        "'" * 200,
+        "\\" * 200,
+    ]
+    home = project()
+    tasks = [task(home["id"], title=text, description=text * 100) for text in texts]
+    account.first.push(projects=created(home), tasks=created(*tasks))
+    held = account.first.records("tasks")
+    assert [held[t["id"]] for t in tasks] == [bare(t) for t in tasks]
+    swapped = [edited(t, title=text) for t, text in zip(tasks, reversed(texts), strict=True)]
+    account.first.pull()
+    account.first.push(tasks=updated(*swapped))
+    held = account.first.records("tasks")
+    assert [held[t["id"]] for t in tasks] == [bare(t) for t in swapped]
+
+
 def test_half_an_emoji_is_put_right(account: Account) -> None:
     """Contract push 5: JavaScript cuts strings between surrogates; no sync may fail for it."""
     body = '{"changes":{"projects":{"created":[{"id":"x","name":"cut \\ud83d"}]}}}'

@@ -14,7 +14,17 @@ LAYERS = [
     ["melon_api.users", "melon_api.seed"],
     ["melon_api.cli"],
 ]
-NO_HTTP = ("service", "merge", "clock", "changes", "history", "tables", "sanitize", "push_body")
+NO_HTTP = (
+    "service",
+    "merge",
+    "clock",
+    "bulk",
+    "changes",
+    "history",
+    "tables",
+    "sanitize",
+    "push_body",
+)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
