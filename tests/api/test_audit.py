@@ -1,18 +1,26 @@
 """Audit events: each has its story, says who and in which request, and gives nothing away."""
 
+import itertools
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from devices import PASSWORD, Account
 from flask import Flask
+from servers import PrivateRedis, Server, serving
 
 from melon_api.audit import Event
 from melon_api.extensions import db
 from melon_api.models.session import Session
 from melon_api.ops import logs
+from melon_api.sync import service
 
 NEW = "another-horse-battery"
 API = "/api/v1"
@@ -189,3 +197,74 @@ def test_no_line_of_these_stories_holds_a_secret(
     assert len(lines.lines) > 3 * len(STORIES)
     for name in ("melon_api", "melon_api.requests", "flask_limiter", "sqlalchemy.engine"):
         logging.getLogger(name)._cache.clear()  # type: ignore[attr-defined]
+
+
+def test_a_crash_is_one_line(app: Flask, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its traceback: a machine reads line by line."""
+
+    def crash(*_: object) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    phone = Account(app).first
+    monkeypatch.setattr(service, "pull", crash)
+    answer = phone.ask_pull(None)
+    (found,) = (line for line in map(json.loads, lines.lines) if line["level"] == "error")
+    assert found["request_id"] == answer.headers["X-Request-ID"]
+    assert "second line" in found["exception"]
+    assert not [line for line in lines.lines if "\n" in line]
+
+
+PRODUCTION = {"APP_ENV": "staging", "JWT_SECRET_KEY": "s" * 40, "LOG_LEVEL": "DEBUG"}
+PRODUCTION |= {"ARGON2_MEMORY_KIB": "19456", "ARGON2_ITERATIONS": "2"}
+GUNICORNS_OWN = re.compile(r"\[\d{4}-[^]]+\] \[\d+\] \[[A-Z]+\] .*")  # its start and its stop
+HERE = "198.51.100.77"
+
+
+def test_a_production_server_logs_json(tmp_path: Path) -> None:
+    """And every line of a request its id, whatever happens meanwhile; nothing that people wrote."""
+    with PrivateRedis() as redis:
+        environ = PRODUCTION | {"REDIS_URL": redis.url}
+        with serving("mariadb", tmp_path, **environ) as server:
+            secrets = tell(server, redis)
+        log = server.log.read_text()
+    lines = [json.loads(line) for line in log.splitlines() if not GUNICORNS_OWN.fullmatch(line)]
+    told = {line["request_id"]: line for line in lines if line["logger"] == "melon_api.audit"}
+    expected = {"story-00": Event.REGISTERED, "story-01": Event.SIGN_IN_FAILED}
+    expected |= {"story-02": Event.SIGNED_IN, "story-05": Event.EXPORTED}
+    expected |= {"story-08": Event.SESSIONS_REVOKED}
+    assert {name: line["event"] for name, line in told.items()} == expected
+    assert {line["client"] for line in told.values()} == {HERE}
+    requests = {line["request_id"] for line in lines if line["logger"] == "melon_api.requests"}
+    assert {f"story-{number:02}" for number in range(10)} <= requests
+    assert [line for line in lines if line["logger"] == "melon_api.cache"]  # Redis has gone
+    assert len(secrets) == 8
+    assert not [secret for secret in secrets if secret in log]
+
+
+def tell(server: Server, redis: PrivateRedis) -> list[str]:
+    """A story of ten requests; what none of their lines may hold."""
+    numbers = itertools.count()
+
+    def ask(method: str, path: str, token: str = "", **body: Any) -> Any:
+        connection = HTTPConnection(urlsplit(server.url).netloc, timeout=60)
+        headers = {"Authorization": f"Bearer {token}", "X-Request-ID": f"story-{next(numbers):02}"}
+        headers |= {"X-Forwarded-For": HERE, "Content-Type": "application/json"}
+        with closing(connection):
+            connection.request(method, API + path, json.dumps(body) if body else None, headers)
+            content = connection.getresponse().read()
+        return json.loads(content) if content else None
+
+    me = {"email": "ada.lovelace@example.com", "password": PASSWORD}
+    phone = ask("POST", "/auth/register", **me)
+    ask("POST", "/auth/login", **(me | {"password": "a-wrong-password"}))
+    tablet = ask("POST", "/auth/login", **me)
+    ask("GET", "/sync/pull?last_pulled_at=private-query", phone["access_token"])
+    ask("POST", "/sync/push", phone["access_token"], changes={"a_private_table": 7})
+    ask("GET", "/users/me/export", phone["access_token"])
+    redis.kill()
+    ask("GET", "/users/me", phone["access_token"])
+    ask("POST", "/auth/refresh", tablet["refresh_token"])
+    ask("POST", "/auth/logout-all", phone["access_token"])
+    ask("GET", "/users/me", "no.such.token")
+    tokens = [t[name] for t in (phone, tablet) for name in ("access_token", "refresh_token")]
+    return [*me.values(), "a-wrong-password", "private", *tokens]

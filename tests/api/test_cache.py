@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -436,6 +437,24 @@ def test_debts_are_paid_one_thread_at_a_time(unequal: Any, ada: str) -> None:
     one.outdate(ada, 99)
     one.mend()
     eventually(lambda: not one.debts)
+
+
+def test_a_process_that_ends_pays_before(unequal: Any, caplog: Any, ada: str) -> None:
+    """The command line: it is not there any more when Redis is back."""
+    one, other = unequal
+    one.put(ada, 1)
+    one.cache.settle()
+    assert not caplog.records
+    one.cut()
+    one.outdate(ada, 2)
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(one.cache.settle)
+        eventually(lambda: any("waiting" in r.getMessage() for r in caplog.records))
+        assert not ending.done()
+        assert other.read(ada) == "as of 1"
+        one.mend()
+        ending.result(PATIENCE_SECONDS)
+    assert other.read(ada) is None
 
 
 def test_debts_that_no_value_outlives_are_forgiven(

@@ -1,12 +1,15 @@
 """The key that signs tokens: changed without signing anyone out, and the only thing that counts."""
 
 import base64
+import hmac
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+from conftest import environment, make_app
 from devices import Account, Device, created, project
 from flask import Flask
 
@@ -124,3 +127,66 @@ def test_a_public_key_is_no_shared_secret(keys: Rotate, app: Flask) -> None:
     head = base64.urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
     answer = phone.call("GET", "/users/me", f"{head}.{claims}.{signature}")
     assert code(answer) == "token_invalid"
+
+
+def signed(head: Any, claims: Any) -> str:
+    """A token with any header and any claims, rightly signed."""
+    parts = [json.dumps(part).encode() for part in (head, claims)]
+    message = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    signature = hmac.digest(OLD.encode(), message, "sha256")
+    return (message + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+@pytest.fixture
+def phone(plain_app: Flask) -> Device:
+    plain_app.extensions["token_keys"] = {key_id(OLD): OLD}
+    return Account(plain_app).first
+
+
+HEAD = {"alg": "HS256", "typ": "JWT", "kid": key_id(OLD)}
+ODD_HEADS: list[Any] = [[], "x", 7, None, {}, {"kid": key_id(OLD)}, HEAD | {"kid": "x" * 9999}]
+ODD_HEADS += [HEAD | {"alg": alg} for alg in (None, 7, ["HS256"], {"HS256": 1}, "", "hs256")]
+ODD_HEADS += [HEAD | {"b64": False}, HEAD | {"b64": False, "crit": ["b64"]}]
+ODD_HEADS += [HEAD | {"crit": crit} for crit in (["x"], [], "x", 7)]
+
+
+def test_odd_headers_are_refused(phone: Device) -> None:
+    """However well they are signed; never a 500."""
+    claims = jwt.decode(phone.access_token, options={"verify_signature": False})
+    assert phone.call("GET", "/users/me", signed(HEAD, claims)).status_code == 200
+    for head in ODD_HEADS:
+        answer = phone.call("GET", "/users/me", signed(head, claims))
+        assert (answer.status_code, code(answer)) == (401, "token_invalid"), head
+
+
+ODD_VALUES = (None, True, 7, -1, 9e9, 1e300, float("inf"), "", "x", "ü", [1], {}, "9" * 30)
+NAMES = ("exp", "iat", "nbf", "sub", "sid", "type", "jti", "aud", "iss", "fresh", "gen")
+
+
+def test_odd_claims_are_no_crash(phone: Device) -> None:
+    """Of a token that nobody but us could have signed."""
+    good = jwt.decode(phone.access_token, options={"verify_signature": False})
+    tokens = [good | {name: value} for name in NAMES for value in ODD_VALUES]
+    tokens += [{k: v for k, v in good.items() if k != name} for name in good]
+    for claims in (*tokens, [], "x", 7, None, {}):
+        for method, path in (("GET", "/users/me"), ("POST", "/auth/refresh")):
+            answer = phone.call(method, path, signed(HEAD, claims))
+            assert answer.status_code in (200, 401), (path, claims)
+
+
+def test_the_key_changes_by_the_settings(tmp_path: Path) -> None:
+    """docs/security.md, step by step: nobody is signed out, and the old key is out in the end."""
+
+    def deploy(key: str, *former: str) -> Flask:
+        keys = {"JWT_SECRET_KEY": key, "JWT_PREVIOUS_KEYS": ",".join(former)}
+        url = f"sqlite:///{tmp_path}/keys.db"
+        return make_app(environment("sqlite", url, **keys), tmp_path)
+
+    phone = Account(deploy(OLD)).first
+    first = phone.access_token
+    for app in (deploy(OLD, NEW), deploy(NEW, OLD), deploy(NEW)):
+        phone.http = app.test_client()
+        assert phone.call("GET", "/users/me").status_code == 200
+        phone = refreshed(phone)
+    assert kid(phone.access_token) == kid(phone.refresh_token) == key_id(NEW)
+    assert code(phone.call("GET", "/users/me", first)) == "token_invalid"

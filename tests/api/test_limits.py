@@ -13,8 +13,14 @@ from typing import Any
 
 import pytest
 import redis
-from devices import API, PASSWORD, new_id
+from conftest import environment, make_app
+from devices import API, PASSWORD, Account, Device, new_id
 from servers import PrivateRedis, Server, serving
+from sqlalchemy.exc import OperationalError
+
+from melon_api.errors import RETRY_AFTER_SECONDS
+from melon_api.extensions import limiter
+from melon_api.sync import service
 
 LIMITED = {"RATELIMIT_ENABLED": "true", "TRUSTED_PROXIES": "1"}
 
@@ -34,12 +40,14 @@ class Client:
     def __init__(self, server: Server, address: str | None = None) -> None:
         self.url, self.address = server.url, address or next(self._addresses)
 
-    def call(self, path: str, body: Any = None, token: str | None = None) -> Answer:
+    def call(
+        self, path: str, body: Any = None, token: str | None = None, method: str = "POST"
+    ) -> Answer:
         headers = {"X-Forwarded-For": self.address, "Content-Type": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        data = json.dumps(body if body is not None else {}).encode()
-        request = urllib.request.Request(f"{self.url}{API}{path}", data, headers, method="POST")
+        data = json.dumps(body if body is not None else {}).encode() if method == "POST" else None
+        request = urllib.request.Request(f"{self.url}{API}{path}", data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return Answer(answer.status, answer.headers, json.loads(answer.read() or b"null"))
@@ -114,20 +122,67 @@ def test_sync_is_limited(server: Server, path: str, kind: str) -> None:
     assert Client(server).call(path, body, people[2]).status == 200
 
 
+def test_the_phones_of_an_account_count_together(server: Server) -> None:
+    email, first = Client(server).register()
+    second = Client(server).login(email, PASSWORD).body
+    tokens = [first["access_token"], second["access_token"]] * 2
+    asked = [Client(server).call("/sync/pull", token=token) for token in tokens]
+    assert codes(asked) == [200, 200, 429, 429]
+
+
+def test_a_pull_is_a_pull_however_it_is_asked(server: Server) -> None:
+    """With a body, by the query, or for the checksums alone: one limit of pulls."""
+    token, client = Client(server).register()[1]["access_token"], Client(server)
+    asked = [client.call("/sync/pull", token=token), client.call("/sync/pull", None, token, "GET")]
+    asked.append(client.call("/sync/pull", token=token))
+    asked.append(client.call("/sync/pull?last_pulled_at=null", None, token, "GET"))
+    assert codes(asked) == [200, 200, 429, 429]
+
+
 def test_refreshes_are_limited(server: Server) -> None:
     _, tokens = Client(server).register()
     asked = [Client(server).call("/auth/refresh", token=tokens["refresh_token"]) for _ in range(3)]
     assert codes(asked) == [200, 200, 429]
+    house = Client(server)
+    people = [Client(server).register()[1]["refresh_token"] for _ in range(6)]
+    asked = [house.call("/auth/refresh", token=token) for token in people]
+    assert codes(asked) == [200] * 5 + [429]
 
 
 def test_registrations_are_limited(tmp_path: Path) -> None:
-    with limited(tmp_path, RATELIMIT_REGISTER_PER_ADDRESS="2/hour") as server:
+    """For an address, and for an account that somebody tries to open again and again."""
+    few = {f"RATELIMIT_REGISTER_PER_{what}": "2/hour" for what in ("ADDRESS", "ACCOUNT")}
+    with limited(tmp_path, **few) as server:
         client = Client(server)
-        body = {"password": PASSWORD}
+        body = {"email": f"{new_id()}@x.org", "password": PASSWORD}
         asked = [
             client.call("/auth/register", body | {"email": f"{new_id()}@x.org"}) for _ in range(3)
         ]
         assert codes(asked) == [201, 201, 429]
+        asked = [Client(server).call("/auth/register", body) for _ in range(3)]
+        assert codes(asked) == [201, 409, 429]
+
+
+def test_each_limited_call_says_what_is_left(server: Server) -> None:
+    """And tells nobody to wait who need not."""
+    client = Client(server)
+    email, tokens = client.register()
+    access, refresh = tokens["access_token"], tokens["refresh_token"]
+    for answer in (
+        client.login(email, PASSWORD),
+        client.login(email),
+        client.call("/auth/password/forgot", {"email": email}),
+        client.call("/auth/refresh", token=refresh),
+        client.call("/sync/pull", token=access),
+        client.call("/sync/push", {"changes": {}}, access),
+        client.call("/sync/push", {"changes": 7}, access),
+    ):
+        limit, left, reset = (
+            int(answer.headers[f"RateLimit-{name}"]) for name in ("Limit", "Remaining", "Reset")
+        )
+        assert (limit, left) in ((2, 1), (2, 0))
+        assert 0 < reset <= 3600
+        assert "Retry-After" not in answer.headers
 
 
 def test_each_call_counts_for_itself(server: Server) -> None:
@@ -187,12 +242,19 @@ def test_the_headers_are_honest(tmp_path: Path) -> None:
 
 
 def test_retry_after_is_that_of_the_longest_limit(tmp_path: Path) -> None:
-    with limited(tmp_path, RATELIMIT_LOGIN_PER_ACCOUNT="1/second;2/hour") as server:
-        email = f"{new_id()}@example.com"
-        answers = [Client(server).login(email) for _ in range(6)]
-        assert answers[-1].status == 429
-        assert int(answers[-1].headers["Retry-After"]) > 1
-        assert answers[-1].headers["RateLimit-Limit"] == "2"
+    few = {"RATELIMIT_LOGIN_PER_ACCOUNT": "1/second;2/hour"}
+    few |= {"RATELIMIT_FORGOT_PER_ADDRESS": "1/second", "RATELIMIT_FORGOT_PER_ACCOUNT": "2/hour"}
+    with limited(tmp_path, **few) as server:
+        body, client = {"email": f"{new_id()}@example.com", "password": "x"}, Client(server)
+        for path in ("/auth/login", "/auth/password/forgot"):
+            answers = [
+                client.call(path, body if path == "/auth/login" else {"email": body["email"]})
+                for _ in range(6)
+            ]
+            assert answers[-1].status == 429
+            assert 1 < int(answers[-1].headers["Retry-After"]) <= 3600
+            assert answers[-1].headers["Retry-After"] == answers[-1].headers["RateLimit-Reset"]
+            assert answers[-1].headers["RateLimit-Limit"] == "2"
 
 
 def test_limits_go_on_in_memory_while_redis_is_away(tmp_path: Path) -> None:
@@ -277,3 +339,48 @@ def test_a_port_behind_an_address_is_not_the_client(server: Server) -> None:
             Client(server, address.format(5_000 + n)).login(f"{new_id()}@x.org") for n in range(6)
         ]
         assert codes(tries) == [401] * 5 + [429]
+
+
+@pytest.fixture
+def phone(store: PrivateRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """Of a limited application in this process."""
+    for name in ("enabled", "_storage_dead"):  # one limiter for all applications: put back
+        monkeypatch.setattr(limiter, name, getattr(limiter, name))
+    settings = environment("sqlite", f"sqlite:///{tmp_path}/limits.db", REDIS_URL=store.url)
+    return Account(make_app(settings | {"RATELIMIT_ENABLED": "true"}, tmp_path)).first
+
+
+@pytest.fixture
+def store() -> Iterator[PrivateRedis]:
+    with PrivateRedis() as store:
+        yield store
+
+
+def test_a_redis_that_goes_during_a_call(
+    phone: Device, store: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted before, asked behind it what is left: that is not known, and no failure."""
+    pull = service.pull
+
+    def go_meanwhile(*args: Any) -> Any:
+        store.kill()
+        return pull(*args)
+
+    monkeypatch.setattr(service, "pull", go_meanwhile)
+    answer = phone.ask_pull(None)
+    assert answer.status_code == 200
+    for name in ("Limit", "Remaining", "Reset"):
+        assert len(answer.headers.getlist(f"RateLimit-{name}")) <= 1
+    assert phone.ask_pull(None).headers["RateLimit-Remaining"] == "299"  # in memory, from now on
+
+
+def test_an_outage_says_its_own_time(phone: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract, Errors: 503 is over in seconds, whatever limit the call has."""
+
+    def fail(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception(2003, "no"))
+
+    monkeypatch.setattr(service, "pull", fail)
+    answer = phone.ask_pull(None)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == str(RETRY_AFTER_SECONDS)
