@@ -1,9 +1,9 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run test lint format migrate seed chaos
+.PHONY: help run test lint format migrate seed chaos bench profile bench-growth
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 run: ## install, migrate, seed and serve on http://127.0.0.1:8000
 	./scripts/serve
@@ -25,3 +25,12 @@ chaos: ## the stock client under fire for long: make chaos seeds=100
 
 seed: ## a demo account with 10,000 tasks
 	. ./scripts/environment && install requirements.txt && flask db upgrade && flask seed --tasks 10000
+
+bench: ## beside the peer, with floors: make bench database=mysql rows=idle,login
+	./scripts/bench run --database $(or $(database),mariadb) $(if $(rows),--rows $(rows))
+
+profile: ## where the CPU time goes: make profile row=idle_pull
+	./scripts/bench hotspots $(or $(row),idle_pull) --database $(or $(database),mariadb)
+
+bench-growth: ## 10 million rows beside 200,000: make bench-growth accounts=2000
+	./scripts/bench growth --database $(or $(database),mariadb) $(if $(accounts),--accounts $(accounts))

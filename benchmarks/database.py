@@ -1,0 +1,85 @@
+"""Fresh databases for the servers that are measured, and the connections that look at them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pymysql
+import redis
+
+SERVERS = {
+    "mariadb": os.environ.get("TEST_MARIADB_URL", "mysql://melon:melon@127.0.0.1:3306"),
+    "mysql": os.environ.get("TEST_MYSQL_URL", "mysql://melon:melon@127.0.0.1:3307"),
+}
+REDIS = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1:6379")
+LOCK = "melon_bench"
+
+
+def connect(url: str, **options: Any) -> Any:
+    """A plain PyMySQL connection to `mysql://user:password@host:port/name`."""
+    parts = urlsplit(url)
+    return pymysql.connect(
+        host=parts.hostname,
+        port=parts.port or 3306,
+        user=parts.username,
+        password=parts.password or "",
+        database=parts.path.strip("/") or None,
+        charset="utf8mb4",
+        **options,
+    )
+
+
+@contextmanager
+def alone(kind: str) -> Iterator[str]:
+    """The URL of the database server, held against a second benchmark."""
+    try:
+        connection = connect(SERVERS[kind])
+    except pymysql.OperationalError as error:
+        raise SystemExit(f"{kind} does not answer ({error.args[0]}); see TEST_{kind.upper()}_URL")
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(%s, 0), @@version", LOCK)
+        is_held, _ = cursor.fetchone()
+        if not is_held:
+            raise SystemExit("Another benchmark is running on this database server.")
+        cursor.execute("SET SESSION wait_timeout = 86400")
+        yield SERVERS[kind]
+
+
+@contextmanager
+def fresh(server_url: str, name: str, keep: bool = False) -> Iterator[str]:
+    """The URL of an empty database, dropped at the end; `keep`: neither emptied nor dropped."""
+    with connect(server_url) as server, server.cursor() as cursor:
+        if not keep:
+            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+        cursor.execute(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4")
+    try:
+        yield f"{server_url}/{name}"
+    finally:
+        if not keep:
+            with connect(server_url) as server, server.cursor() as cursor:
+                cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+
+
+@contextmanager
+def redis_database(number: int) -> Iterator[str]:
+    """The URL of a Redis database; what the run leaves there is flushed if it was empty."""
+    url = f"{REDIS}/{number}"
+    client = redis.Redis.from_url(url)
+    try:
+        was_empty = client.dbsize() == 0
+    except redis.ConnectionError:
+        raise SystemExit(f"Redis does not answer at {REDIS}; see BENCH_REDIS_URL") from None
+    try:
+        yield url
+    finally:
+        if was_empty:
+            client.flushdb()
+        client.close()
+
+
+def version(server_url: str) -> str:
+    with connect(server_url) as server, server.cursor() as cursor:
+        cursor.execute("SELECT VERSION()")
+        return str(cursor.fetchone()[0])

@@ -1,0 +1,118 @@
+"""`make profile row=…`: where our server's CPU time goes in one row; see README.md.
+
+py-spy looks at the workers from outside while the driver sends that row's requests. A sample
+counts when a thread is at work in Python (it holds the interpreter's lock): waiting does not, nor
+does C code that lets go of it, like Argon2 or the network. The stacks go to a file that
+speedscope.app opens, the hottest functions are printed.
+"""
+
+import argparse
+import signal
+import subprocess
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks import database, servers
+from benchmarks.found import ROOT, driver
+from benchmarks.loads import LOADS
+from benchmarks.stacks import Stacks, read
+
+bench = driver()
+
+REDIS = 14
+SHOWN, LEAST = 30, 0.005  # functions, and their share
+ATTACH_SECONDS = 1.5
+HINT = (
+    "py-spy may not look at other processes here. Run as root, or allow it with "
+    "sysctl kernel.yama.ptrace_scope=0."
+)
+
+
+def main() -> int:
+    options = _options()
+    out = servers.RESULTS / f"profile-{options.row}-{options.database}.folded"
+    with ExitStack() as stack:
+        server = _start(stack, options)
+        load = LOADS[options.row](server)
+        load(min(2, options.seconds))  # warm
+        cpu = server.tree.cpu_seconds()
+        recorder = _record(server.tree.root, out, options)
+        count = load(options.seconds)
+        cpu = server.tree.cpu_seconds() - cpu
+        recorder.send_signal(signal.SIGINT)
+        _finish(recorder)
+    _tell(options, read(out.read_text()), count, cpu, out)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("row", choices=LOADS)
+    parser.add_argument("--database", choices=sorted(database.SERVERS), default="mariadb")
+    parser.add_argument("--seconds", type=float, default=10, help="of load (default 10)")
+    parser.add_argument("--rate", type=int, default=250, help="samples per second (default 250)")
+    parser.add_argument("--lines", action="store_true", help="by line, not by function")
+    parser.add_argument("--wall", action="store_true", help="every thread counts, waiting or not")
+    parser.add_argument("--native", action="store_true", help="C functions, too")
+    parser.add_argument("--checkout", type=Path, default=ROOT, help="another checkout")
+    return parser.parse_args()
+
+
+def _start(stack: ExitStack, options: argparse.Namespace) -> Any:
+    """Our server on an empty database, as the driver knows it."""
+    url = stack.enter_context(database.alone(options.database))
+    own = stack.enter_context(database.fresh(url, "melon_bench_ours"))
+    redis = stack.enter_context(database.redis_database(REDIS))
+    checkout = options.checkout.resolve()
+    running = stack.enter_context(servers.ours("ours", own, redis, checkout))
+    return bench.Server("ours", running.url, running.pid)
+
+
+def _record(pid: int, out: Path, options: argparse.Namespace) -> "subprocess.Popen[str]":
+    """py-spy, looking already; it stops, and writes, on SIGINT."""
+    command = ["py-spy", "record", "--pid", str(pid), "--subprocesses", "--format", "raw"]
+    command += ["--rate", str(options.rate), "--output", str(out), "--duration", "3600"]
+    command += [] if options.lines else ["--function"]
+    command += ["--idle"] if options.wall else ["--gil"]
+    command += ["--native"] if options.native else []
+    out.unlink(missing_ok=True)
+    recorder = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    time.sleep(ATTACH_SECONDS)
+    if recorder.poll() is not None:
+        raise SystemExit(f"{recorder.communicate()[0]}\n{HINT}")
+    return recorder
+
+
+def _finish(recorder: "subprocess.Popen[str]") -> None:
+    output, _ = recorder.communicate(timeout=60)
+    if recorder.returncode:
+        raise SystemExit(output)
+
+
+def _tell(options: argparse.Namespace, stacks: Stacks, count: int, cpu: float, out: Path) -> None:
+    each = cpu / count * 1000 if count else 0
+    print(f"\n{options.row}: {count} requests, {each:.2f} ms of CPU each; {stacks.total} samples")
+    parts = {
+        "packages, by themselves": stacks.packages(),
+        "functions, by themselves": stacks.own(),
+        "functions, with what they call": stacks.whole(),
+    }
+    for title, counted in parts.items():
+        print(f"\n  {title}:")
+        _print_top(counted, stacks.total)
+    print(f"\n{out.relative_to(ROOT)} opens in speedscope.app")
+
+
+def _print_top(counted: Counter[str], total: int) -> None:
+    for name, samples in counted.most_common(SHOWN):
+        if samples >= LEAST * total:
+            print(f"  {samples / total:7.1%}  {name}")
+
+
+if __name__ == "__main__":
+    servers.leave_tidily(main)
