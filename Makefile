@@ -26,8 +26,8 @@ chaos: ## the stock client under fire for long: make chaos seeds=100
 seed: ## a demo account with 10,000 tasks
 	. ./scripts/environment && install requirements.txt && flask db upgrade && flask seed --tasks 10000
 
-bench: ## beside the peer, with floors: make bench database=mysql rows=idle,login
-	./scripts/bench run --database $(or $(database),mariadb) $(if $(rows),--rows $(rows))
+bench: ## beside the peer, with floors: make bench database=mysql rows=idle,login calm=600
+	./scripts/bench run --database $(or $(database),mariadb) $(if $(rows),--rows $(rows)) $(if $(calm),--calm $(calm))
 
 profile: ## where the CPU time goes: make profile row=idle_pull
 	./scripts/bench hotspots $(or $(row),idle_pull) --database $(or $(database),mariadb)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import database, servers
+from benchmarks.calm import Calm
 from benchmarks.found import ROOT, built_peer, driver, peer_versions
 from benchmarks.rows import lines, table
 
@@ -47,6 +48,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, help="seconds for everything, at most")
     parser.add_argument("--repeats", type=int, help="instead of each row's own (7 to 15)")
     parser.add_argument(
+        "--calm",
+        type=float,
+        default=0,
+        help="seconds to wait, in all, while others use the machine",
+    )
+    parser.add_argument(
         "--rows", help=f"only some, with commas between: {', '.join(SCENARIOS)} (default: all)"
     )
     parser.add_argument(
@@ -65,9 +72,11 @@ def _measure(stack: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
         for name, server in started.items()
     }
     floor = Floor(measured["floor"], f"{url}/melon_bench_floor")
-    chosen = _scenarios(options.rows)
-    bench.scenarios = lambda: [floor.take_part(scenario) for scenario in chosen]
-    bench.measure(list(measured.values()), options.budget or 3 * SECONDS_EACH, options.repeats)
+    calm = Calm(measured["ours"], options.calm)
+    chosen = [calm.take_part(floor.take_part(row)) for row in _scenarios(options.rows)]
+    bench.scenarios = lambda: chosen
+    budget = options.budget or 3 * SECONDS_EACH + options.calm
+    bench.measure(list(measured.values()), budget, options.repeats)
     return {
         "machine": before,
         "database": f"{options.database} {database.version(url)}",
