@@ -28,7 +28,7 @@ from typing import Any, Protocol, cast
 
 import orjson
 import redis
-from flask import Flask, current_app
+from flask import Flask, Response, current_app
 
 from config import REDIS_OPTIONS
 
@@ -81,6 +81,9 @@ class Cache(Protocol):
     def outdate(self, account_id: str, versions: dict[str, int]) -> None:
         """Forget what is older than these versions; call it before the change is committed."""
 
+    def pay(self) -> None:
+        """Before the answer of a request that could not tell its news: tell them if possible."""
+
     def settle(self) -> None:
         """Wait until Redis has been told everything, or no value can be older than that. For a
         process that ends; at most OUTDATED_SECONDS."""
@@ -101,6 +104,9 @@ class NoCache:
     def outdate(self, account_id: str, versions: dict[str, int]) -> None:
         pass
 
+    def pay(self) -> None:
+        pass
+
     def settle(self) -> None:
         pass
 
@@ -117,6 +123,7 @@ class RedisCache:
         self._owed: dict[str, tuple[int, float]] = {}  # key: version, until when (s, monotonic)
         self._lock = threading.Lock()
         self._probing = threading.Lock()
+        self._thread = threading.local()  # whether the request at hand owes something
 
     def moment(self) -> int:
         return time.monotonic_ns() // 1_000_000 + self._ahead_ms
@@ -140,8 +147,14 @@ class RedisCache:
 
     def outdate(self, account_id: str, versions: dict[str, int]) -> None:
         by_key = {_key(account_id, name): version for name, version in versions.items()}
-        if self._ask(lambda: self._run(_outdating(by_key))) is None:
+        # Tried even where Redis was away a moment ago: other workers may have it back already.
+        if self._try(lambda: self._run(_outdating(by_key))) is None:
             self._owe(by_key)
+
+    def pay(self) -> None:
+        if getattr(self._thread, "owes", False):
+            self._thread.owes = False
+            self._try(lambda: True)
 
     def settle(self) -> None:
         if self._owed:
@@ -202,6 +215,7 @@ class RedisCache:
 
     def _owe(self, by_key: dict[str, int]) -> None:
         """Remember what Redis must be told, and see to it that it is, even if nobody calls."""
+        self._thread.owes = True
         until = time.monotonic() + OUTDATED_SECONDS  # no value lives longer
         with self._lock:
             is_first = not self._owed
@@ -238,6 +252,14 @@ class RedisCache:
 def init_app(app: Flask) -> None:
     url = app.config["REDIS_URL"]
     app.extensions["account_cache"] = RedisCache(url) if url else NoCache()
+    app.after_request(_pay)
+
+
+def _pay(response: Response) -> Response:
+    """What was owed before the commit is told before the answer: between the two another worker may
+    have put the old state into a Redis that was just back."""
+    cache().pay()
+    return response
 
 
 def cache() -> Cache:
