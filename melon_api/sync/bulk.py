@@ -15,19 +15,12 @@ import orjson
 from sqlalchemy import Connection, Dialect
 
 from melon_api.database import Literals
+from melon_api.sync.changes import CLOCKS
 from melon_api.sync.merge import Row
 from melon_api.sync.tables import Kind, SyncedTable
 
 IDS_PER_STATEMENT = 10_000
 STATEMENT_BYTES = 1_000_000  # far below any server's max_allowed_packet
-CLOCKS = (
-    "created_at_ms",
-    "created_by",
-    "updated_at_ms",
-    "updated_by",
-    "rival_at_ms",
-    "is_deleted",
-)
 _clocks = attrgetter("created", "created_by", "updated", "updated_by", "rival", "deleted")
 
 
