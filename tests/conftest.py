@@ -119,6 +119,12 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+# For what only a Redis brings about.
+WITH_REDIS = pytest.mark.parametrize(
+    "backend", [name for name in BACKENDS if "redis" in name], indirect=True, scope="session"
+)
+
+
 @pytest.fixture(scope="session")
 def app(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("instance")

@@ -1,21 +1,22 @@
 """An account's row: how it is held, changed, and remembered by the cache."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import Row, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from melon_api.cache import Put, cache
-from melon_api.errors import TokenRevoked
+from melon_api.errors import EmailTaken, TokenRevoked
 from melon_api.models.user import User
 
 PROFILE = "profile"  # the cache's name for it
 PROFILE_SECONDS = 300
 GONE = 2**53 - 1  # a version that no change reaches: the account is deleted
-COLUMNS = ("id", "email", "name", "is_active", "created_at", "updated_at", "email_verified_at")
-PROFILE_COLUMNS = [*User.__table__.c[COLUMNS], User.__table__.c.version]
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,9 @@ class Profile:
     email_verified_at: datetime | None
 
     @classmethod
-    def of(cls, row: RowMapping | User) -> "Profile":
-        """From a row that holds `PROFILE_COLUMNS`."""
-        if isinstance(row, User):
-            return cls(**{name: getattr(row, name) for name in COLUMNS})
-        return cls(**{name: row[name] for name in COLUMNS})
+    def of(cls, row: Row[Any] | User) -> "Profile":
+        """From an account, or a row that holds `PROFILE_COLUMNS`."""
+        return cls(**{name: getattr(row, name) for name in COLUMNS})
 
     @classmethod
     def from_cache(cls, value: Any) -> "Profile | None":
@@ -48,6 +47,10 @@ class Profile:
     def put(self, version: int, as_of: int) -> Put:
         """As the cache keeps it; `version` is that of the row it was read from."""
         return Put(PROFILE, version, vars(self), as_of, PROFILE_SECONDS)
+
+
+COLUMNS = tuple(field.name for field in fields(Profile))
+PROFILE_COLUMNS = [*User.__table__.c[COLUMNS], User.__table__.c.version]
 
 
 def held(unit: Unit, user_id: str) -> User:
@@ -73,3 +76,13 @@ def change(user: User, **values: Any) -> None:
         setattr(user, name, value)
     user.version += 1
     cache().outdate(user.id, {PROFILE: user.version})
+
+
+@contextmanager
+def unique_address() -> Iterator[None]:
+    """Around a transaction that stores an address. Raises EmailTaken when another account has
+    it."""
+    try:
+        yield
+    except IntegrityError:
+        raise EmailTaken("There is an account with this e-mail address already.") from None

@@ -6,8 +6,9 @@ Sheet). Each mail has a token of its own, so that a late one still works.
 
 import secrets
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session as Unit
 
 from melon_api import mail
@@ -56,9 +57,8 @@ def reset(token: str, new_password: str) -> None:
         user = _holder(unit, token, RESET, user_id)
         if not user.is_active:
             raise AccountDisabled("This account has been disabled.")
-        change(user, password=hashed, email_verified_at=user.email_verified_at or utc_now())
-        forget_tokens(unit, user_id, RESET)
-        end(unit, user_id)
+        verified_at = user.email_verified_at or utc_now()
+        replace_password(unit, user, hashed, email_verified_at=verified_at)
 
     unit_of_work(work)
     record(Event.PASSWORD_RESET, user_id)
@@ -93,13 +93,30 @@ def resend(caller: Caller) -> None:
 
 def send_verification(user_id: str, email: str) -> bool:
     """Mail a token to verify this address; whether there was room for it."""
-    work = lambda: mail.send(VERIFY, email, _new_token(VERIFY, user_id, email))  # noqa: E731
-    return mail.outbox().post(work)
+    return mail.outbox().post(lambda: _send_verification(user_id, email))
+
+
+def _send_verification(user_id: str, email: str) -> None:
+    mail.send(VERIFY, email, _new_token(VERIFY, user_id, email))
 
 
 def tell(name: str, email: str) -> None:
     """Tell an account's owner by mail what has been changed (ASVS 6.3.7)."""
     mail.outbox().post(lambda: mail.send(name, email))
+
+
+def replace_password(
+    unit: Unit,
+    user: User,
+    hashed: str,
+    which: ColumnElement[bool] | None = None,
+    **values: Any,
+) -> None:
+    """Set a held account's password (and `values`) and sign its devices out, all or `which`, in
+    the caller's transaction. What was mailed to set another one works no more."""
+    change(user, password=hashed, **values)
+    forget_tokens(unit, user.id, RESET)
+    end(unit, user.id, which)
 
 
 def forget_tokens(unit: Unit, user_id: str, *purposes: str) -> None:

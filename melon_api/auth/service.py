@@ -4,18 +4,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery, tokens
-from melon_api.auth.accounts import change, found
+from melon_api.auth.accounts import change, found, unique_address
 from melon_api.auth.sessions import Caller, Device, open_session, outdate
 from melon_api.auth.tokens import TokenPair
 from melon_api.database import snapshot, unit_of_work
 from melon_api.errors import (
     AccountDisabled,
-    EmailTaken,
     InvalidCredentials,
     TokenInvalid,
     TokenRevoked,
@@ -46,10 +44,8 @@ def register(email: str, password: str, name: str | None, device: Device) -> Sig
         unit.flush()
         return SignedIn(user, *open_session(unit, user, device))
 
-    try:
+    with unique_address():
         answer = unit_of_work(work)
-    except IntegrityError:
-        raise EmailTaken("There is an account with this e-mail address already.") from None
     record(Event.REGISTERED, answer.user.id, answer.session_id)
     recovery.send_verification(answer.user.id, email)
     return answer

@@ -89,19 +89,19 @@ def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile |
     )
     as_of = cache().moment()
     with snapshot(db.engine) as connection:
-        row = connection.execute(query).mappings().one_or_none()
-    if row is None or row["revoked_at"] is not None:
+        row = connection.execute(query).one_or_none()
+    if row is None or row.revoked_at is not None:
         lifetime: timedelta = current_app.config["ACCESS_TOKEN_LIFETIME"]
         seconds = int(lifetime.total_seconds())
         cache().put(user_id, Put(_name(session_id), ENDED, {}, as_of, seconds))
         return {}, None
     session = {
-        "device": device_number(row["device"]),
-        "expires_ms": int(row["expires_at"].timestamp() * 1000),
+        "device": device_number(row.device),
+        "expires_ms": int(row.expires_at.timestamp() * 1000),
     }
     profile = Profile.of(row)
     living = Put(_name(session_id), LIVING, session, as_of, LIVING_SECONDS)
-    cache().put(user_id, living, profile.put(row["version"], as_of))
+    cache().put(user_id, living, profile.put(row.version, as_of))
     return session, profile
 
 

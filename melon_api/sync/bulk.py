@@ -15,11 +15,10 @@ import orjson
 from sqlalchemy import Connection, Dialect
 
 from melon_api.database import Literals
-from melon_api.sync.changes import CLOCKS
+from melon_api.sync.changes import CLOCKS, IDS_PER_STATEMENT
 from melon_api.sync.merge import Row
 from melon_api.sync.tables import Kind, SyncedTable
 
-IDS_PER_STATEMENT = 10_000
 STATEMENT_BYTES = 1_000_000  # far below any server's max_allowed_packet
 _clocks = attrgetter("created", "created_by", "updated", "updated_by", "rival", "deleted")
 

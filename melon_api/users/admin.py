@@ -6,16 +6,15 @@ from datetime import datetime
 
 from marshmallow import ValidationError
 from sqlalchemy import false, func, or_, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
-from melon_api.auth.accounts import change, held
+from melon_api.auth.accounts import change, held, unique_address
 from melon_api.auth.schemas import EmailAddress
 from melon_api.auth.sessions import end, is_usable, named
 from melon_api.database import retrying, snapshot, unit_of_work
-from melon_api.errors import EmailTaken, NotFound
+from melon_api.errors import NotFound
 from melon_api.extensions import db
 from melon_api.models.base import utc_now
 from melon_api.models.session import Session
@@ -84,10 +83,8 @@ def create(email: str, password: str, name: str | None, *, is_verified: bool) ->
     hashed = passwords.hash_password(passwords.check_strength(password, email))
     user = User(email=email, password=hashed, name=name)
     user.email_verified_at = utc_now() if is_verified else None
-    try:
+    with unique_address():
         unit_of_work(lambda unit: unit.add(user))
-    except IntegrityError:
-        raise EmailTaken("There is an account with this e-mail address already.") from None
     record(Event.REGISTERED, user.id)
     return user.id
 
@@ -106,9 +103,7 @@ def set_password(user_id: str, password: str) -> None:
 
     def work(unit: Unit) -> str:
         user = held(unit, user_id)
-        change(user, password=hashed)
-        recovery.forget_tokens(unit, user_id, recovery.RESET)
-        end(unit, user_id)
+        recovery.replace_password(unit, user, hashed)
         return user.email
 
     told = unit_of_work(work)

@@ -4,16 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
-from melon_api.auth.accounts import GONE, PROFILE, Profile, change, held
-from melon_api.auth.sessions import Caller, SignIn, end, sign_ins
+from melon_api.auth.accounts import GONE, PROFILE, Profile, change, held, unique_address
+from melon_api.auth.sessions import Caller, SignIn, sign_ins
 from melon_api.cache import cache
 from melon_api.database import retrying, snapshot, unit_of_work, writing
-from melon_api.errors import EmailTaken, TokenRevoked, ValidationFailed
+from melon_api.errors import TokenRevoked, ValidationFailed
 from melon_api.extensions import db
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.session import Session as SignedInDevice
@@ -62,10 +61,8 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
         unit.flush()
         return before, Profile.of(user)
 
-    try:
+    with unique_address():
         before, now = unit_of_work(work)
-    except IntegrityError:
-        raise EmailTaken("There is an account with this e-mail address already.") from None
     if now.email != before:
         record(Event.EMAIL_CHANGED, caller.user_id, caller.session_id)
         recovery.tell("email_changed", before)
@@ -82,9 +79,7 @@ def change_password(caller: Caller, current: str, new: str) -> None:
     def work(unit: Session) -> str:
         user = held(unit, caller.user_id)
         _still(user, stored)
-        change(user, password=hashed)
-        recovery.forget_tokens(unit, user.id, recovery.RESET)
-        end(unit, user.id, SignedInDevice.id != caller.session_id)
+        recovery.replace_password(unit, user, hashed, SignedInDevice.id != caller.session_id)
         return user.email
 
     email = unit_of_work(work)

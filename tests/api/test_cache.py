@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import redis
-from conftest import environment, make_app
+from conftest import WITH_REDIS, environment, make_app
 from devices import PASSWORD, Account, created, new_id, project
 from flask import Flask
 from redis.crc import key_slot
@@ -565,11 +565,10 @@ def test_redis_holds_no_secret(server: PrivateRedis, operator: Any, tmp_path: Pa
         assert {key for key, value in held.items() if secret in value} == allowed
 
 
+@WITH_REDIS
 @pytest.mark.parametrize("odd", [{"id": "x"}, {"a_new_column": 1}, [], "text", 7])
 def test_an_entry_of_another_release_is_read_from_the_database(app: Flask, odd: Any) -> None:
     """A release that adds a column to the profile, or its rollback."""
-    if not app.config["REDIS_URL"]:
-        return
     account = Account(app)
     assert account.first.call("GET", "/users/me").status_code == 200
     with app.app_context():

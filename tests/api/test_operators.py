@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import redis
+from conftest import WITH_REDIS
 from devices import API, PASSWORD, Account, Device, created, new_id, project
 from flask import Flask
 from sqlalchemy import func, select, update
@@ -297,10 +298,10 @@ def test_a_devices_name_forges_no_line(account: Account) -> None:
     assert "\x1b" not in "".join(lines)
 
 
+@WITH_REDIS
 def test_the_command_line_waits_until_redis_knows(account: Account) -> None:
     """Or a worker whose connection lived through an outage would never learn of it."""
-    if not isinstance(held := account.app.extensions["account_cache"], RedisCache):
-        return
+    held: RedisCache = account.app.extensions["account_cache"]
     assert account.first.call("GET", "/users/me").status_code == 200
     real, held._put = held._put, _fail_once(held._put)
     try:
