@@ -220,6 +220,11 @@ export class Phone {
     return this.write(table, id, (record) => record.update(() => set(record, values)))
   }
 
+  async editAndSync(table, id, values) {
+    await this.edit(table, id, values)
+    await this.sync()
+  }
+
   remove(table, id) {
     return this.write(table, id, (record) => record.markAsDeleted())
   }

@@ -8,10 +8,7 @@ test('another phone was faster: 409, and the next sync merges and pushes (push 3
   const account = new Account()
   const { a, b, project } = await account.twoPhones()
   await a.edit('projects', project, { name: 'A' })
-  const faster = async () => {
-    await b.edit('projects', project, { description: 'B' })
-    await b.sync()
-  }
+  const faster = () => b.editAndSync('projects', project, { description: 'B' })
   await assertRefused(a.sync({ beforePush: faster }), 409, 'sync_conflict')
   assert.equal(await a.hasUnsyncedChanges(), true)
   await a.sync()
@@ -24,10 +21,7 @@ test('a phone that deletes what another one edited asks again, and its deletion 
   const account = new Account()
   const { a, b, project } = await account.twoPhones()
   await a.remove('projects', project)
-  const faster = async () => {
-    await b.edit('projects', project, { name: 'B' })
-    await b.sync()
-  }
+  const faster = () => b.editAndSync('projects', project, { name: 'B' })
   await assertRefused(a.sync({ beforePush: faster }), 409, 'sync_conflict')
   await a.sync()
   const { projects, tasks } = await account.converge()

@@ -25,10 +25,7 @@ test('a conflictResolver decides again when another phone was faster still (push
   const account = new Account()
   const { a, b, project } = await account.twoPhones()
   await a.edit('projects', project, { name: 'A' })
-  const faster = async () => {
-    await b.edit('projects', project, { description: 'B' })
-    await b.sync()
-  }
+  const faster = () => b.editAndSync('projects', project, { description: 'B' })
   const conflictResolver = (table, local, remote, resolved) => resolved
   try {
     await a.sync({ beforePush: faster, conflictResolver })
