@@ -4,14 +4,17 @@ One class per `APP_ENV`. `problems()` names everything that is missing or wrong 
 a deploy fails with one complete list instead of one sentence per attempt.
 """
 
+import importlib.util
 import os
 import re
 import secrets
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import limits
@@ -37,6 +40,25 @@ SMTP_FORM = "it must be smtp://user:password@host:587 or smtps://…:465, percen
 # RFC 5322 §3.4: one address, ASCII alone; a name before it in quotes where it has a comma
 ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+"
 SENDER = re.compile(rf'("[^"\\<>]*" *|[^"\\<>()\[\],:;@]*)<{ADDRESS}>|{ADDRESS}', re.ASCII)
+# The commit at work, as platforms tell it: Sentry's own name first, then Heroku, Dokku.
+RELEASE_VARIABLES = (
+    "SENTRY_RELEASE",
+    "HEROKU_BUILD_COMMIT",
+    "HEROKU_SLUG_COMMIT",
+    "SOURCE_VERSION",
+    "GIT_REV",
+)
+# Optional packages, by the setting that needs them (requirements-observability.txt)
+OPTIONAL = {
+    "SENTRY_DSN": ("sentry_sdk",),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": (
+        "opentelemetry.sdk",
+        "opentelemetry.exporter.otlp.proto.http",
+        "opentelemetry.instrumentation.flask",
+        "opentelemetry.instrumentation.redis",
+        "opentelemetry.instrumentation.sqlalchemy",
+    ),
+}
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 # How often, each for one client address (an IPv6 network of 64 bits counts as one) and for one
@@ -55,19 +77,38 @@ LIMITS = {
     "RATELIMIT_PUSH_PER_ADDRESS": "6000/minute",
     "RATELIMIT_PUSH_PER_ACCOUNT": "300/minute",
 }
-REDIS_OPTIONS = {
+REDIS_SCHEME = re.compile(r"rediss?(\+cluster|\+sentinel)?")
+REDIS_FORM = "it must begin with redis://, redis+cluster:// or redis+sentinel://, or rediss…"
+REDIS_PORTS = {"cluster": 6379, "sentinel": 26379}
+REDIS_OPTIONS: dict[str, Any] = {
     "socket_timeout": 1,  # s
     "socket_connect_timeout": 1,
     # Once more on a connection that was closed; nobody waits twice for one that hangs.
     "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
 }
 
-# The server must refuse what it would have to cut, whatever the host's own default says. The
-# last is in bytes, of one list of a pull (see sync/reading).
+# How long the database may take, in seconds, each less than the next: a lock (twice, see
+# database.py), a statement, an answer on the socket, gunicorn's graceful stop.
+LOCK_SECONDS, STATEMENT_SECONDS, SOCKET_SECONDS = 8, 20, 23
+POOL_SECONDS = 5  # for a connection that others have; then the answer is 503
+# A connection is closed by us before the server does it, which lets go of what a vanished host
+# held; below the idle timeouts of hosted servers and of the networks before them.
+POOL_RECYCLE_SECONDS, ABANDONED_SECONDS = 280, 300
+
+# The server must refuse what it would have to cut, whatever the host's own default says.
+# group_concat_max_len is in bytes, of one list of a pull that is read at once (see sync/reading).
+# MariaDB's limit is for every statement, MySQL's (in ms) for a SELECT; each reads only its own.
 MYSQL_SESSION = (
-    "SET SESSION sql_mode = 'TRADITIONAL', SESSION innodb_lock_wait_timeout = 8,"
-    " SESSION group_concat_max_len = 8388608"
+    "SET SESSION sql_mode = 'TRADITIONAL', SESSION group_concat_max_len = 4194304,"
+    f" SESSION innodb_lock_wait_timeout = {LOCK_SECONDS},"
+    f" SESSION lock_wait_timeout = {LOCK_SECONDS},"
+    f" /*M! SESSION max_statement_time = {STATEMENT_SECONDS}, */"
+    f" /*!80000 SESSION max_execution_time = {STATEMENT_SECONDS * 1000}, */"
+    f" SESSION wait_timeout = {ABANDONED_SECONDS}"
 )
+# `verify`: the certificate is one of DATABASE_CA's (else of the system's authorities) and is made
+# out to the host; `unverified`: encrypted, to whoever answers; `off`: as DATABASE_URL says.
+DATABASE_TLS = ("off", "verify", "unverified")
 
 
 class ConfigError(Exception):
@@ -106,6 +147,45 @@ def _mysql_option(name: str, value: str) -> dict[str, str]:
     raise ValueError(f"the option {name}={value} is not understood")
 
 
+def is_this_machine(url: str) -> bool:
+    """Whether a database URL leads to a loopback address or a socket in the file system."""
+    parts = urlsplit(url)
+    host = parts.hostname or "localhost"
+    if host == "localhost" or "unix_socket" in dict(parse_qsl(parts.query)):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False
+
+
+def default_tls(environ: Mapping[str, str], url: str, *, is_deployed: bool) -> str:
+    """DATABASE_TLS where it is not set: `verify` with a DATABASE_CA, and on the way to another
+    machine in staging and production."""
+    is_far = is_deployed and not is_this_machine(url)
+    return "verify" if environ.get("DATABASE_CA") or is_far else "off"
+
+
+def tls_context(mode: str, authorities: str, options: Mapping[str, str]) -> ssl.SSLContext:
+    """What PyMySQL needs to encrypt: `mode` of DATABASE_TLS, `authorities` the path or the text of
+    a PEM file (empty: the system's), `options` the URL's, of which ssl_cert and ssl_key count.
+
+    Raises OSError for a file that is missing or no PEM (ssl.SSLError is one).
+    """
+    if "-----BEGIN" in authorities:  # some platforms keep no lines in a setting
+        context = ssl.create_default_context(cadata=authorities.replace("\\n", "\n"))
+    else:
+        context = ssl.create_default_context(cafile=authorities or None)
+    # What MySQL and MariaDB make for themselves is not up to RFC 5280, strictly; Python 3.13 is.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if mode == "unverified":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if "ssl_cert" in options:
+        context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"))
+    return context
+
+
 @dataclass(frozen=True)
 class SmtpServer:
     """Where mail goes out; `tls` is `start` (STARTTLS), `on` from the first byte, or `off`."""
@@ -136,6 +216,45 @@ def smtp_server(url: str) -> SmtpServer:
     return SmtpServer(parts.hostname or "", port or default, tls, user, password)
 
 
+@dataclass(frozen=True)
+class RedisServers:
+    """A Redis Cluster, or what Sentinels watch: `hosts` are its nodes, or the Sentinels (host,
+    port), `service` their name for it ('' for a cluster), `options` are redis-py's for the nodes,
+    `sentinel_options` those for the Sentinels."""
+
+    hosts: tuple[tuple[str, int], ...]
+    service: str
+    options: dict[str, Any]
+    sentinel_options: dict[str, Any]
+
+
+def redis_servers(url: str) -> RedisServers | None:
+    """Take `redis+cluster://host:port,…` or `redis+sentinel://host:port,…/service` apart.
+
+    `rediss+…` is with TLS. None for a single Redis. Raises ValueError, TypeError for what is not
+    understood.
+    """
+    parts = urlsplit(url)
+    scheme, _, kind = parts.scheme.partition("+")
+    if kind not in REDIS_PORTS:
+        return None
+    user, at, places = parts.netloc.rpartition("@")
+    found = [urlsplit(f"//{place}") for place in places.split(",")]
+    hosts = tuple((place.hostname or "", place.port or REDIS_PORTS[kind]) for place in found)
+    service, _, number = parts.path.strip("/").partition("/")
+    if not all(host for host, _ in hosts) or (kind == "sentinel") != bool(service):
+        raise ValueError("a host or the service's name is missing, or too much")
+    one = f"{scheme}://{user}{at}host/{int(number or 0)}?{parts.query}"
+    options: dict[str, Any] = redis.ConnectionPool.from_url(one).connection_kwargs
+    del options["host"]
+    secure = {"ssl": True} if scheme == "rediss" else {}
+    made_by = redis.SSLConnection if secure else redis.Connection
+    watched_by = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    made_by(**options)
+    return RedisServers(hosts, service, options | secure, watched_by | tls | secure)
+
+
 class Config:
     """What every environment shares; an instance feeds `app.config.from_object`."""
 
@@ -144,6 +263,7 @@ class Config:
     MAIL_TO_CONSOLE: ClassVar[bool] = False
     NEEDS_SERVERS: ClassVar[bool] = False
     LIMITS_BY_DEFAULT: ClassVar[bool] = False
+    METRICS_ARE_OPEN: ClassVar[bool] = True
     PROXIES_BY_DEFAULT: ClassVar[int] = 0
 
     API_TITLE = "Melon API"
@@ -162,6 +282,7 @@ class Config:
     REFRESH_TOKEN_LIFETIME = timedelta(days=7)
 
     COMPRESS_ALGORITHM: ClassVar[list[str]] = ["gzip"]
+    COMPRESS_ALGORITHM_STREAMING: ClassVar[list[str]] = ["gzip"]
     COMPRESS_LEVEL = 4
     COMPRESS_MIMETYPES: ClassVar[list[str]] = ["application/json", "application/problem+json"]
 
@@ -178,7 +299,7 @@ class Config:
         self.SQLALCHEMY_DATABASE_URI = self._database()
         self.SQLALCHEMY_ENGINE_OPTIONS = self._engine_options()
         self.REDIS_URL = self._redis()
-        self.RATELIMIT_STORAGE_URI = self.REDIS_URL or "memory://"
+        self.RATELIMIT_STORAGE_URI = f"counted+{self.REDIS_URL}" if self.REDIS_URL else "memory://"
         self.RATELIMIT_STORAGE_OPTIONS = REDIS_OPTIONS if self.REDIS_URL else {}
         self.RATELIMIT_ENABLED = self._flag("RATELIMIT_ENABLED", self.LIMITS_BY_DEFAULT)
         self.LIMITS = {name: self._limit(name, default) for name, default in LIMITS.items()}
@@ -190,8 +311,12 @@ class Config:
             days=self._number("SESSION_LIFETIME_DAYS", 180, most=36_500)
         )
         self.MAX_CONTENT_LENGTH = self._number("MAX_BODY_MIB", 32) * 1024 * 1024
+        self.MAX_PUSH_RECORDS = self._number("MAX_PUSH_RECORDS", 50_000)
         self.TRUSTED_PROXIES = self._number("TRUSTED_PROXIES", self.PROXIES_BY_DEFAULT, least=0)
         self.LOG_LEVEL = self._choice("LOG_LEVEL", LOG_LEVELS)
+        self.LOG_SQL = self._flag("LOG_SQL", False)
+        self.SLOW_SQL_MS = self._number("SLOW_SQL_MS", 500)
+        self.METRICS_TOKEN = self._environ.get("METRICS_TOKEN") or None
         self.ARGON2_MEMORY_KIB = self._number("ARGON2_MEMORY_KIB", 19456, most=4_194_304)
         self.ARGON2_ITERATIONS = self._number("ARGON2_ITERATIONS", 2, most=100)
         self.ARGON2_PARALLELISM = self._number("ARGON2_PARALLELISM", 1, most=64)
@@ -202,6 +327,9 @@ class Config:
         self.RESET_LINK = self._link("RESET_LINK")
         self.VERIFY_LINK = self._link("VERIFY_LINK")
         self.REQUIRE_VERIFIED_EMAIL = self._flag("REQUIRE_VERIFIED_EMAIL", False)
+        self.RELEASE = next(filter(None, map(environ.get, RELEASE_VARIABLES)), None)
+        self.SENTRY_DSN = self._sentry()
+        self.OTEL_EXPORTER_OTLP_ENDPOINT = self._otlp()
 
     def problems(self) -> list[str]:
         """Every missing or wrong setting, a sentence each; empty when the server may start."""
@@ -236,34 +364,67 @@ class Config:
     def _engine_options(self) -> dict[str, object]:
         if self.SQLALCHEMY_DATABASE_URI.startswith("sqlite"):
             return {"hide_parameters": True, "connect_args": {"timeout": 30}}
+        threads = self._number("WEB_THREADS", 4, most=1000)
         return {
             "isolation_level": "REPEATABLE READ",  # a pull is one snapshot (contract pull 1)
-            "pool_pre_ping": True,
-            "pool_recycle": 280,  # seconds; below the idle timeouts of hosted servers
+            "pool_size": threads,
+            "max_overflow": threads,  # a request needs one; more for those back from aside
+            "pool_timeout": POOL_SECONDS,
+            "pool_recycle": POOL_RECYCLE_SECONDS,
+            "pool_reset_on_return": None,  # database.py looks after both ends of a loan
             "hide_parameters": True,  # values are people's, and not for logs
             "connect_args": {
                 "connect_timeout": 5,  # s, like the others
-                "read_timeout": 25,
-                "write_timeout": 25,
+                "read_timeout": SOCKET_SECONDS,
+                "write_timeout": SOCKET_SECONDS,
                 "init_command": MYSQL_SESSION,
+                **self._database_tls(),
             },
         }
 
+    def _database_tls(self) -> dict[str, ssl.SSLContext]:
+        """`ssl` for PyMySQL; nothing where only the URL's own options count."""
+        url = self.SQLALCHEMY_DATABASE_URI
+        options = dict(parse_qsl(urlsplit(url).query))
+        authorities = self._environ.get("DATABASE_CA") or options.get("ssl_ca", "")
+        default = default_tls(self._environ, url, is_deployed=self.NEEDS_SERVERS)
+        mode = self._choice("DATABASE_TLS", DATABASE_TLS, default)
+        if mode == "off":
+            return {}
+        try:
+            return {"ssl": tls_context(mode, authorities, options)}
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            self._problems.append(f"DATABASE_CA: no PEM file or text of certificates ({reason})")
+            return {}
+
     def _redis(self) -> str | None:
         url = self._environ.get("REDIS_URL")
-        if url and urlsplit(url).scheme not in ("redis", "rediss"):
-            self._problems.append("REDIS_URL: it must begin with redis:// or rediss://")
+        if not url:
             return None
-        if url:
-            try:
-                pool = redis.ConnectionPool.from_url(url)
-                pool.connection_class(**pool.connection_kwargs)
-            except (ValueError, TypeError) as error:
-                self._problems.append(f"REDIS_URL: {type(error).__name__}, a part is wrong")
+        if not REDIS_SCHEME.fullmatch(urlsplit(url).scheme):
+            self._problems.append(f"REDIS_URL: {REDIS_FORM}")
+            return None
+        if trusted := self._environ.get("REDIS_CA"):
+            if not url.startswith("rediss"):
+                self._problems.append("REDIS_CA: is for rediss:// alone")
+            url += f"{'&' if '?' in url else '?'}{urlencode({'ssl_ca_certs': trusted})}"
+        try:
+            if servers := redis_servers(url):
+                options = servers.options
             else:
-                if pool.connection_kwargs.get("decode_responses"):
-                    self._problems.append("REDIS_URL: decode_responses is not for this server")
-        return url or None
+                pool = redis.ConnectionPool.from_url(url)
+                options = pool.connection_kwargs
+                pool.connection_class(**options)
+        except (ValueError, TypeError) as error:
+            self._problems.append(f"REDIS_URL: {type(error).__name__}, a part is wrong")
+            return url
+        if options.get("decode_responses"):
+            self._problems.append("REDIS_URL: decode_responses is not for this server")
+        authority = options.get("ssl_ca_certs")
+        if authority and not Path(authority).is_file():
+            self._problems.append(f"REDIS_CA or ssl_ca_certs: there is no file {authority}")
+        return url
 
     def _secret(self) -> str:
         secret = self._environ.get("JWT_SECRET_KEY", "")
@@ -320,6 +481,36 @@ class Config:
             self._problems.append(f"{name}: {link!r} is no link with {{token}} in it")
         return link or None
 
+    def _sentry(self) -> str | None:
+        """`https://<public key>@<host>/<project number>`, as Sentry prints it."""
+        dsn = self._environ.get("SENTRY_DSN", "")
+        if not dsn:
+            return None
+        if not re.fullmatch(r"https?://[^\s@/:]+(:[^\s@/]+)?@[^\s@/]+/(\S+/)?[0-9]+", dsn):
+            self._problems.append("SENTRY_DSN: it must be https://key@host/number")
+        self._check_packages("SENTRY_DSN")
+        return dsn
+
+    def _otlp(self) -> str | None:
+        """Whether there is a collector; its exporters read this and the other OTEL_… themselves."""
+        url = self._environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+        if not url:
+            return None
+        if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", url):
+            self._problems.append("OTEL_EXPORTER_OTLP_ENDPOINT: it must be http(s)://host:port")
+        if self._environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf") != "http/protobuf":
+            self._problems.append("OTEL_EXPORTER_OTLP_PROTOCOL: only http/protobuf is spoken here")
+        self._check_packages("OTEL_EXPORTER_OTLP_ENDPOINT")
+        return url
+
+    def _check_packages(self, name: str) -> None:
+        missing = [package for package in OPTIONAL[name] if not _is_installed(package)]
+        if missing:
+            self._problems.append(
+                f"{name}: {', '.join(missing)} not installed"
+                " (pip install -r requirements-observability.txt)"
+            )
+
     def _text(self, name: str, default: str) -> str:
         value = self._environ.get(name) or default
         if not value.isprintable():
@@ -342,8 +533,8 @@ class Config:
             self._problems.append(f"{name}: {value!r} is no whole number from {least} to {most}")
         return default
 
-    def _choice(self, name: str, choices: tuple[str, ...]) -> str:
-        value = self._environ.get(name) or choices[0]
+    def _choice(self, name: str, choices: tuple[str, ...], default: str = "") -> str:
+        value = self._environ.get(name) or default or choices[0]
         by_case = {choice.lower(): choice for choice in choices}
         if value.lower() in by_case:
             return by_case[value.lower()]
@@ -379,6 +570,7 @@ class Production(Config):
 
     APP_ENV = "production"
     LOGS_ARE_JSON = True
+    METRICS_ARE_OPEN = False
     NEEDS_SERVERS = True
     LIMITS_BY_DEFAULT = True
     PROXIES_BY_DEFAULT = 1  # the platform's router
@@ -404,6 +596,13 @@ def load(environ: Mapping[str, str] | None = None, instance: Path | None = None)
     if problems := config.problems():
         raise ConfigError(f"cannot start in {name}:\n" + "\n".join(f"  - {p}" for p in problems))
     return config
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # not even what it is a part of
+        return False
 
 
 def _kept_secret(path: Path) -> str:

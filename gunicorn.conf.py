@@ -1,20 +1,128 @@
-"""How gunicorn serves (Procfile); every value may be set by the environment."""
+"""How gunicorn serves (Procfile).
 
+The application is not preloaded: connections to Redis and the threads of mail, Sentry and
+OpenTelemetry do not survive a fork, and preloading saved no memory (benchmarks/README.md).
+gunicorn's own `GUNICORN_CMD_ARGS` overrides what is said here.
+"""
+
+import ctypes
 import gc
 import os
+import shutil
+import socket
+import struct
+import tempfile
+import threading
+from pathlib import Path
 from typing import Any
 
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+from gunicorn.workers.gthread import ThreadWorker
+
+is_deployed = os.environ.get("APP_ENV") in ("staging", "production")
+# A platform says where with PORT alone, and its router comes from another machine.
+host = os.environ.get("HOST") or ("0.0.0.0" if is_deployed else "127.0.0.1")  # noqa: S104
+bind = f"{host}:{os.environ.get('PORT') or '8000'}"
 # A worker for each core; a thread waits for the database while another one works.
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-worker_class = "gthread"
 threads = int(os.environ.get("WEB_THREADS", "4"))
 timeout = 60  # s, for a worker that does not answer any more
-graceful_timeout = 25  # s; a PaaS kills after 30
+graceful_timeout = 25  # s, the drain among them; a PaaS kills after 30
+# s; how long a stopping worker goes on as before while `/readyz` says 503: balancers ask every few
+# seconds, and routers hear of a stop when we do
+drain_seconds = float(os.environ.get("DRAIN_SECONDS") or ("5" if is_deployed else "0"))
+# What a library might leak goes with its worker; the other ones serve meanwhile. No two at once.
+max_requests, max_requests_jitter = 100_000, 20_000
+# s; who falls silent in the middle of a request (a phone that has left its network says no word of
+# it) lets go of its thread, where gunicorn would wait for ever
+silence_seconds = int(os.environ.get("SILENCE_SECONDS") or "20")
 keepalive = 30  # s; longer than the gap between the calls of one sync
+# The heartbeat is a file; on a disk, a busy one would stop the worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
 limit_request_line = 8190  # bytes, gunicorn's most: a migration may stand in a pull's query
-control_socket_disable = True
+control_socket_disable = True  # it would be in somebody's home, and nobody talks to it
+
+# Where the workers keep their counts, for /metrics to add up (melon_api/ops/metrics.py).
+OWN_FOLDER = "melon-metrics-"
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # it is, when SIGHUP has this file read again
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=OWN_FOLDER)
+
+
+class Worker(ThreadWorker):
+    """gunicorn's own, with further threads in place of those that wait aside, and a drain."""
+
+    is_draining = False
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        # Not at the top: the master, which reads this file, does without the application. Nor in
+        # get_thread_pool: a SIGTERM while that imports it would be lost, gunicorn listens later.
+        from melon_api.fairness import Threads  # noqa: PLC0415
+
+        self.tpool = Threads(self.cfg.threads)
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        """SIGTERM, from the master and perhaps from the platform: say so at `/readyz`, and go on to
+        take requests for `drain_seconds`. The master has closed its socket; ours is still open."""
+        if not (self.booted and drain_seconds):
+            super().handle_exit(sig, frame)
+            return
+        if self.is_draining:
+            return
+        self.is_draining = True
+        from melon_api.ops import health  # noqa: PLC0415 - as above
+
+        health.announce_stop()
+        # The master kills what is left when the same time is over: be gone before, by ourselves.
+        left = self.cfg.graceful_timeout - drain_seconds - 2
+        self.cfg.set("graceful_timeout", max(0, int(left)))
+        last = threading.Timer(drain_seconds, super().handle_exit, (sig, frame))
+        last.daemon = True
+        last.start()
+
+
+worker_class = Worker
+
+
+def pre_request(worker: Worker, request: Any) -> None:
+    """Who kept a connection open is told to close it, and comes again through the balancer."""
+    if getattr(
+        worker, "is_draining", False
+    ):  # a floor of the benchmarks is served by gunicorn's own
+        request.force_close()
+
+
+M_ARENA_MAX = -8  # glibc, malloc.h
+
+
+def post_fork(_arbiter: Any, _worker: Any) -> None:
+    """Two heaps of glibc's for a worker, not one for each thread: each would keep for itself what
+    its largest push took. Other libraries have no such setting."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_ARENA_MAX, 2)
+
+
+def child_exit(_arbiter: Any, worker: Any) -> None:
+    """What a dead worker had open at the moment counts no more; what it had counted does."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
+
+    mark_process_dead(worker.pid)
+
+
+def on_exit(_arbiter: Any) -> None:
+    """The next start counts anew. A folder that was given to us may hold more than ours."""
+    folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    for counts in folder.glob("*_[0-9]*.db"):  # prometheus_client's, each named by its process
+        counts.unlink(missing_ok=True)
+    if folder.name.startswith(OWN_FOLDER):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def when_ready(arbiter: Any) -> None:
+    """On the listeners: the connections that they take in have it from them (Linux, BSD)."""
+    for listener in arbiter.LISTENERS:
+        limit = struct.pack("ll", silence_seconds, 0)  # struct timeval
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -7,7 +7,8 @@ import config as settings
 from melon_api import cache, cli, database, errors, extensions, http, limits, mail
 from melon_api.auth import tokens
 from melon_api.auth.routes import blueprint as auth
-from melon_api.ops import health, logs, openapi
+from melon_api.ops import health, logs, metrics, openapi, queries, reports
+from melon_api.sync import idle
 from melon_api.sync.routes import blueprint as sync
 from melon_api.users.routes import blueprint as users
 
@@ -17,14 +18,15 @@ def create_app(config: settings.Config | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config.from_object(config or settings.load())
     app.url_map.strict_slashes = False
-    hops = app.config["TRUSTED_PROXIES"]
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
 
     logs.init_app(app)
+    reports.init_app(app)
     limits.init_app(app)
     extensions.init_app(app)
     tokens.init_app(app)
     database.init_app(app)
+    queries.init_app(app)
+    reports.init_database(app)
     cache.init_app(app)
     mail.init_app(app)
     errors.init_app(app)
@@ -34,5 +36,10 @@ def create_app(config: settings.Config | None = None) -> Flask:
     for blueprint in (auth, users, sync):
         api.register_blueprint(blueprint)
     health.init_app(app)
+    metrics.init_app(app)
     cli.init_app(app)
+
+    idle.init_app(app)
+    hops = app.config["TRUSTED_PROXIES"]
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app

@@ -11,6 +11,8 @@ from typing import Any
 import structlog
 from structlog.contextvars import get_contextvars
 
+from melon_api import measures
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger("melon_api.audit")
 
 
@@ -47,5 +49,6 @@ def record(
     """
     facts = {"account_id": account_id, "session_id": session_id, **more}
     facts["client"] = get_contextvars().get("client", "command line")
+    measures.happened(event)
     say = log.warning if event in ALARMING else log.info
     say(str(event), **{name: value for name, value in facts.items() if value is not None})

@@ -1,4 +1,5 @@
-"""What Redis remembers of accounts, so that most requests need no database.
+"""What Redis remembers of accounts, so that most requests need no database; and what this process
+remembers of Redis (near_cache.py), so that most need no Redis.
 
 The promise: no entry is served that is older than a committed change, on any worker. It is kept by
 versions, which only grow, and by asking the database whenever there is doubt:
@@ -10,12 +11,19 @@ versions, which only grow, and by asking the database whenever there is doubt:
   worker killed between its commit and anything else leaves nothing wrong behind.
 - Redis away: everything is read from the database, one warning is logged. What could not be
   outdated meanwhile is owed, and told to Redis as soon as it is back.
-- After each new connection (Redis was restarted, the network was cut) values that were read from
-  the database before it are not trusted, because an outdating may have been lost.
+- After each new connection to read by (Redis was restarted, the network was cut) values that were
+  read from the database before it are not trusted, because an outdating may have been lost.
+- What was outdated long before its commit is outdated again after: Redis may have forgotten it
+  between the two, and somebody read and put what was not yet changed.
+- With a Redis Cluster or Sentinels, a replica may take over that has not heard of an outdating,
+  and nobody's connection breaks for it. There replicated.py says what is trusted, and this process
+  remembers nothing of Redis.
 
 What is left: a worker cut off from Redis while others are not tells them its news when it can, 50
-ms after Redis is back; if it is killed before, a value's lifetime ends it. Without REDIS_URL
-nothing is cached: several processes share no memory.
+ms after Redis is back; if it is killed before, a value's lifetime ends it. So it does where Redis
+is read but takes no writes for long (its disk is full, it has become a replica). Word of a change
+that is late on its way to one worker alone leaves that one behind for at most
+near_cache.LEASE_SECONDS. Without REDIS_URL nothing is cached: several processes share no memory.
 """
 
 import logging
@@ -30,12 +38,17 @@ import orjson
 import redis
 from flask import Flask, Response, current_app
 
-from config import REDIS_OPTIONS
+from config import REDIS_OPTIONS, redis_servers
+from melon_api import measures
+from melon_api.near_cache import NearCache
+from melon_api.redis_client import connect
+from melon_api.replicated import Eras
 
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.05
 AWAY_SECONDS = 1  # how long Redis is left alone after it has not answered
+LONG_SECONDS = 0.2  # no Redis starts again, no replica takes its place in so short a time
 OUTDATED_SECONDS = 300  # far longer than any reader takes from its read to its put
 
 # KEYS: of one account. ARGV: for each key its version, the rest of its entry ('' for no value), its
@@ -67,7 +80,13 @@ class Put:
 
 
 class Cache(Protocol):
-    """Values of an account by name; a value is anything that JSON can hold but null."""
+    """Values of an account by name; a value is anything that JSON can hold but null.
+
+    `may_forget`: a replica may take over that has not heard of a change. Whoever must not be wrong
+    for a moment (whether a session lives) asks the database then.
+    """
+
+    may_forget: bool
 
     def moment(self) -> int:
         """Now, by a clock that all processes share (ms)."""
@@ -82,7 +101,8 @@ class Cache(Protocol):
         """Forget what is older than these versions; call it before the change is committed."""
 
     def pay(self) -> None:
-        """Before the answer of a request that could not tell its news: tell them if possible."""
+        """After a commit, before the answer: what could not be told is told if possible, and what
+        was told too long before the commit is told again."""
 
     def settle(self) -> None:
         """Wait until Redis has been told everything, or no value can be older than that. For a
@@ -91,6 +111,8 @@ class Cache(Protocol):
 
 class NoCache:
     """Without Redis: the database is asked each time."""
+
+    may_forget = False
 
     def moment(self) -> int:
         return 0
@@ -115,8 +137,13 @@ class RedisCache:
     """One round trip a call; never raises for a Redis that is away."""
 
     def __init__(self, url: str) -> None:
-        self._redis = redis.Redis.from_url(url, **REDIS_OPTIONS, redis_connect_func=self._connected)
-        self._put = self._redis.register_script(PUT)
+        self._redis = connect(url, redis_connect_func=self._connected)
+        self._eras = Eras(self._redis) if redis_servers(url) else None
+        self._near: NearCache | None = None
+        if self._eras is None:
+            self._near = NearCache(url, REDIS_OPTIONS, self._connected_to_read, self._trusted)
+        self.may_forget = self._eras is not None
+        self._put = self._eras.put if self._eras else self._redis.register_script(PUT)
         self._trusted_from_ms = 0  # by the clock of Redis
         self._ahead_ms = 0  # how far that clock is ahead of our monotonic one
         self._away_until = 0.0  # s, monotonic; 0 while Redis answers
@@ -125,13 +152,20 @@ class RedisCache:
         self._probing = threading.Lock()
         self._thread = threading.local()  # whether the request at hand owes something
 
+    def close(self) -> None:
+        """Give its connections back, as far as no thread uses them."""
+        self._redis.close()
+        if self._near:
+            self._near.close()
+
     def moment(self) -> int:
+        if self._eras:
+            return self._eras.moment()
         return time.monotonic_ns() // 1_000_000 + self._ahead_ms
 
     def read(self, account_id: str, *names: str) -> list[Any]:
         keys = [_key(account_id, name) for name in names]
-        held = self._ask(lambda: self._redis.mget(keys))
-        return [self._trusted(entry) for entry in held] if held else [None] * len(names)
+        return self._ask(lambda: self._values(keys)) or [None] * len(names)
 
     def put(self, account_id: str, *puts: Put) -> None:
         entries = [
@@ -147,29 +181,62 @@ class RedisCache:
 
     def outdate(self, account_id: str, versions: dict[str, int]) -> None:
         by_key = {_key(account_id, name): version for name, version in versions.items()}
-        # Tried even where Redis was away a moment ago: other workers may have it back already.
-        if self._try(lambda: self._run(_outdating(by_key))) is None:
-            self._owe(by_key)
+        told = self._thread.__dict__.setdefault("told", {})
+        if not told:
+            self._thread.told_at = time.monotonic()
+        told.update(by_key)
+        self._tell_or_owe(by_key)
 
     def pay(self) -> None:
+        told = self._thread.__dict__.pop("told", None)
+        if told and time.monotonic() - self._thread.told_at > LONG_SECONDS:
+            self._tell_or_owe(told)
         if getattr(self._thread, "owes", False):
             self._thread.owes = False
             self._try(lambda: True)
 
     def settle(self) -> None:
+        self.pay()
         if self._owed:
             log.warning("waiting until Redis has been told, at most %d s", OUTDATED_SECONDS)
         while self._owed:
             time.sleep(SETTLE_SECONDS)
 
-    def _trusted(self, entry: bytes | None) -> Any:
-        if entry is None:
-            return None
+    def _values(self, keys: list[str]) -> list[Any]:
+        if near := self._near:  # another thread may give it up now
+            try:
+                return near.read(*keys)
+            except redis.ResponseError as error:
+                log.warning("Redis is asked each time, as it does not tell of changes: %s", error)
+                self._near = None
+        if self._eras:
+            entries = self._eras.read(keys)
+        else:
+            entries = cast(list[bytes | None], self._redis.mget(keys))
+        values = [None if entry is None else self._trusted(entry) for entry in entries]
+        measures.cache_read(None not in values)
+        return values
+
+    def _trusted(self, entry: bytes) -> Any:
         _version, rest = entry.split(b" ", 1)
         as_of, _, value = rest.partition(b" ")
-        if not value or int(as_of) < self._trusted_from_ms:
+        if not value or not self._is_trusted(int(as_of)):
             return None
         return orjson.loads(value)
+
+    def _is_trusted(self, as_of: int) -> bool:
+        return as_of == self._eras.moment() if self._eras else as_of >= self._trusted_from_ms
+
+    def _tell_or_owe(self, by_key: dict[str, int]) -> None:
+        """Tried even where Redis was away a moment ago: other workers may have it back already."""
+        if self._try(lambda: self._tell(by_key)) is None:
+            self._owe(by_key)
+
+    def _tell(self, by_key: dict[str, int]) -> bool:
+        """Redis may answer us before it tells the processes that hold these entries; but it does
+        both before it takes our next command."""
+        self._run(_outdating(by_key))
+        return self._near is None or bool(self._redis.ping())
 
     def _run(self, entries: Iterable[tuple[str, int, bytes, int]]) -> bool:
         keys: list[str] = []
@@ -210,6 +277,7 @@ class RedisCache:
 
     def _went_away(self, error: redis.RedisError) -> None:
         if not self._away_until:
+            measures.redis_lost()
             log.warning("Redis does not answer (%s): reading the database", type(error).__name__)
         self._away_until = time.monotonic() + AWAY_SECONDS
 
@@ -235,18 +303,26 @@ class RedisCache:
             owed = dict(self._owed)
         for key, (version, until) in owed.items():
             if time.monotonic() < until:
-                self._run(_outdating({key: version}))
+                self._tell({key: version})
             with self._lock:
                 if self._owed.get(key) == (version, until):
                     del self._owed[key]
 
     def _connected(self, connection: Any) -> None:
+        now_ms = self._set_clock(connection)
+        if self._near is None:
+            self._trusted_from_ms = max(self._trusted_from_ms, now_ms)
+
+    def _connected_to_read(self, connection: Any) -> None:
+        self._trusted_from_ms = max(self._trusted_from_ms, self._set_clock(connection))
+
+    def _set_clock(self, connection: Any) -> int:
         connection.on_connect()
         connection.send_command("TIME")
         seconds, microseconds = connection.read_response()
         now_ms = int(seconds) * 1000 + int(microseconds) // 1000
         self._ahead_ms = now_ms - time.monotonic_ns() // 1_000_000
-        self._trusted_from_ms = max(self._trusted_from_ms, now_ms)
+        return now_ms
 
 
 def init_app(app: Flask) -> None:

@@ -1,7 +1,12 @@
 """`flask …` commands."""
 
+from typing import Any
+
+import click
 from flask import Flask
 
+from melon_api.extensions import db
+from melon_api.release import release
 from melon_api.seed import seed
 from melon_api.sync.cli import sync
 from melon_api.users.cli import users
@@ -9,5 +14,25 @@ from melon_api.users.cli import users
 
 def init_app(app: Flask) -> None:
     """Add them to `flask`; `flask db` is Flask-Migrate's."""
-    for command in (seed, sync, users):
+    for command in (release, seed, sync, users):
         app.cli.add_command(command)
+    app.extensions["migrate"] = LazyMigrate(app)
+    if click.get_current_context(silent=True):  # this is a `flask …`, not a server
+        app.extensions["migrate"].bind()
+
+
+class LazyMigrate:
+    """Flask-Migrate, bound by the first who asks for it: Alembic is 12 MB that no worker needs."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def bind(self) -> None:
+        """Put the real one in our place, with `flask db`."""
+        from flask_migrate import Migrate  # noqa: PLC0415
+
+        Migrate(self._app, db, directory=str(self._app.config["MIGRATIONS"]))
+
+    def __getattr__(self, name: str) -> Any:
+        self.bind()
+        return getattr(self._app.extensions["migrate"], name)

@@ -6,13 +6,11 @@ from flask_cors import CORS
 from flask_jwt_extended import JWTManager
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from melon_api.models.base import Base
 
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-migrate = Migrate()
 jwt = JWTManager()
 limiter = Limiter(key_func=get_remote_address)
 cors = CORS()
@@ -26,7 +24,6 @@ ANSWER_HEADERS += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
 def init_app(app: Flask) -> None:
     """Bind every extension; the settings are in `config.py`."""
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(app.config["MIGRATIONS"]))
     jwt.init_app(app)
     limiter.init_app(app)
     cors.init_app(app, origins=app.config["CORS_ORIGINS"], expose_headers=ANSWER_HEADERS)

@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +25,8 @@ from melon_api.errors import (
 API = "/api/v1"
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 JSON_TYPES = {"application/json", "application/problem+json", "application/*", "*/*"}
+# What phones send, fetch and axios among them; all of it takes JSON.
+PLAIN_ACCEPTS = {None, "*/*", "application/json", "application/json, text/plain, */*"}
 CHUNK_BYTES = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -36,10 +39,14 @@ def init_app(app: Flask) -> None:
     app.after_request(complete_answer)
 
 
-def name_request() -> None:
+def request_id(environ: Mapping[str, Any]) -> str:
     """The caller's `X-Request-ID` when it is a decent one, else a new one."""
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    given = environ.get("HTTP_X_REQUEST_ID")
+    return given if given and REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def name_request() -> None:
+    g.request_id = request_id(request.environ)
     bind_contextvars(request_id=g.request_id, client=request.remote_addr)
 
 
@@ -50,6 +57,8 @@ def forget_request(_error: BaseException | None) -> None:
 
 def check_accept() -> None:
     """The API speaks JSON; a client that takes none of it is told so. Raises NotAcceptable."""
+    if request.environ.get("HTTP_ACCEPT") in PLAIN_ACCEPTS:
+        return
     if request.routing_exception or not request.path.startswith(API):
         return
     named = [(k.partition(";")[0].strip().lower(), q) for k, q in request.accept_mimetypes]

@@ -6,9 +6,10 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import DropTableOp
 from flask import current_app
-from sqlalchemy import MetaData, create_engine
+from sqlalchemy import MetaData
 
 from melon_api import models
+from melon_api.database import patient_engine
 from melon_api.extensions import db
 from melon_api.models.base import UTCDateTime
 
@@ -53,8 +54,7 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    # An engine of its own: changing a large table takes longer than any request may.
-    engine = create_engine(db.engine.url, hide_parameters=True)
+    engine = patient_engine()
     with engine.connect() as connection:
         context.configure(connection=connection, **OPTIONS)
         with context.begin_transaction():

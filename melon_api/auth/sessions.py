@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Engine, and_, delete, false, or_, select, update
+from sqlalchemy import ColumnElement, Engine, and_, delete, false, insert, or_, select, update
 from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import tokens
 from melon_api.auth.accounts import PROFILE, PROFILE_COLUMNS, Profile, held
 from melon_api.auth.tokens import TokenPair
-from melon_api.cache import Put, cache
+from melon_api.cache import Cache, Put, cache
 from melon_api.database import snapshot, unit_of_work, writing
 from melon_api.errors import AccountDisabled, NotFound, TokenRevoked
 from melon_api.extensions import db
@@ -23,7 +23,6 @@ from melon_api.models.mailed_token import MailedToken
 from melon_api.models.session import LABEL_LENGTH, Session
 from melon_api.models.user import User, new_id
 
-CLOCK = "clock"  # the cache's name for the account's sync clock; see sync/clock.py
 LIVING, ENDED = 0, 1  # a session's versions: it ends once
 LIVING_SECONDS = 60
 REMEMBERED = {"device", "expires_ms"}  # of a living session; another release may know others
@@ -43,14 +42,12 @@ class Device:
 @dataclass(frozen=True)
 class Caller:
     """Who makes a request. The account's id is the token's; `device` is the session's, as the
-    number that records carry (see `device_number`). `clock` is the account's sync clock in ms at
-    some moment of this request, None when only the database knows it."""
+    number that records carry (see `device_number`)."""
 
     user_id: str
     session_id: str
     device: int
     profile: Profile | None = None
-    clock: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,17 +64,35 @@ class SignIn:
 
 def authenticate(user_id: str, session_id: str) -> Caller:
     """The caller whom a verified token names. Raises TokenRevoked, AccountDisabled."""
-    names = (_name(session_id), PROFILE, CLOCK)
-    session, cached, clock = cache().read(user_id, *names)
-    profile = Profile.from_cache(cached)
-    keys = session.keys() if isinstance(session, dict) else None
-    if not (keys == set() or (keys == REMEMBERED and profile)):
+    session, profile = _remembered(cache(), user_id, session_id)
+    if session is None:
         session, profile = _looked_up(user_id, session_id)
     if not session or profile is None or session["expires_ms"] <= now_ms():
         raise TokenRevoked("This session has ended.")
     if not profile.is_active:
         raise AccountDisabled("This account has been disabled.")
-    return Caller(user_id, session_id, session["device"], profile, clock)
+    return Caller(user_id, session_id, session["device"], profile)
+
+
+def remembered(cache: Cache, user_id: str, session_id: str) -> Caller | None:
+    """The same as far as the cache knows it; None when it does not, or when there is something
+    against them. For what is outside of Flask."""
+    session, profile = _remembered(cache, user_id, session_id)
+    if not session or profile is None or session["expires_ms"] <= now_ms():
+        return None
+    return Caller(user_id, session_id, session["device"], profile) if profile.is_active else None
+
+
+def _remembered(
+    cache: Cache, user_id: str, session_id: str
+) -> tuple[dict[str, int] | None, Profile | None]:
+    """The session ({} when it has ended, None when the database must be asked), the profile."""
+    session, cached = cache.read(user_id, _name(session_id), PROFILE)
+    profile = Profile.from_cache(cached)
+    keys = session.keys() if isinstance(session, dict) else None
+    lives = keys == REMEMBERED and profile is not None and not cache.may_forget
+    is_known = keys == set() or lives
+    return session if is_known else None, profile
 
 
 def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile | None]:
@@ -100,6 +115,8 @@ def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile |
         "expires_ms": int(row.expires_at.timestamp() * 1000),
     }
     profile = Profile.of(row)
+    if cache().may_forget:  # then nobody takes it from there
+        return session, profile
     living = Put(_name(session_id), LIVING, session, as_of, LIVING_SECONDS)
     cache().put(user_id, living, profile.put(row.version, as_of))
     return session, profile
@@ -121,7 +138,8 @@ def open_session(unit: Unit, user: User, device: Device) -> tuple[TokenPair, str
         expires_at=now + current_app.config["SESSION_LIFETIME"],
     )
     session.refresh_hash = tokens.digest(tokens.refresh_token(session))
-    unit.add(session)
+    columns = Session.__table__.c.keys()
+    unit.execute(insert(Session), {name: getattr(session, name) for name in columns})
     return tokens.token_pair(session), session_id
 
 

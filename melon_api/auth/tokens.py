@@ -5,6 +5,8 @@ the key can be changed without signing anyone out. `kid` says which (RFC 7515 §
 """
 
 import hashlib
+import time
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +25,8 @@ from melon_api.models.session import Session
 # goes badly, so a token says that it was issued earlier than it was; nothing else reads that.
 CLOCK_DIFFERENCE = timedelta(days=1)
 
+MOST_VERIFIED = 4_096  # about 1 KiB each
+
 _signing_key: ContextVar[str | None] = ContextVar("signing_key", default=None)
 
 
@@ -36,8 +40,32 @@ class TokenPair:
     token_type: str = "Bearer"  # noqa: S105 - a name, RFC 6750
 
 
+class VerifiedTokens:
+    """The claims of access tokens by the `Authorization` header that they came in.
+
+    A signature that was good stays good; that the token has not expired is checked each time, and
+    that its session lives is not known here.
+    """
+
+    def __init__(self) -> None:
+        self._claims: dict[str, dict[str, Any]] = {}
+
+    def claims(self, header: str | None) -> dict[str, Any] | None:
+        """None for a token that was not verified here, or has expired."""
+        found = self._claims.get(header) if header else None
+        return found if found and found["exp"] > time.time() else None
+
+    def remember(self, header: str, claims: dict[str, Any]) -> None:
+        """The oldest are forgotten first."""
+        self._claims[header] = claims
+        while len(self._claims) > MOST_VERIFIED:
+            with suppress(StopIteration, KeyError, RuntimeError):  # another thread did it
+                del self._claims[next(iter(self._claims))]
+
+
 def init_app(app: Flask) -> None:
     """Bind the keys, which are found by their ids."""
+    app.extensions["verified_tokens"] = VerifiedTokens()
     keys = [app.config["JWT_SECRET_KEY"], *app.config["JWT_PREVIOUS_KEYS"]]
     app.extensions["token_keys"] = {key_id(key): key for key in keys}
     jwt.encode_key_loader(lambda _identity: _signing_key.get() or keys_now()[0])
@@ -52,6 +80,12 @@ def key_id(key: str) -> str:
 def keys_now() -> list[str]:
     """The keys that count, the one that signs first."""
     return list(current_app.extensions["token_keys"].values())
+
+
+def verified_tokens() -> VerifiedTokens:
+    """Those that this process has verified."""
+    found: VerifiedTokens = current_app.extensions["verified_tokens"]
+    return found
 
 
 def _key_of(header: dict[str, Any]) -> str:

@@ -1,24 +1,29 @@
 """`/healthz` and `/readyz`, for the platform that runs the process."""
 
 import logging
+import threading
 from functools import cache
+from typing import Any
 
-import redis
 from flask import Flask, Response, current_app
-from sqlalchemy import select
 
-from melon_api.database import snapshot
+from melon_api.database import probe
 from melon_api.errors import Unavailable
-from melon_api.extensions import db
+from melon_api.redis_client import connect
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = 2
+_is_stopping = threading.Event()
 
 
 def init_app(app: Flask) -> None:
     app.add_url_rule("/healthz", view_func=healthz)
     app.add_url_rule("/readyz", view_func=readyz)
+
+
+def announce_stop() -> None:
+    """Have `/readyz` say from now on that no more requests should be sent here."""
+    _is_stopping.set()
 
 
 def healthz() -> dict[str, str]:
@@ -27,8 +32,11 @@ def healthz() -> dict[str, str]:
 
 
 def readyz() -> dict[str, str] | Response:
-    """Database and Redis answer. Raises Unavailable, naming the one that does not."""
-    checks = {"database": _database_answers}
+    """Database and Redis answer, and this process is not about to stop. Raises Unavailable, naming
+    what is in the way."""
+    if _is_stopping.is_set():
+        raise Unavailable("This process stops soon.", {"process": ["is stopping"]})
+    checks = {"database": probe}
     if current_app.config["REDIS_URL"]:
         checks["redis"] = _redis_answers
     errors = {}
@@ -43,16 +51,11 @@ def readyz() -> dict[str, str] | Response:
     return dict.fromkeys(checks, "ok")
 
 
-def _database_answers() -> None:
-    with snapshot(db.engine) as connection:
-        connection.execute(select(1))
-
-
 def _redis_answers() -> None:
+    """Of a cluster, each master."""
     _redis(current_app.config["REDIS_URL"]).ping()
 
 
 @cache
-def _redis(url: str) -> redis.Redis:
-    options = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
-    return redis.Redis.from_url(url, **options)
+def _redis(url: str) -> Any:
+    return connect(url)

@@ -1,18 +1,26 @@
-"""Logs: one line a request, every line with the request's id, nothing that people wrote.
+"""Logs: one line a request, slow SQL, every line with the request's id, nothing that people wrote.
 
 JSON where machines read them (staging, production), plain text on a laptop.
 """
 
 import logging
 import time
+from typing import Any
 from urllib.parse import quote
 
 import structlog
 from flask import Flask, Response, g, request
+from structlog.contextvars import bound_contextvars
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict
 
-log = logging.getLogger("melon_api.requests")
+from melon_api import measures
+from melon_api.http import API
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("melon_api.requests")
+_requests = logging.getLogger("melon_api.requests")
+NO_ROUTE = "(none)"
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}  # anybody may invent more
 
 
 def init_app(app: Flask) -> None:
@@ -58,11 +66,42 @@ def _formatter(*, is_json: bool) -> ProcessorFormatter:
 
 def start_clock() -> None:
     g.started = time.perf_counter()
+    measures.begin_request()
 
 
 def log_request(response: Response) -> Response:
-    """The path without its query, which may hold what is nobody's business, and on one line."""
-    elapsed_ms = (time.perf_counter() - g.get("started", time.perf_counter())) * 1000
-    path = quote(request.path)
-    log.info("%s %s %d %.1f ms", request.method, path, response.status_code, elapsed_ms)
+    """The line of a request, and its measure. Of an unknown address outside the API the first part
+    of its path: the rest may be nobody's business (a mail's link that leads here), as a query."""
+    facts = measures.request_facts()
+    if request.url_rule is None:
+        is_ours = request.path.startswith(API)
+        facts["path"] = quote(request.path if is_ours else f"/{request.path.split('/')[1]}")
+    if "caller" in g:
+        facts |= {"account_id": g.caller.user_id, "session_id": g.caller.session_id}
+    facts |= {"bytes_in": request.content_length, "bytes_out": response.content_length}
+    facts["client"] = request.remote_addr
+    route = request.url_rule.rule if request.url_rule else NO_ROUTE
+    started = g.get("started", time.perf_counter())
+    _tell(request.method, route, response.status_code, started, facts)
     return response
+
+
+def log_answer(method: str, route: str, status: int, started: float, facts: dict[str, Any]) -> None:
+    """The same of what was answered outside of Flask; `started` by `time.perf_counter`, `facts`
+    with the `request_id` and the `client`."""
+    if _requests.isEnabledFor(logging.INFO):
+        with bound_contextvars(request_id=facts["request_id"], client=facts["client"]):
+            _tell(method, route, status, started, facts)
+    else:
+        _tell(method, route, status, started, facts)
+
+
+def _tell(method: str, route: str, status: int, started: float, facts: dict[str, Any]) -> None:
+    seconds = time.perf_counter() - started
+    measures.answered(method if method in METHODS else "OTHER", route, status, seconds)
+    if _requests.isEnabledFor(logging.INFO):
+        known = {name: value for name, value in facts.items() if value is not None}
+        if "sql_ms" in known:
+            known["sql_ms"] = round(known["sql_ms"], 1)
+        known |= {"method": method, "route": route, "status": status}
+        log.info(f"{method} {route} {status}", ms=round(seconds * 1000, 1), **known)

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
+    Select,
     and_,
     delete,
     func,
@@ -19,6 +21,7 @@ from melon_api.sync.sanitize import as_javascript_writes
 from melon_api.sync.tables import Column, SyncedTable
 
 IDS_PER_STATEMENT = 10_000
+ROWS_AT_A_TIME = 200  # in memory, of a table that is read as a whole
 CLOCKS = (
     "created_at_ms",
     "created_by",
@@ -29,24 +32,30 @@ CLOCKS = (
 )
 
 
-def read_records(
+def stream_records(
     connection: Connection,
     table: SyncedTable,
     user_id: str,
     condition: ColumnElement[bool],
     most: int | None = None,
-) -> Sequence[tuple[Any, ...]]:
-    """The account's rows that fulfil `condition`, as the driver gives them: id, columns, clocks.
+) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
+    """The account's rows that fulfil `condition`: id, columns, clocks.
 
-    `most`: only so many, the first in the order of the primary key.
+    Some at a time, so that they are never all in memory; nothing else may be asked of the
+    connection meanwhile. `most`: only so many, the first in the order of the primary key.
     """
-    columns = [table.table.c[name] for name in _selected(table)]
-    query = select(*columns).where(table.table.c.user_id == user_id, condition)
+    query = _records(table, user_id, condition).execution_options(yield_per=ROWS_AT_A_TIME)
     if most is not None:
         query = query.order_by(table.table.c.id).limit(most)
-    cursor = connection.execute(query).cursor
-    rows: Sequence[tuple[Any, ...]] = cursor.fetchall() if cursor else ()
-    return rows
+    with connection.execute(query) as result:
+        yield from result.partitions()
+
+
+def _records(
+    table: SyncedTable, user_id: str, condition: ColumnElement[bool]
+) -> Select[*tuple[Any, ...]]:
+    columns = [table.table.c[name] for name in _selected(table)]
+    return select(*columns).where(table.table.c.user_id == user_id, condition)
 
 
 def is_living(table: SyncedTable) -> ColumnElement[bool]:
@@ -90,8 +99,8 @@ class WireRecord:
     is_deleted: bool
 
 
-def wire_records(table: SyncedTable, rows: Iterable[tuple[Any, ...]]) -> Iterator[WireRecord]:
-    """The rows of `read_records`, in the types of the wire."""
+def wire_records(table: SyncedTable, rows: Iterable[Sequence[Any]]) -> Iterator[WireRecord]:
+    """The rows of `stream_records`, in the types of the wire."""
     names = ("id", *(column.name for column in table.columns))
     booleans = [column.name for column in table.columns if column.kind == "boolean"]
     numbers = [column.name for column in table.columns if column.kind == "number"]
@@ -183,10 +192,10 @@ class Deletion:
 
 def living_records(
     connection: Connection, table: SyncedTable, user_id: str
-) -> list[dict[str, Any]]:
-    """All living records, as the app's schema has them."""
-    rows = read_records(connection, table, user_id, is_living(table))
-    return [record.values for record in wire_records(table, rows)]
+) -> Iterator[dict[str, Any]]:
+    """All living records, as the app's schema has them; read as they are asked for."""
+    for rows in stream_records(connection, table, user_id, is_living(table)):
+        yield from (record.values for record in wire_records(table, rows))
 
 
 def delete_all(connection: Connection, tables: Iterable[SyncedTable], user_id: str) -> None:

@@ -12,20 +12,24 @@ the clock and the tables in one snapshot: it sees a push's clock and its rows bo
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select, update
+import orjson
+from sqlalchemy import Connection, bindparam, func, select, update
 
-from melon_api.auth.sessions import CLOCK
-from melon_api.cache import Put, cache
+from melon_api import measures
+from melon_api.cache import Cache, Put, cache
 from melon_api.errors import TokenRevoked, ValidationFailed
 from melon_api.models.base import now_ms
 from melon_api.models.user import User
 from melon_api.prepared import Prepared
 
+CLOCK = "clock"  # the cache's name for it
 REMEMBERED_SECONDS = 60
 MOST_AHEAD_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
 
 _account = User.id == bindparam("user_id")
-_clocks = select(User.last_modified_at, User.purged_at_ms, User.log_purged_at_ms).where(_account)
+# As one column: to describe each takes the driver longer than to read it.
+_columns = (User.last_modified_at, User.purged_at_ms, User.log_purged_at_ms)
+_clocks = select(func.json_array(*_columns)).where(_account)
 _read, _lock = Prepared(_clocks), Prepared(_clocks.with_for_update())
 
 
@@ -41,19 +45,21 @@ class AccountClock:
 
 def read(connection: Connection, user_id: str) -> AccountClock:
     """The clock as of this snapshot. Raises TokenRevoked when the account is gone."""
-    row = _read.execute(connection, user_id=user_id).one_or_none()
-    if row is None:
-        raise TokenRevoked("This account does not exist any more.")
-    return AccountClock(*row)
+    return _found(_read, connection, user_id)
 
 
 def lock(connection: Connection, user_id: str) -> AccountClock:
     """The clock, held until the transaction ends. Must be the transaction's first statement: an
     earlier read would fix the snapshot before the wait for the lock."""
-    row = _lock.execute(connection, user_id=user_id).one_or_none()
-    if row is None:
+    with measures.timed(measures.clock_waited):
+        return _found(_lock, connection, user_id)
+
+
+def _found(query: Prepared, connection: Connection, user_id: str) -> AccountClock:
+    clocks = query.execute(connection, user_id=user_id).scalar_one_or_none()
+    if clocks is None:
         raise TokenRevoked("This account does not exist any more.")
-    return AccountClock(*row)
+    return AccountClock(*orjson.loads(clocks))
 
 
 def store(connection: Connection, user_id: str, value: int) -> None:
@@ -62,9 +68,26 @@ def store(connection: Connection, user_id: str, value: int) -> None:
     cache().outdate(user_id, {CLOCK: value})
 
 
-def remember(user_id: str, value: int, as_of: int) -> None:
-    """Spare the next pulls the database, with a clock that was read from it (after `as_of`)."""
-    cache().put(user_id, Put(CLOCK, value, value, as_of, REMEMBERED_SECONDS))
+@dataclass(frozen=True)
+class Learned:
+    """A clock that was read from the database, after the cache's moment `as_of`."""
+
+    cache: Cache
+    user_id: str
+    value: int
+    as_of: int
+
+    def remember(self) -> None:
+        """Spare the next pulls the database. Any time will do: an older one is not taken."""
+        self.cache.put(
+            self.user_id, Put(CLOCK, self.value, self.value, self.as_of, REMEMBERED_SECONDS)
+        )
+
+
+def remembered(cache: Cache, user_id: str) -> int | None:
+    """The clock at some moment of this call; None when only the database knows it."""
+    (value,) = cache.read(user_id, CLOCK)
+    return int(value) if value is not None else None
 
 
 def store_purged(connection: Connection, user_id: str, value: int) -> None:

@@ -45,6 +45,7 @@ class Merge:
     is_partial: bool
     problems: Problems
     as_sent: bool = True
+    conflicts: int = 0
     adopted: set[tuple[str, str]] = field(default_factory=set)
 
     def apply(self, pushed: list[PushedTable]) -> None:
@@ -75,13 +76,13 @@ class Merge:
             row = rows[record.id] = self._new(record.id, values)
         else:
             self._note_adoption(table, row)
-        if values != row.values:
-            row.values = values
-            self._touch(row)
+            if values != row.values:
+                row.values = values
+                self._touch(row)
         if not parents_live:
             self._bury(row)
         if self.as_sent:
-            sent = record.values.items() <= values.items()
+            sent = values is record.values or record.values.items() <= values.items()
             self.as_sent = record.as_sent and sent and parents_live
 
     def _apply_to_tombstone(self, row: Row, record: PushedRecord) -> None:
@@ -97,12 +98,13 @@ class Merge:
         self, table: SyncedTable, row: Row | None, record: PushedRecord
     ) -> dict[str, Any] | None:
         """The record's new values; None for a conflict that cannot be merged (contract push 3)."""
+        is_whole = len(record.values) == len(table.columns)
         if row is None:
-            is_whole = len(record.values) == len(table.columns)
             return record.values if is_whole else empty_values(table) | record.values
-        whole = {**row.values, **record.values}
+        whole = record.values if is_whole else {**row.values, **record.values}
         if whole == row.values or not record.fits or not self._conflicts(row):
             return whole
+        self.conflicts += 1
         if self.policy == "reject" or record.changed == frozenset():
             return None
         if record.changed is None:

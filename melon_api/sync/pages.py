@@ -7,14 +7,15 @@ order never changes, so no record is skipped or told twice, whatever is pushed b
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, Connection, and_, or_
 
 from melon_api.auth.sessions import Caller
 from melon_api.sync import changes, history, reading
+from melon_api.sync.changes_text import LISTS, ChangesText
+from melon_api.sync.clock import Learned
 from melon_api.sync.history import History
 from melon_api.sync.tables import SyncedTable, synced_tables
-
-TableChanges = dict[str, Any]  # of lists, or of their text
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class Migration:
 
     tables: frozenset[str] = frozenset()
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def is_any(self) -> bool:
+        return bool(self.tables or self.columns)
 
 
 @dataclass(frozen=True)
@@ -42,58 +47,86 @@ class Walk:
     @property
     def is_idle(self) -> bool:
         """Whether nothing can have changed, so that no table need be read."""
-        asks_more = self.is_replacement or self.migration.tables or self.migration.columns
+        asks_more = self.is_replacement or self.migration.is_any
         return self.since == self.timestamp and not asks_more
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a device is told; `rest` is None on the last page."""
+    """What a device is told, to be closed when it is; `rest` is None on the last page. `learned` is
+    to be remembered when the device has its answer, which need not wait for that."""
 
-    changes: dict[str, TableChanges]
+    changes: ChangesText
     walk: Walk
     rest: Walk | None
+    learned: Learned | None = None
 
 
 def read_page(connection: Connection, caller: Caller, walk: Walk, limit: int | None) -> Page:
-    """The next `limit` records and deletions, or all that is left."""
+    """The next `limit` records and deletions, or all that is left. Raises Unavailable when there is
+    no room on the disk for all."""
+    told = ChangesText(synced_tables())
     if walk.is_idle:
-        return nothing_new(walk)
-    if limit is not None or walk.table is not None:
-        return _read_rows(connection, caller, walk, limit, {})
-    scopes = tuple(_scope(name, walk) for name in synced_tables())
-    told = reading.read_text(connection, scopes, caller.user_id, caller.device, walk.since)
-    if len(told) == len(scopes):
         return Page(told, walk, None)
-    return _read_rows(connection, caller, walk, None, told)
-
-
-def _read_rows(
-    connection: Connection, caller: Caller, walk: Walk, limit: int | None, known: dict[str, Any]
-) -> Page:
-    """The same, row by row, but for the tables that are `known` already."""
-    told: dict[str, TableChanges] = {name: _nothing() for name in synced_tables()} | known
-    seen = _seen(connection, caller, walk)
-    room, is_continued = limit, walk.table is not None
-    for name, table in synced_tables().items():
-        if walk.table not in (None, name) or name in known:
-            continue
-        here = replace(walk, table=name, after=walk.after if walk.table else "")
-        most = None if room is None else room + 1  # one more tells whether this page is the last
-        condition = _wanted(table, here, is_continued)
-        rows = changes.read_records(connection, table, caller.user_id, condition, most)
-        if room is not None and len(rows) > room:
-            told[name] = _sorted(table, rows[:room], seen, walk)
-            after = rows[room - 1][0] if room else here.after
-            return Page(told, walk, replace(here, after=after))
-        told[name] = _sorted(table, rows, seen, walk)
-        room = None if room is None else room - len(rows)
-        walk = replace(walk, table=None, after="")
+    try:
+        if limit is not None or walk.table is not None:
+            return Page(told, walk, _read_rows(connection, caller, walk, limit, told))
+        _read_all(connection, caller, walk, told)
+    except BaseException:
+        told.close()
+        raise
     return Page(told, walk, None)
 
 
+def read_living(connection: Connection, caller: Caller) -> ChangesText:
+    """All living records, under `created`; to be closed. Raises Unavailable like `read_page`."""
+    everything = Walk(since=0, timestamp=1)
+    return read_page(connection, caller, everything, None).changes
+
+
+def nothing_new(walk: Walk) -> Page:
+    """The answer to a device that has everything."""
+    return Page(ChangesText(synced_tables()), walk, None)
+
+
+def _read_all(connection: Connection, caller: Caller, walk: Walk, told: ChangesText) -> None:
+    scopes = tuple(_scope(name, walk) for name in synced_tables())
+    asks = reading.Asks(caller.user_id, caller.device, walk.since)
+    left = reading.read_text(connection, scopes, asks, told)
+    if left:
+        seen = _seen(connection, caller, walk)
+    for name, after in left.items():
+        table = synced_tables()[name]
+        wanted = and_(_changed(table, walk), changes.is_behind(table, after))
+        for rows in changes.stream_records(connection, table, caller.user_id, wanted):
+            _tell(told, table, rows, seen, walk)
+
+
+def _read_rows(
+    connection: Connection, caller: Caller, walk: Walk, limit: int | None, told: ChangesText
+) -> Walk | None:
+    """One page, row by row; where the next one begins."""
+    seen = _seen(connection, caller, walk)
+    room, is_continued = limit, walk.table is not None
+    for name, table in synced_tables().items():
+        if walk.table not in (None, name):
+            continue
+        here = replace(walk, table=name, after=walk.after if walk.table else "")
+        wanted = _wanted(table, here, is_continued)
+        most = None if room is None else room + 1  # one more tells whether this page is the last
+        for rows in changes.stream_records(connection, table, caller.user_id, wanted, most):
+            fitting = rows[:room]
+            _tell(told, table, fitting, seen, walk)
+            here = replace(here, after=fitting[-1][0]) if fitting else here
+            if len(fitting) < len(rows):
+                return here
+            room = None if room is None else room - len(rows)
+        walk = replace(walk, table=None, after="")
+    return None
+
+
 def _scope(name: str, walk: Walk) -> reading.Scope:
-    """What `_changed` and `_sorted` say, for `reading`."""
+    """What `_changed` and `_tell` say, for `reading`."""
     if not walk.since:
         return reading.Scope(name, is_first=True)
     is_new = name in walk.migration.tables
@@ -107,15 +140,6 @@ def _seen(connection: Connection, caller: Caller, walk: Walk) -> History:
     if not walk.since:
         return History(caller.device, walk.since)
     return history.read(connection, caller.user_id, caller.device, walk.since)
-
-
-def nothing_new(walk: Walk) -> Page:
-    """The answer to a device that has everything."""
-    return Page({name: _nothing() for name in synced_tables()}, walk, None)
-
-
-def _nothing() -> dict[str, list[Any]]:
-    return {"created": [], "updated": [], "deleted": []}
 
 
 def _wanted(table: SyncedTable, walk: Walk, is_continued: bool) -> ColumnElement[bool]:
@@ -140,18 +164,19 @@ def _changed(table: SyncedTable, walk: Walk) -> ColumnElement[bool]:
     return changed
 
 
-def _sorted(table: SyncedTable, rows: Any, seen: History, walk: Walk) -> dict[str, list[Any]]:
+def _tell(told: ChangesText, table: SyncedTable, rows: Any, seen: History, walk: Walk) -> None:
     """Created, updated or deleted, as the asking device sees it (contract pull 3)."""
-    told = _nothing()
+    lists: dict[str, list[Any]] = {key: [] for key in LISTS}
     is_added = table.name in walk.migration.tables  # of which the device has only its own
     for record in changes.wire_records(table, rows):
         values, born = record.values, (record.created_at, record.created_by)
         if record.is_deleted:
-            told["deleted"].append(values["id"])
+            lists["deleted"].append(values["id"])
         elif not walk.since or (is_added and record.created_at <= walk.since):
-            told["created"].append(values)
+            lists["created"].append(values)
         elif seen.has_had(table.name, values["id"], *born):
-            told["updated"].append(values)
+            lists["updated"].append(values)
         else:
-            told["created"].append(values)
-    return told
+            lists["created"].append(values)
+    for key, found in lists.items():
+        told.add(table.name, key, orjson.dumps(found)[1:-1], len(found))

@@ -35,7 +35,7 @@ class Problems:
 
     def copy(self) -> Problems:
         """What was found without the database; the start of every try of the transaction."""
-        return deepcopy(self)
+        return deepcopy(self) if self else Problems()
 
     def unknown_table(self, name: str, ids: list[str]) -> None:
         self._kinds.add(UnknownTable)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from melon_api.errors import PayloadTooLarge
 from melon_api.sync.problems import Problems
 from melon_api.sync.records import explain
 from melon_api.sync.sanitize import changed_columns, sanitize
@@ -47,6 +48,20 @@ class PushedTable:
     table: SyncedTable
     records: list[PushedRecord] = field(default_factory=list)
     deletions: list[Place] = field(default_factory=list)
+
+
+def check_size(changes: dict[str, Any], most: int) -> None:
+    """Raises PayloadTooLarge for more than `most` records and deletions."""
+    lists = [
+        entries
+        for content in changes.values()
+        if isinstance(content, dict)
+        for entries in content.values()
+        if isinstance(entries, list)
+    ]
+    count = sum(map(len, lists))
+    if count > most:
+        raise PayloadTooLarge(f"The push holds {count} records; {most} are the most at once.")
 
 
 def read(

@@ -2,15 +2,14 @@
 
 Each list of an answer is one GROUP_CONCAT of records that are JSON already. Both databases cut an
 aggregate that grows too long, and leave NULL out, with no more than a warning. So each record ends
-with a line feed, which a JSON text holds nowhere else, and there must be as many as there are rows;
-a table that fails this, or whose device `adopted` records, is left to `changes.read_records`.
+with a line feed, which a JSON text holds nowhere else, and there must be as many as there are rows.
+A table that fails this is read in blocks. What a block cannot hold, and all that is for a device
+that `adopted` records, is left to `changes.stream_records`.
 """
 
 import functools
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -18,7 +17,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    cast,
     func,
     literal_column,
     not_,
@@ -27,25 +25,28 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.dialects import mysql
 
 from melon_api.models.synced import SyncPush
 from melon_api.sync import changes
-from melon_api.sync.tables import Column, SyncedTable, synced_tables
+from melon_api.sync.changes_text import LISTS, ChangesText
+from melon_api.sync.record_text import (
+    DEVICE,
+    END,
+    SINCE,
+    USER,
+    compiled,
+    constant,
+    is_had,
+    record,
+    record_id,
+)
+from melon_api.sync.tables import SyncedTable, synced_tables
 
-LISTS = ("created", "updated", "deleted")
-END = "\n"
+FIRST_BLOCK = 1_000  # rows
+BLOCK_BYTES = 1 << 20  # about; the most is `group_concat_max_len`
+BEHIND_ALL = "\x7f"  # no id goes on with it (contract push 8)
+ONE_ROW: ColumnElement[int] = literal_column("1")
 STATEMENTS = 256  # kept; an app's migrations ask for others
-# MySQL writes whole doubles from here on as 1e15; `as_javascript_writes` gives up at 2**63.
-PLAIN_BELOW: ColumnElement[float] = literal_column("1e15")
-ZERO: ColumnElement[float] = literal_column("0")
-DIGITS_BELOW: ColumnElement[float] = literal_column("9223372036854775808e0")
-
-TableText = dict[str, orjson.Fragment]
-_log = SyncPush.__table__.c
-_user: ColumnElement[Any] = bindparam("user")
-_device: ColumnElement[Any] = bindparam("device")
-_since: ColumnElement[Any] = bindparam("since")
 
 
 class Scope(NamedTuple):
@@ -61,27 +62,79 @@ class Scope(NamedTuple):
     is_new: bool = False
 
 
+class Asks(NamedTuple):
+    """Who asks, and for what came after `since` (a clock in ms)."""
+
+    user_id: str
+    device: int
+    since: int
+
+
 def read_text(
-    connection: Connection, scopes: tuple[Scope, ...], user_id: str, device: int, since: int
-) -> dict[str, TableText]:
-    """The lists of each table that can be told in this way, and is whole."""
+    connection: Connection, scopes: tuple[Scope, ...], asks: Asks, told: ChangesText
+) -> dict[str, str]:
+    """Tell all that can be told in this way; what is left are the records of these tables behind
+    these ids."""
+    nothing_told = dict.fromkeys((scope.table for scope in scopes), "")
     if connection.dialect.name != "mysql":
-        return {}
+        return nothing_told
     statement, constants = _statement(scopes)
-    told = constants | {"user": user_id, "device": device, "since": since}
-    rows = connection.exec_driver_sql(statement, told).all()
+    rows = connection.exec_driver_sql(statement, constants | asks._asdict()).all()
     if any(count for name, count, *_ in rows if name == ""):
-        return {}
-    found = ((name, _whole(count, texts)) for name, count, *texts in rows if name)
-    return {name: text for name, text in found if text}
+        return nothing_told
+    whole = {name for name, *found in rows if name and _tell(told, name, *found)}
+    del rows  # the texts that were cut
+    left = {}
+    for scope in scopes:
+        if scope.table not in whole:
+            after = _read_blocks(connection, scope, asks, told)
+            if after is not None:
+                left[scope.table] = after
+    return left
 
 
-def _whole(count: int, texts: Sequence[str | None]) -> TableText | None:
-    if sum(text.count(END) for text in texts if text) != count:
-        return None
-    return {
-        name: orjson.Fragment(f"[{text or ''}]") for name, text in zip(LISTS, texts, strict=True)
-    }
+def _read_blocks(connection: Connection, scope: Scope, asks: Asks, told: ChangesText) -> str | None:
+    """A table in blocks along its primary key; None at its end, else the id behind which stands
+    a record that is too large by itself."""
+    block, end_of_block, constants = _block_statements(scope)
+    values, after, count = constants | asks._asdict(), "", FIRST_BLOCK
+    while True:
+        values |= {"after": after, "skipped": count - 1}
+        end = connection.exec_driver_sql(end_of_block, values).scalar()
+        found = connection.exec_driver_sql(block, values | {"end": end or BEHIND_ALL}).one()
+        if _tell(told, *found):
+            if end is None:
+                return None
+            after, size = end, sum(len(text) for text in found[2:] if text)
+            count = max(1, min(2 * count, count * BLOCK_BYTES // max(size, 1)))
+        elif count == 1:
+            return after
+        else:
+            count //= 2
+
+
+def _tell(told: ChangesText, table: str, count: int, *texts: bytes | None) -> bool:
+    """Unless something is missing."""
+    counts = [text.count(END.encode()) if text else 0 for text in texts]
+    if sum(counts) != count:
+        return False
+    for name, text, number in zip(LISTS, texts, counts, strict=True):
+        told.add(table, name, text or b"", number)
+    return True
+
+
+@functools.lru_cache(STATEMENTS)
+def _block_statements(scope: Scope) -> tuple[str, str, dict[str, Any]]:
+    """One for a block's text, one for the id that it ends with: none in the last block."""
+    table = synced_tables()[scope.table].table
+    ids, primary = table.c.id, (table, "FORCE INDEX (PRIMARY)", "mysql")
+    block = _table(scope).where(ids > bindparam("after"), ids <= bindparam("end"))
+    end = select(ids).where(table.c.user_id == USER, ids > bindparam("after")).order_by(ids)
+    text, constants = compiled(block.with_hint(*primary))
+    end_of_block, more = compiled(
+        end.with_hint(*primary).limit(ONE_ROW).offset(bindparam("skipped"))
+    )
+    return text, end_of_block, constants | more
 
 
 @functools.lru_cache(STATEMENTS)
@@ -90,70 +143,42 @@ def _statement(scopes: tuple[Scope, ...]) -> tuple[str, dict[str, Any]]:
     parts = [_table(scope) for scope in scopes]
     if not all(scope.is_first for scope in scopes):
         parts.append(_adopted())
-    compiled = union_all(*parts).compile(dialect=mysql.dialect(paramstyle="pyformat"))
-    return str(compiled), dict(compiled.construct_params(_check=False))
+    return compiled(union_all(*parts))
 
 
 def _adopted() -> Select[*tuple[Any, ...]]:
     """How many pushes brought what the device had and another one had made (contract pull 3)."""
-    mine = and_(_log.user_id == _user, _log.clock > _since, _log.device == _device)
     nothing = (null() for _ in LISTS)
-    return select(_text(""), func.count(), *nothing).where(mine, _log.adopted.is_not(None))
+    return select(constant(""), func.count(), *nothing).where(has_adopted())
+
+
+def has_adopted() -> ColumnElement[bool]:
+    log = SyncPush.__table__.c
+    mine = and_(log.user_id == USER, log.clock > SINCE, log.device == DEVICE)
+    return and_(mine, log.adopted.is_not(None))
 
 
 def _table(scope: Scope) -> Select[*tuple[Any, ...]]:
     table = synced_tables()[scope.table]
-    c, record = table.table.c, _record(table)
+    c, told_as = table.table.c, record(table)
     living = changes.is_living(table)
     if scope.is_first:
-        lists = [record, null(), null()]
+        lists = [told_as, null(), null()]
         told = living
     else:
-        is_old = c.created_at_ms <= _since
-        is_had = c.created_by == _device
-        had = and_(not_(is_old), is_had) if scope.is_new else or_(is_old, is_had)
-        gone = func.concat(_text('"'), c.id, _text(f'"{END}'))
+        had = is_had(table, scope.is_new)
         lists = [
-            case((and_(living, not_(had)), record)),
-            case((and_(living, had), record)),
-            case((not_(living), gone)),
+            case((and_(living, not_(had)), told_as)),
+            case((and_(living, had), told_as)),
+            case((not_(living), record_id(table))),
         ]
         told = _changed(table, scope.adds)
     columns = [func.group_concat(found) if found is not null() else found for found in lists]
-    return select(_text(scope.table), func.count(), *columns).where(c.user_id == _user, told)
+    return select(constant(scope.table), func.count(), *columns).where(c.user_id == USER, told)
 
 
 def _changed(table: SyncedTable, adds: frozenset[str] | None) -> ColumnElement[bool]:
-    changed = table.table.c.updated_at_ms > _since
+    changed = table.table.c.updated_at_ms > SINCE
     if adds is None:
         return changed
     return or_(changed, changes.holds_something(table, adds) if adds else changes.is_living(table))
-
-
-def _record(table: SyncedTable) -> ColumnElement[str]:
-    """A row as JSON: NULL where a column is that may not be."""
-    parts: list[ColumnElement[Any]] = [_text('{"id":"'), table.table.c.id, _text('"')]
-    for column in table.columns:
-        parts += [_text(f',"{column.name}":'), _value(table, column)]
-    return func.concat(*parts, _text("}" + END))
-
-
-def _value(table: SyncedTable, column: Column) -> ColumnElement[Any]:
-    stored: Any = table.table.c[column.name]
-    wire: Any = stored
-    if column.kind == "string":
-        wire = func.json_quote(stored)
-    elif column.kind == "boolean":
-        wire = case((stored == 1, _text("true")), (stored.is_not(None), _text("false")))
-    elif column.kind == "number":
-        is_whole = and_(stored == func.floor(stored), func.abs(stored) < DIGITS_BELOW)
-        digits = cast(cast(stored, mysql.DECIMAL(20, 0)), mysql.CHAR)
-        minus_zero = (stored == ZERO, _text("0"))
-        plain = (func.abs(stored) < PLAIN_BELOW, stored)
-        wire = case(minus_zero, plain, (is_whole, digits), else_=stored)
-    return func.coalesce(wire, _text("null")) if column.optional else wire
-
-
-def _text(text: str) -> ColumnElement[str]:
-    """A constant of ours, which holds no quote of SQL and no backslash."""
-    return literal_column(f"'{text}'")

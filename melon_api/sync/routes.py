@@ -1,5 +1,6 @@
 """`/sync`: pull and push."""
 
+import itertools
 from typing import Any
 
 import orjson
@@ -8,12 +9,15 @@ from marshmallow import ValidationError
 
 from melon_api.auth.guard import caller, signed_in
 from melon_api.auth.tokens import keys_now
+from melon_api.cache import cache
 from melon_api.errors import ValidationFailed
 from melon_api.extensions import db
+from melon_api.fairness import line_of
 from melon_api.http import API, json_body
 from melon_api.limits import limited
 from melon_api.ops.openapi import Blueprint
-from melon_api.sync import cursor, schemas, service
+from melon_api.sync import clock, cursor, idle, push_body, schemas, service
+from melon_api.sync.answer import respond
 from melon_api.sync.pages import Walk
 from melon_api.sync.schemas import (
     PullQuerySchema,
@@ -60,10 +64,14 @@ def pull_by_query() -> Response:
 @blueprint.response(200, PushAnswerSchema)
 def push() -> Response:
     """Store what this device changed, all or nothing"""
-    body, query = json_body(any_type=True), request.args.to_dict()
-    pushed = _read(schemas.read_push, body, query)
     policy = current_app.config["SYNC_CONFLICT_POLICY"]
-    answer = service.push(db.engine, caller(), pushed, policy)
+    size = None if request.content_encoding else request.content_length
+    with line_of(caller().user_id, size) as line:  # before the body is read
+        body, query = json_body(any_type=True), request.args.to_dict()
+        pushed = _read(schemas.read_push, body, query)
+        push_body.check_size(pushed.changes, current_app.config["MAX_PUSH_RECORDS"])
+        with line.turn():
+            answer = service.push(db.engine, caller(), pushed, policy)
     result: dict[str, Any] = {"timestamp": answer.timestamp}
     if pushed.allow_partial:
         rejected = {table: list(ids) for table, ids in answer.problems.rejected.items()}
@@ -84,14 +92,26 @@ def verify() -> Verified:
 
 
 def _pull(pull_request: PullRequest) -> Response:
-    page = service.pull(db.engine, caller(), pull_request)
-    answer: dict[str, Any] = {"changes": page.changes, "timestamp": page.walk.timestamp}
+    page = service.pull(db.engine, caller(), pull_request, _known_clock())
+    rest: dict[str, Any] = {"timestamp": page.walk.timestamp}
     if page.walk.is_replacement:
-        answer["experimentalStrategy"] = "replacement"
+        rest["experimentalStrategy"] = "replacement"
     if pull_request.is_paged:
-        rest = page.rest
-        answer["cursor"] = cursor.write(rest, caller().user_id, keys_now()) if rest else None
-    return _json(answer)
+        begin = page.rest
+        rest["cursor"] = cursor.write(begin, caller().user_id, keys_now()) if begin else None
+    head, tail = b'{"changes":', b"," + orjson.dumps(rest)[1:]
+    size = len(head) + page.changes.size + len(tail)
+    response = respond(itertools.chain([head], page.changes, [tail]), page.changes, size)
+    if page.learned:
+        response.call_on_close(page.learned.remember)
+    return response
+
+
+def _known_clock() -> int | None:
+    if idle.CLOCK in request.environ:
+        known: int | None = request.environ[idle.CLOCK]
+        return known
+    return clock.remembered(cache(), caller().user_id)
 
 
 def _read_cursor(text: str) -> Walk | None:

@@ -14,7 +14,6 @@ from typing import Any
 from melon_api.sync.tables import Column, SyncedTable
 
 Rule = tuple[str, Callable[[Any], bool], Callable[[Any], Any], Callable[[Any], bool]]
-CLIENTS_OWN = ("id", "_status", "_changed")
 EXACT_BITS, LONG_BITS = 53, 63  # of a double's whole numbers; of the JSON library's
 
 
@@ -35,7 +34,7 @@ def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], l
                 misfits.append(name)
             if value is not sent and value != sent:
                 as_sent = False
-    known = len(values) + sum(name in raw for name in CLIENTS_OWN)
+    known = len(values) + ("id" in raw) + ("_status" in raw) + ("_changed" in raw)
     return values, misfits, as_sent and known == len(raw)
 
 

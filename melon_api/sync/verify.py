@@ -50,10 +50,11 @@ def verify(engine: Engine, caller: Caller, since: int, held: dict[str, DeviceTab
 
 
 def _has_changed(connection: Connection, user_id: str, since: int) -> bool:
-    return any(
-        changes.read_records(connection, table, user_id, changes.changed_since(table, since), 1)
-        for table in synced_tables().values()
-    )
+    for table in synced_tables().values():
+        changed = changes.changed_since(table, since)
+        if any(changes.stream_records(connection, table, user_id, changed, most=1)):
+            return True
+    return False
 
 
 def _compare(

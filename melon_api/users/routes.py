@@ -1,5 +1,6 @@
 """`/users`: the caller's own account."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -11,6 +12,9 @@ from melon_api.auth.schemas import SessionSchema, UserSchema
 from melon_api.http import API
 from melon_api.limits import limited
 from melon_api.ops.openapi import Blueprint
+from melon_api.sync.answer import respond
+from melon_api.sync.changes_text import ChangesText
+from melon_api.sync.tables import synced_tables
 from melon_api.users import service
 from melon_api.users.schemas import DeletionSchema, ExportSchema, PasswordSchema, ProfileSchema
 
@@ -53,9 +57,18 @@ def export() -> Response:
     found = service.export(caller())
     user = UserSchema().dump(found.user)
     sessions = SessionSchema(many=True).dump(found.sessions)
-    body = orjson.dumps({"user": user, "sessions": sessions, **found.records})
-    headers = {"Content-Disposition": 'attachment; filename="export.json"'}
-    return Response(body, headers=headers, mimetype="application/json")
+    response = respond(_export(user, sessions, found.records), found.records)
+    response.headers["Content-Disposition"] = 'attachment; filename="export.json"'
+    return response
+
+
+def _export(user: Any, sessions: Any, records: ChangesText) -> Iterator[bytes]:
+    yield orjson.dumps({"user": user, "sessions": sessions})[:-1]
+    for name in synced_tables():
+        yield f',"{name}":['.encode()
+        yield from records.values(name, "created")
+        yield b"]"
+    yield b"}"
 
 
 @blueprint.patch("/me")

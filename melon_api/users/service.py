@@ -1,7 +1,6 @@
 """The caller's own account."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
@@ -19,6 +18,8 @@ from melon_api.models.session import Session as SignedInDevice
 from melon_api.models.synced import SyncPush
 from melon_api.models.user import User
 from melon_api.sync import changes, clock
+from melon_api.sync.changes_text import ChangesText
+from melon_api.sync.pages import read_living
 from melon_api.sync.tables import synced_tables
 
 NOT_THE_PASSWORD = "This is not the account's password."  # noqa: S105 - a sentence
@@ -28,7 +29,7 @@ NOT_THE_PASSWORD = "This is not the account's password."  # noqa: S105 - a sente
 class Export:
     user: Profile
     sessions: list[SignIn]
-    records: dict[str, list[dict[str, Any]]]
+    records: ChangesText  # all under `created`
 
 
 def profile(caller: Caller) -> Profile:
@@ -110,12 +111,9 @@ def erase(engine: Engine, user_id: str, stored: str | None = None) -> None:
 
 
 def export(caller: Caller) -> Export:
-    """Everything that is stored of the caller, as of one moment."""
+    """Everything that is stored of the caller, as of one moment; `records` are to be closed."""
     with snapshot(db.engine) as connection:
-        records = {
-            name: changes.living_records(connection, table, caller.user_id)
-            for name, table in synced_tables().items()
-        }
+        records = read_living(connection, caller)
     record(Event.EXPORTED, caller.user_id, caller.session_id)
     return Export(profile(caller), sign_ins(caller, ended=True), records)
 

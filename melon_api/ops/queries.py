@@ -1,0 +1,45 @@
+"""SQL in the log: with LOG_SQL every statement, and always one that took SLOW_SQL_MS or longer.
+
+Its text only. Values are parameters, and people's.
+"""
+
+import logging
+import time
+from typing import Any
+
+import structlog
+from flask import Flask
+from sqlalchemy import event
+
+from melon_api import measures
+from melon_api.extensions import db
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("melon_api.sql")
+MOST_CHARACTERS = 1_000
+STARTED = "started"  # in a connection's `info`
+
+
+def init_app(app: Flask) -> None:
+    """Listen to the application's engine."""
+    slow_s = app.config["SLOW_SQL_MS"] / 1000
+    if app.config["LOG_SQL"]:
+        logging.getLogger("melon_api.sql").setLevel(logging.INFO)
+
+    def begin(connection: Any, *_: Any) -> None:
+        connection.info[STARTED] = time.perf_counter()
+
+    def end(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seconds = time.perf_counter() - connection.info[STARTED]
+        measures.statement(seconds)
+        if seconds >= slow_s:
+            log.warning("slow statement", ms=round(seconds * 1000, 1), sql=_short(statement))
+        elif app.config["LOG_SQL"]:
+            log.info("statement", ms=round(seconds * 1000, 1), sql=_short(statement))
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", begin)
+        event.listen(db.engine, "after_cursor_execute", end)
+
+
+def _short(statement: str) -> str:
+    return " ".join(statement[:MOST_CHARACTERS].split())
