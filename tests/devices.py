@@ -8,6 +8,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 PASSWORD = "correct-horse-battery"
+SECRETS = {PASSWORD}  # and every token that a device was given; no log may hold one
 API = "/api/v1"
 _numbers = itertools.count(1)
 
@@ -66,16 +67,18 @@ class Device:
         self.http = app.test_client()
         self.access_token: str = tokens["access_token"]
         self.refresh_token: str = tokens["refresh_token"]
+        SECRETS.update((self.access_token, self.refresh_token))
         self.pulled_at: int | None = None
 
     def call(self, method: str, path: str, token: str | None = None, **kwargs: Any) -> TestResponse:
         headers = {"Authorization": f"Bearer {token or self.access_token}"}
         headers |= kwargs.pop("headers", {})
+        kwargs.setdefault("buffered", True)  # read to its end and closed, as a server does
         return self.http.open(API + path, method=method, headers=headers, **kwargs)
 
     def ask_pull(self, since: int | None, **more: Any) -> TestResponse:
         body = {"lastPulledAt": since, "schemaVersion": 1, "migration": None, **more}
-        return self.call("POST", "/sync/pull", json=body)
+        return self.call("POST", "/sync/pull", json=body, buffered=True)
 
     def pull(self, **more: Any) -> dict[str, Any]:
         """What is new since the last pull, as the client sees it: {table: {created, …}}."""

@@ -18,10 +18,13 @@ from typing import Self
 
 import redis
 from conftest import environment, fresh_database, make_app, missing
+from devices import SECRETS
 
+import config as settings
 from config import ROOT
 from melon_api.extensions import db
 
+APPLICATION = "wsgi:app"
 START_SECONDS, STOP_SECONDS = 60, 40  # gunicorn itself gives its workers 25 s to finish
 TAIL_CHARACTERS = 4_000
 # Outgoing connections have higher ones: none of them can hold the port of a server that is stopped.
@@ -54,27 +57,32 @@ class Server:
 
 
 @contextmanager
-def serving(backend: str, folder: Path, workers: int = 2, **more_env: str) -> Iterator[Server]:
+def serving(
+    backend: str, folder: Path, workers: int = 2, application: str = APPLICATION, **more_env: str
+) -> Iterator[Server]:
     """Serve an empty, migrated database of this backend; `more_env` are further settings."""
     with fresh_database(backend.split("+", maxsplit=1)[0], folder) as database_url:
         environ = environment(backend, database_url, **more_env)
         _migrate(environ, folder)
         environ |= {"WEB_CONCURRENCY": str(workers), "INSTANCE_PATH": str(folder)}
-        with _gunicorn(environ, folder / "gunicorn.log") as server:
+        with _gunicorn(environ, folder / "gunicorn.log", application) as server:
             yield server
 
 
 def _migrate(environ: dict[str, str], folder: Path) -> None:
-    app = make_app(environ, folder)
+    """Here, in the tests' own process, which reports to nobody."""
+    app = make_app({k: v for k, v in environ.items() if k not in settings.OPTIONAL}, folder)
     with app.app_context():
         db.engine.dispose()
 
 
 @contextmanager
-def _gunicorn(environ: dict[str, str], log: Path) -> Iterator[Server]:
+def _gunicorn(
+    environ: dict[str, str], log: Path, application: str = APPLICATION
+) -> Iterator[Server]:
     port = free_port()
     shell = {name: os.environ[name] for name in KEPT if name in os.environ}
-    command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", application]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -88,6 +96,9 @@ def _gunicorn(environ: dict[str, str], log: Path) -> Iterator[Server]:
     try:
         _wait_until_up(server, process)
         yield server
+        if application == APPLICATION:  # others raise what they should not, on purpose
+            told = log.read_text(errors="replace")
+            assert not any(secret in told for secret in SECRETS), "a secret is in the log"
     finally:
         _stop(process)
 
@@ -123,14 +134,15 @@ class PrivateRedis:
 
     It keeps nothing. With a folder it saves what it holds when it is stopped, not when it is
     killed, and has what it saved again after its next start: by then that may be out of date.
+    `options` are further ones of redis-server.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        port = free_port()
+    def __init__(self, folder: Path | None = None, *options: str) -> None:
+        self.port = port = free_port()
         self.url = f"redis://127.0.0.1:{port}/0"
         keeping = ["--save", "3600 1000000", "--dir", str(folder)] if folder else ["--save", ""]
         place = ["--bind", "127.0.0.1", "--port", str(port)]
-        self._command = ["redis-server", *place, "--appendonly", "no", *keeping]
+        self._command = ["redis-server", *place, "--appendonly", "no", *keeping, *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

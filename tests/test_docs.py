@@ -104,6 +104,14 @@ def test_every_requirement_is_used() -> None:
             assert names.get(name, name.replace("-", "_")) in code, line
 
 
+def test_every_optional_requirement_is_asked_for() -> None:
+    """By the setting that needs it, which names it when it is missing."""
+    lines = (ROOT / "requirements-observability.txt").read_text().splitlines()
+    pinned = [line.split("==")[0] for line in lines if "==" in line]
+    asked = {package for packages in config.OPTIONAL.values() for package in packages}
+    assert sorted(pinned) == sorted(re.sub("[._]", "-", package) for package in asked)
+
+
 def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
     with serving("sqlite", tmp_path) as server:
         script = block("session").replace(LOCAL, server.url)

@@ -22,6 +22,7 @@ from round_trips import round_trips
 from servers import PrivateRedis
 
 from melon_api import cache as cache_module
+from melon_api import near_cache
 from melon_api.cache import NoCache, Put, RedisCache
 from melon_api.extensions import db
 
@@ -91,7 +92,7 @@ class Worker:
 
     def close(self) -> None:
         eventually(lambda: not debt_collectors())
-        self.cache._redis.close()
+        self.cache.close()
         self._operator.close()
 
 
@@ -342,6 +343,95 @@ def test_an_old_read_is_not_put_into_a_redis_that_has_forgotten(
     assert writer.read(ada) == "as of 2"
 
 
+# held by the process itself
+
+
+def test_a_change_is_seen_by_the_next_read_of_another_worker(two: Any, ada: str) -> None:
+    one, other = two
+    for version in range(1, 1000):
+        one.put(ada, version)
+        eventually(lambda v=version: other.read(ada) == f"as of {v}")  # type: ignore[misc]
+        one.outdate(ada, version + 1)
+        assert other.read(ada) is None
+
+
+def test_nothing_is_held_longer_than_a_writer_waits(
+    two: Any, server: PrivateRedis, ada: str
+) -> None:
+    """Redis stops before it has told anybody; the writer commits without it."""
+    one, other = two
+    one.put(ada, 1)
+    assert other.read(ada) == other.read(ada) == "as of 1"
+    server.freeze()
+    one.outdate(ada, 2)
+    assert other.read(ada) is None
+
+
+def test_a_lease_is_renewed_by_asking(
+    two: Any, server: PrivateRedis, monkeypatch: Any, ada: str
+) -> None:
+    one, _ = two
+    one.put(ada, 1)
+    assert one.read(ada) == "as of 1"
+    monkeypatch.setattr(near_cache, "LEASE_SECONDS", 0)
+    with round_trips(server.url) as commands:
+        assert one.read(ada) == "as of 1"
+    assert commands == ["MGET"]
+
+
+@pytest.mark.parametrize("forget", ["flushall", "expire"])
+def test_what_redis_forgets_is_forgotten(two: Any, operator: Any, ada: str, forget: str) -> None:
+    one, _ = two
+    one.put(ada, 1)
+    assert one.read(ada) == "as of 1"
+    if forget == "flushall":
+        operator.flushall()
+    else:
+        operator.pexpire(operator.keys(f"*{ada}*")[0], 1)
+    eventually(lambda: one.read(ada) is None)
+
+
+def test_a_connection_that_was_closed_is_replaced_at_once(
+    two: Any, operator: Any, caplog: Any, ada: str
+) -> None:
+    one, _ = two
+    one.put(ada, 1)
+    assert one.read(ada) == "as of 1"
+    operator.client_kill_filter(_type="normal", skipme=True)
+    a_moment(one)
+    assert one.read(ada) is None  # what was told meanwhile, nobody knows
+    a_moment(one)
+    one.put(ada, 2)
+    assert one.read(ada) == "as of 2"
+    assert not caplog.records
+
+
+def test_a_process_holds_so_much_and_no_more(two: Any, monkeypatch: Any, ada: str) -> None:
+    monkeypatch.setattr(near_cache, "MOST_ENTRIES", 3)
+    one, _ = two
+    for number in range(10):
+        one.put(ada, 1, name=str(number))
+        assert one.read(ada, str(number)) == "as of 1"
+    assert len(one.cache._near._held) == 3
+
+
+def test_a_redis_that_does_not_tell_of_changes_is_asked_each_time(
+    new_worker: Any, server: PrivateRedis, operator: Any, caplog: Any, ada: str
+) -> None:
+    """As an operator's access list may forbid it."""
+    one = new_worker("first")
+    operator.acl_setuser("first", enabled=True, categories=["+@all"], commands=["-client|tracking"])
+    operator.client_kill_filter(user="first")
+    assert one.read(ada) is None
+    a_moment(one)
+    one.put(ada, 1)
+    with round_trips(server.url) as commands:
+        assert [one.read(ada) for _ in range(3)] == ["as of 1"] * 3
+    assert commands == ["MGET"] * 3
+    (warning,) = [r for r in caplog.records if "does not tell of changes" in r.getMessage()]
+    assert warning.levelno == logging.WARNING
+
+
 # Redis away
 
 
@@ -369,11 +459,11 @@ def test_a_redis_that_hangs_is_left_alone(
 ) -> None:
     """It is waited for once, not at every call."""
     one, _ = two
-    asked: list[str] = []
+    asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(cache_module, "AWAY_SECONDS", 3600)
     server.freeze()
     assert one.read(ada) is None
-    monkeypatch.setattr(one.cache._redis, "mget", asked.append)
+    monkeypatch.setattr(one.cache._near, "read", lambda *keys: asked.append(keys))
     assert [one.read(ada) for _ in range(100)] == [None] * 100
     assert not asked
 
@@ -509,23 +599,44 @@ def test_a_redis_that_only_reads_delays_the_news_and_no_more(
     assert other.read(ada) is None
 
 
+def test_what_was_outdated_long_before_its_commit_is_outdated_again(
+    two: Any, operator: Any, monkeypatch: pytest.MonkeyPatch, ada: str
+) -> None:
+    """Redis lost it between the two; then somebody read what was not yet changed. What was told
+    first is what counts."""
+    writer, other = two
+    monkeypatch.setattr(cache_module, "LONG_SECONDS", 0.05)
+    writer.outdate(ada, 2)
+    time.sleep(0.05)
+    writer.outdate(ada, 5, "another")
+    operator.flushall()
+    other.put(ada, 1)
+    assert other.read(ada) == "as of 1"
+    writer.cache.pay()
+    assert other.read(ada) is None
+
+
 # what it costs, what it holds
 
 
-def test_each_call_is_one_round_trip(two: Any, server: PrivateRedis, ada: str) -> None:
+def test_what_each_call_asks_of_redis(
+    two: Any, server: PrivateRedis, monkeypatch: Any, ada: str
+) -> None:
+    monkeypatch.setattr(near_cache, "LEASE_SECONDS", 3600)
     one, _ = two
     one.put(ada, 0)  # the script is there from the first time on
-    for call in (
-        lambda: one.read(ada),
-        lambda: one.cache.read(ada, "a", "b", "c", "d"),
-        lambda: one.put(ada, 1),
-        lambda: one.cache.put(ada, Put("a", 1, 1, 0, 60), Put("b", 1, 1, 0, 60)),
-        lambda: one.outdate(ada, 2),
-        lambda: one.cache.outdate(ada, {"a": 2, "b": 2, "c": 2}),
+    for call, wanted in (
+        (lambda: one.read(ada), ["MGET"]),
+        (lambda: one.read(ada), []),
+        (lambda: one.cache.read(ada, "a", "b", "c", "d"), ["MGET"]),
+        (lambda: one.put(ada, 1), ["EVALSHA"]),
+        (lambda: one.cache.put(ada, Put("a", 1, 1, 0, 60), Put("b", 1, 1, 0, 60)), ["EVALSHA"]),
+        (lambda: one.outdate(ada, 2), ["EVALSHA", "PING"]),
+        (lambda: one.cache.outdate(ada, {"a": 2, "b": 2, "c": 2}), ["EVALSHA", "PING"]),
     ):
         with round_trips(server.url) as commands:
             call()
-        assert len(commands) == 1, commands
+        assert commands == wanted
 
 
 def test_without_a_redis_nothing_is_remembered() -> None:

@@ -2,19 +2,18 @@
 
 import random
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import isfinite
 from typing import Any
 
 import pytest
+from conftest import cut_at, statements
 from devices import Account, Device, bare, created, deleted, edited, project, task, updated
-from flask import Flask
-from sqlalchemy import event, update
+from sqlalchemy import update
 
 from melon_api.extensions import db
 from melon_api.models.project import Project
 from melon_api.sync.changes import IDS_PER_STATEMENT
+from melon_api.sync.news import MOST as FEW
 
 NUMBERS: list[Any] = [0, 1, -1, 0.1, -0.1, 0.1 + 0.2, 1 / 3, 1e-7, 1e-6, 123456.789, 5e-324]
 NUMBERS += [1.7976931348623157e308, 2**31, 2**53, -(2**53), 2**53 - 1, 2**62, 1e15, 1e15 + 0.5]
@@ -111,6 +110,45 @@ def test_odd_values_are_told_as_the_ordinary_reading_tells_them(account: Account
     assert doubles == {p["id"]: float(p["created_at"]) for p in [old, *homes]}
 
 
+def test_few_odd_values_are_told_as_the_ordinary_reading_tells_them(account: Account) -> None:
+    """Contract pull 4, where the news are few enough for one statement."""
+    phone, tablet = account.first, account.device()
+    phone.push(projects=created(project()))
+    tablet.pull()
+    homes, tasks = odd_records()
+    for start in range(0, len(homes), FEW):
+        some = homes[start : start + FEW]
+        phone.push(projects=created(*some))
+        whole, paged = both(tablet)
+        assert whole == paged
+        assert {p["id"] for p in tablet.pull()["projects"]["created"]} == {p["id"] for p in some}
+    for start in range(0, len(tasks), FEW):
+        phone.push(tasks=created(*tasks[start : start + FEW]))
+        whole, paged = both(tablet)
+        assert whole == paged
+        tablet.pull()
+    assert tablet.records("tasks") == {t["id"]: bare(t) for t in tasks}
+
+
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1, 2 * FEW])
+def test_the_news_are_whole_however_many(account: Account, count: int) -> None:
+    """Contract pull 1: up to a bound the database is asked once."""
+    phone, tablet, home = account.first, account.device(), project()
+    phone.push(projects=created(home))
+    tablet.pull()
+    tasks = [task(home["id"]) for _ in range(count)]
+    phone.push(tasks=created(*tasks))
+    with statements(account.app) as seen:
+        news = tablet.pull()["tasks"]["created"]
+    assert {t["id"]: t for t in news} == {t["id"]: bare(t) for t in tasks}
+    phone.pull()
+    assert tablet.pulled_at == phone.pulled_at
+    with account.app.app_context():
+        if db.engine.dialect.name != "sqlite":
+            asked = [text for text in seen if " tasks" in text]
+            assert len(asked) == (1 if count <= FEW else 2)
+
+
 def test_a_number_that_only_a_database_can_hold(account: Account) -> None:
     """A push makes -0 a 0; a row written by other hands may hold it."""
     home = project()
@@ -123,7 +161,8 @@ def test_a_number_that_only_a_database_can_hold(account: Account) -> None:
     assert b'"created_at":0,' in account.device().ask_pull(None).data
 
 
-def test_every_list_is_the_same(account: Account) -> None:
+@pytest.mark.parametrize("octets", [1 << 22, 1000, 400, 100])
+def test_every_list_is_the_same(account: Account, octets: int) -> None:
     """Contract pull 3 and 5, for a device that made, edited, deleted and adopted records."""
     phone, tablet, watch = account.first, account.device(), account.device()
     home, shared = project(), project(description="both made it")
@@ -136,30 +175,11 @@ def test_every_list_is_the_same(account: Account) -> None:
     phone.push(tasks=deleted(gone["id"]) | {"created": [task(home["id"], is_completed=True)]})
     added = {"from": 1, "tables": ["projects"], "columns": []}
     filled = {"from": 1, "tables": [], "columns": [{"table": "tasks", "columns": ["title", "x"]}]}
-    for device in (phone, tablet, watch):
-        for more in ({}, {"migration": added}, {"migration": filled}, {"replacement": True}):
-            whole, paged = both(device, **more)
-            assert whole == paged
-
-
-@contextmanager
-def cut_at(app: Flask, octets: int) -> Iterator[None]:
-    """Every connection cuts its aggregates there, as a server may that was set up so."""
-
-    def cut(connection: Any, *_: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET SESSION group_concat_max_len = {octets}")
-
-    with app.app_context():
-        engine = db.engine
-    if engine.dialect.name == "sqlite":  # it cuts nothing, and is read row by row
-        yield
-        return
-    event.listen(engine, "checkout", cut)
-    yield
-    event.remove(engine, "checkout", cut)
-    with app.app_context():
-        engine.dispose()
+    with cut_at(account.app, octets):  # read at once, in blocks, and row by row
+        for device in (phone, tablet, watch):
+            for more in ({}, {"migration": added}, {"migration": filled}, {"replacement": True}):
+                whole, paged = both(device, **more)
+                assert whole == paged
 
 
 @pytest.mark.parametrize("octets", [4, 100, 1000, -2, -1, 0, 1])

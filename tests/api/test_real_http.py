@@ -2,6 +2,8 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -73,3 +75,34 @@ def test_a_broken_chunk_is_the_clients_fault(server: Server) -> None:
     answer = talk(server, LOGIN + CHUNKED, b"ZZ\r\n{}\r\n0\r\n\r\n")
     assert answer.startswith("HTTP/1.1 400")
     assert "bad_request" in answer
+
+
+def test_a_stop_takes_its_counts_away_and_nothing_else(tmp_path: Path) -> None:
+    """From a folder that an operator has named."""
+    folder = tmp_path / "counts"
+    folder.mkdir()
+    (folder / "app.db").write_text("somebody's")
+    with serving("sqlite", tmp_path, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
+        assert talk(server, "GET /healthz HTTP/1.1").startswith("HTTP/1.1 200")
+        assert list(folder.glob("histogram_*.db"))
+    assert [path.name for path in folder.iterdir()] == ["app.db"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/auth/login", "/api/v1/sync/pull"])
+def test_who_falls_silent_lets_go_of_its_thread(tmp_path: Path, path: str) -> None:
+    """All threads of a worker are held by phones that have left their network."""
+    body = "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    request = f"POST {path} HTTP/1.1\r\nHost: melon\r\nConnection: close\r\n{body}".encode()
+    few = {"WEB_THREADS": "2", "SILENCE_SECONDS": "1"}
+    with serving("sqlite", tmp_path, workers=1, **few) as server, ExitStack() as phones:
+        url = urlsplit(server.url)
+        held = [
+            phones.enter_context(socket.create_connection((url.hostname, url.port), timeout=30))
+            for _ in range(2)
+        ]
+        for phone in held:
+            phone.sendall(request)
+        assert talk(server, "GET /healthz HTTP/1.1").startswith("HTTP/1.1 200")
+        answers = [phone.recv(65_536) for phone in held]
+    refused = b"HTTP/1.1 400" if path.endswith("login") else b"HTTP/1.1 401"
+    assert all(answer.startswith(refused) for answer in answers)

@@ -1,12 +1,17 @@
 """Contract, "Service": health, the API description, its page."""
 
 import re
+import socket
+from pathlib import Path
 
 import pytest
-from conftest import REDIS
+from conftest import REDIS, environment, fresh_database
 from devices import Account
 from flask import Flask
+from sqlalchemy import Engine
 
+import config as settings
+from melon_api import create_app, database
 from melon_api.errors import STATUS_OF
 from melon_api.http import API
 
@@ -33,6 +38,38 @@ def test_readyz_names_what_does_not_answer(
     assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
     assert list(answer.json["errors"]) == ["redis"]
     assert "Retry-After" in answer.headers
+
+
+def test_readyz_does_not_hang_with_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections and says nothing; a balancer has long gone by the usual time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"mysql://melon:melon@127.0.0.1:{silent.getsockname()[1]}/melon"
+        monkeypatch.setattr(database, "PROBE_SECONDS", 1)
+        app = create_app(settings.load(environment("mariadb", url), tmp_path))
+        answer = app.test_client().get("/readyz")
+    assert (answer.status_code, list(answer.json["errors"])) == (503, ["database"])
+
+
+def test_readyz_survives_a_restart_of_the_database(tmp_path: Path) -> None:
+    """The connection that it keeps was ended; the next one tells."""
+    with fresh_database("mariadb", tmp_path) as url:
+        app = create_app(settings.load(environment("mariadb", url), tmp_path))
+        client = app.test_client()
+        assert client.get("/readyz").status_code == 200
+        kept = app.extensions["database_probe"]
+        with kept.connect() as connection:
+            number = connection.connection.thread_id()
+        with patient(app).connect() as other:
+            other.exec_driver_sql(f"KILL {number}")
+        assert client.get("/readyz").status_code == 200
+        kept.dispose()
+
+
+def patient(app: Flask) -> Engine:
+    with app.app_context():
+        return database.patient_engine()
 
 
 def test_openapi_describes_every_route(plain_app: Flask) -> None:

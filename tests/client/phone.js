@@ -24,6 +24,9 @@ const HARMLESS = [
   'but it does not exist. Will skip it (for forward-compatibility)', // an app older than the server
 ]
 
+/** From now on this file's tests expect that the client complains so. */
+export const expectComplaint = (part) => HARMLESS.push(part)
+
 function note(...message) {
   const text = format(...message)
   if (!HARMLESS.some((part) => text.includes(part))) complaints.push(text)
@@ -66,10 +69,10 @@ const MODELS = { projects: Project, tasks: Task }
 const SNIPPETS = {
   // The README's.
   readme: (phone) => ({
-    pullChanges: ({ lastPulledAt, schemaVersion, migration }) =>
+    pullChanges: ({ lastPulledAt, schemaVersion, migration, replacement }) =>
       phone.call('POST', '/sync/pull', {
         headers: JSON_BODY,
-        body: JSON.stringify({ lastPulledAt, schemaVersion, migration }),
+        body: JSON.stringify({ lastPulledAt, schemaVersion, migration, replacement }),
       }),
     pushChanges: ({ changes, lastPulledAt }) =>
       phone.call('POST', '/sync/push', {
@@ -164,18 +167,19 @@ export class Phone {
    * `beforePush` runs between the pull and the push, `duringPush` while the push is on its way;
    * with `loseAnswer` ('pull' or 'push') the server does its work and the client never hears of it;
    * with `sendTwice` the push arrives twice at once, as a network may do it. `onPush` is told of each
-   * push, and what it answers is called when the push has been acknowledged.
+   * push, and what it answers is called when the push has been acknowledged. `replacement` asks for
+   * the full set (docs/verify.md).
    * `traffic` keeps what was pulled and pushed.
    */
   async sync(options = {}) {
     const { beforePush = nothing, duringPush = nothing } = options
-    const { loseAnswer, sendTwice, conflictResolver } = options
+    const { loseAnswer, sendTwice, conflictResolver, replacement } = options
     const { pullChanges, pushChanges } = this.client
     this.traffic = { pulled: undefined, pushed: undefined }
     await synchronize({
       database: this.database,
       pullChanges: async (args) => {
-        this.traffic.pulled = await pullChanges(args)
+        this.traffic.pulled = await pullChanges({ ...args, replacement })
         if (loseAnswer === 'pull') throw new TypeError('fetch failed')
         return this.traffic.pulled
       },

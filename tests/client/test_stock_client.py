@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 # Redis has no part in sync: once with each database is enough.
 BACKENDS = ("sqlite", "mariadb+redis", "mysql+redis")
 ALONE = "purge.test.js"  # it forgets the deletions of all accounts
+RESTORED = "restore.test.js"  # it loses the database of all accounts
 REFUSING = ["reject.test.js"]  # of a server with that policy
 PROCESSES = 4  # a test file each; they wait for the server most of the time
 NODE_SECONDS = int(os.environ.get("NODE_SECONDS", "300"))  # against a hang; a run takes ten
@@ -55,7 +56,7 @@ def _node(output: Path, server: Server, files: Iterable[str], more: dict[str, st
 @pytest.mark.usefixtures("client_packages")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_stock_client_syncs(backend: str, tmp_path: Path) -> None:
-    files = {path.name for path in HERE.glob("*.test.js")} - {ALONE, *REFUSING}
+    files = {path.name for path in HERE.glob("*.test.js")} - {ALONE, RESTORED, *REFUSING}
     with serving(backend, tmp_path) as server:
         run_client(server, *sorted(files))
 
@@ -78,3 +79,11 @@ def test_the_stock_client_survives_killed_workers(backend: str, tmp_path: Path) 
 def test_the_stock_client_comes_back_after_a_purge(tmp_path: Path) -> None:
     with serving("sqlite", tmp_path) as server:
         run_client(server, ALONE)
+
+
+@pytest.mark.usefixtures("client_packages")
+@pytest.mark.parametrize("backend", ["mariadb+redis", "mysql"])
+def test_the_stock_client_survives_a_restore(backend: str, tmp_path: Path) -> None:
+    """SQLite's file cannot be changed under a server; tests/api/test_backup.py restores it."""
+    with serving(backend, tmp_path) as server:
+        run_client(server, RESTORED)

@@ -34,10 +34,10 @@ def call(
 
 
 class Person:
-    """An account on a service of one or more hosts."""
+    """An account on a service of one or more hosts; `kind`: of its phones."""
 
-    def __init__(self, *urls: str) -> None:
-        self.urls = urls
+    def __init__(self, *urls: str, kind: "type[Phone] | None" = None) -> None:
+        self.urls, self.kind = urls, kind or Phone
         self.credentials = {"email": f"{new_id()}@example.com", "password": PASSWORD}
         status, self.answer = call(urls[0], "/auth/register", self.credentials)
         assert status == 201, self.answer
@@ -46,7 +46,7 @@ class Person:
         """A new device, signed in at the first host."""
         status, answer = call(self.urls[0], "/auth/login", self.credentials)
         assert status == 200, answer
-        return Phone(answer["access_token"], *self.urls)
+        return self.kind(answer["access_token"], *self.urls)
 
 
 class Phone:

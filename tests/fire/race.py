@@ -142,12 +142,17 @@ class Race:
         assert {r["name"] for (t, _), r in living.items() if t == "projects"} == {self.owner}
 
 
-def run_races(seconds: float, *urls: str, halfway: Callable[[], None] = lambda: None) -> None:
+def run_races(
+    seconds: float,
+    *urls: str,
+    halfway: Callable[[], None] = lambda: None,
+    kind: type[Phone] = Phone,
+) -> None:
     """A busy account and a quiet one with the same ids, for some seconds, then the count.
 
-    `halfway`: what happens to the hosts meanwhile.
+    `halfway`: what happens to the hosts meanwhile; `kind`: of the phones.
     """
-    busy, quiet = Race(Person(*urls), "busy"), Race(Person(*urls), "quiet")
+    busy, quiet = Race(Person(*urls, kind=kind), "busy"), Race(Person(*urls, kind=kind), "quiet")
     jobs = [*busy.jobs(), quiet.syncer("s"), quiet.puller()]
 
     def whistle() -> None:

@@ -3,6 +3,7 @@
 `FIRE_SECONDS` sets how long the race lasts; nothing is asserted about time.
 """
 
+import itertools
 import os
 import random
 import threading
@@ -58,9 +59,9 @@ class Columnist:
         self.acknowledged |= dict.fromkeys(ids, value)
 
 
-def test_no_acknowledged_edit_is_lost(server: Server) -> None:
-    """Contract push 1 and 3: the same records from four devices, each in another order."""
-    person = Person(server.url)
+def columnists_at_once(*urls: str) -> None:
+    """The same records from four devices, each in another order, and each at another host."""
+    person = Person(*urls)
     person.phone().push(projects=created(*(project(id=id) for id in SHARED)))
     columnists = [
         Columnist(person, "name", lambda turn: f"name {turn}"),
@@ -68,6 +69,8 @@ def test_no_acknowledged_edit_is_lost(server: Server) -> None:
         Columnist(person, "created_at", lambda turn: turn),
         Columnist(person, "updated_at", lambda turn: turn + 0.5),
     ]
+    for columnist, url in zip(columnists, itertools.cycle(urls), strict=False):
+        columnist.phone.urls = itertools.cycle([url])
     start = threading.Barrier(len(columnists))
 
     def run(columnist: Columnist) -> Callable[[], None]:
@@ -87,3 +90,8 @@ def test_no_acknowledged_edit_is_lost(server: Server) -> None:
         assert living["tasks", f"own-{column}"]["title"] == f"{ROUNDS}"
         columnist.phone.pull()
         assert columnist.phone.records == living
+
+
+def test_no_acknowledged_edit_is_lost(server: Server) -> None:
+    """Contract push 1 and 3."""
+    columnists_at_once(server.url)

@@ -1,11 +1,19 @@
 """Settings: what each environment demands, and how it says so."""
 
+import os
+import re
+import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+from certificates import Authority
 
 import config
+from melon_api.database import LOCK_WAIT_ATTEMPTS
 
 SECRET = "0123456789abcdef0123456789abcdef"
 GOOD = {
@@ -48,6 +56,7 @@ def test_production_starts_with_what_it_needs(tmp_path: Path, name: str) -> None
         ("SYNC_CONFLICT_POLICY", "first_wins"),
         ("RATELIMIT_ENABLED", "perhaps"),
         ("MAX_BODY_MIB", "0"),
+        ("MAX_PUSH_RECORDS", "many"),
         ("LOG_LEVEL", "loud"),
         ("REDIS_URL", "foo"),
         ("DATABASE_URL", "mysql://u:p@h:port/x"),
@@ -60,6 +69,16 @@ def test_production_starts_with_what_it_needs(tmp_path: Path, name: str) -> None
         ("SESSION_LIFETIME_DAYS", "3000000"),
         ("REDIS_URL", "redis://h:abc"),
         ("REDIS_URL", "redis://h/0?foo=bar"),
+        ("REDIS_URL", "redis+cluster://"),
+        ("REDIS_URL", "redis+cluster://h:1,:2"),
+        ("REDIS_URL", "redis+cluster://h/service"),
+        ("REDIS_URL", "redis+cluster://h?foo=bar"),
+        ("REDIS_URL", "redis+cluster://h:abc"),
+        ("REDIS_URL", "redis+sentinel://h:1"),
+        ("REDIS_URL", "redis+sentinel://h:1/service/zero"),
+        ("REDIS_URL", "redis+cluster://h?decode_responses=true"),
+        ("REDIS_URL", "redis+unix://h"),
+        ("REDIS_CA", "/there/is/no/such.pem"),
         ("REDIS_URL", "redis://h/0?socket_timeout=abc"),
         ("REDIS_URL", "redis://h/0?decode_responses=true"),
         ("RATELIMIT_PULL_PER_ACCOUNT", "0/minute"),
@@ -78,6 +97,56 @@ def test_a_wrong_setting_is_named(tmp_path: Path, setting: str, value: str) -> N
     with pytest.raises(config.ConfigError, match=setting) as error:
         load(tmp_path, APP_ENV="production", **{**GOOD, setting: value})
     assert SECRET[:-1] not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "service", "options", "sentinel_options"),
+    [
+        ("redis+cluster://a:1,b", [("a", 1), ("b", 6379)], "", {}, {}),
+        (
+            "rediss+cluster://u:p%40@[::1]:2?ssl_ca_certs=/ca",
+            [("::1", 2)],
+            "",
+            {"username": "u", "password": "p@", "ssl": True, "ssl_ca_certs": "/ca"},
+            {"ssl": True, "ssl_ca_certs": "/ca"},
+        ),
+        (
+            "redis+sentinel://:p@a,b:2/melon/3?sentinel_password=q",
+            [("a", 26379), ("b", 2)],
+            "melon",
+            {"password": "p", "db": 3},
+            {"password": "q"},
+        ),
+    ],
+)
+def test_a_cluster_and_sentinels_are_taken_apart(
+    url: str, hosts: Any, service: str, options: Any, sentinel_options: Any
+) -> None:
+    servers = config.redis_servers(url)
+    assert servers is not None
+    assert (list(servers.hosts), servers.service) == (hosts, service)
+    assert {"db": 0} | options == {"db": 0} | servers.options
+    asked = servers.sentinel_options
+    assert {name: value for name, value in asked.items() if value} == sentinel_options
+
+
+def test_one_redis_is_left_to_its_client() -> None:
+    assert config.redis_servers("redis://u:p@h:1/2") is None
+
+
+def test_the_authority_of_redis_goes_into_its_url(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    settings = load(tmp_path, REDIS_URL="rediss://h:1/0?socket_timeout=2", REDIS_CA=str(authority))
+    assert redis.ConnectionPool.from_url(settings.REDIS_URL).connection_kwargs == {
+        "host": "h",
+        "port": 1,
+        "db": 0,
+        "socket_timeout": 2.0,
+        "ssl_ca_certs": str(authority),
+    }
+    with pytest.raises(config.ConfigError, match="REDIS_CA"):
+        load(tmp_path, REDIS_URL="redis://h:1/0", REDIS_CA=str(authority))
 
 
 def test_limits_are_as_many_as_one_likes(tmp_path: Path) -> None:
@@ -250,3 +319,145 @@ def test_each_hash_lane_needs_its_memory(tmp_path: Path) -> None:
     """RFC 9106 §3.1: 8 KiB for each lane, or nobody could sign in."""
     with pytest.raises(config.ConfigError, match="ARGON2_MEMORY_KIB"):
         load(tmp_path, ARGON2_MEMORY_KIB="15", ARGON2_PARALLELISM="2")
+
+
+def tls(tmp_path: Path, **environ: str) -> Any:
+    """The context that connections to the database are made with; None for none of ours."""
+    settings = load(tmp_path, **environ)
+    return settings.SQLALCHEMY_ENGINE_OPTIONS["connect_args"].get("ssl")
+
+
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_production_verifies_its_database(tmp_path: Path, name: str) -> None:
+    """Also where the URL would be content with less; only DATABASE_TLS says otherwise."""
+    for options in ("", "?ssl-mode=REQUIRED", "?ssl-mode=DISABLED", "?ssl_check_hostname=false"):
+        environ = {**GOOD, "APP_ENV": name, "DATABASE_URL": f"mysql://u:p@10.0.0.1/melon{options}"}
+        context = tls(tmp_path, **environ)
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+        assert tls(tmp_path, **environ, DATABASE_TLS="off") is None
+        encrypting = tls(tmp_path, **environ, DATABASE_TLS="unverified")
+        assert encrypting.verify_mode == ssl.CERT_NONE
+
+
+@pytest.mark.parametrize(
+    ("host", "is_verified"),
+    [
+        ("127.0.0.1", False),
+        ("[::1]", False),
+        ("localhost:3307", False),
+        ("127.0.0.1.example.com", True),
+        ("localhost.example.com", True),
+        ("db", True),
+    ],
+)
+def test_a_database_on_this_machine_needs_no_tls(
+    tmp_path: Path, host: str, is_verified: bool
+) -> None:
+    environ = {**GOOD, "APP_ENV": "production", "DATABASE_URL": f"mysql://u:p@{host}/melon"}
+    assert (tls(tmp_path, **environ) is not None) == is_verified
+    assert tls(tmp_path, DATABASE_URL=environ["DATABASE_URL"]) is None
+
+
+def test_an_authority_is_to_be_had(tmp_path: Path) -> None:
+    pem = Authority(tmp_path).pem
+    for value in (str(pem), pem.read_text()):
+        environ = {"DATABASE_URL": "mysql://u:p@h/d", "DATABASE_CA": value}
+        assert len(tls(tmp_path, **environ).get_ca_certs()) == 1
+    (tmp_path / "empty.pem").touch()
+    for wrong in ("/no/such/file.pem", str(tmp_path / "empty.pem"), "-----BEGIN nothing"):
+        with pytest.raises(config.ConfigError, match="DATABASE_CA: "):
+            load(tmp_path, DATABASE_URL="mysql://u:p@h/d", DATABASE_CA=wrong)
+    with pytest.raises(config.ConfigError, match="DATABASE_TLS: 'perhaps'"):
+        load(tmp_path, DATABASE_URL="mysql://u:p@h/d", DATABASE_TLS="perhaps")
+
+
+def test_the_pool_is_as_large_as_the_threads(tmp_path: Path) -> None:
+    settings = load(tmp_path, DATABASE_URL="mysql://u:p@h/d", WEB_THREADS="7")
+    assert settings.SQLALCHEMY_ENGINE_OPTIONS["pool_size"] == 7
+    with pytest.raises(config.ConfigError, match="WEB_THREADS"):
+        load(tmp_path, DATABASE_URL="mysql://u:p@h/d", WEB_THREADS="some")
+
+
+def test_each_patience_is_longer_than_the_one_within_it() -> None:
+    """A lock waited for twice, a statement, its answer, gunicorn's graceful stop."""
+    gunicorn = (config.ROOT / "gunicorn.conf.py").read_text()
+    (graceful,) = map(int, re.findall(r"^graceful_timeout = (\d+)", gunicorn, re.MULTILINE))
+    twice = LOCK_WAIT_ATTEMPTS * config.LOCK_SECONDS
+    assert twice < config.STATEMENT_SECONDS < config.SOCKET_SECONDS < graceful
+    assert graceful < 30  # a platform's
+    assert config.POOL_RECYCLE_SECONDS < config.ABANDONED_SECONDS
+
+
+COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}
+DSN = {"SENTRY_DSN": "https://public@o1.ingest.example.com/42"}
+
+
+def test_nothing_is_reported_unless_a_setting_says_where(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert (settings.SENTRY_DSN, settings.OTEL_EXPORTER_OTLP_ENDPOINT) == (None, None)
+    assert settings.RELEASE is None
+    settings = load(tmp_path, **DSN, **COLLECTOR, GIT_REV="c0ffee", SOURCE_VERSION="")
+    assert DSN["SENTRY_DSN"] == settings.SENTRY_DSN
+    assert settings.OTEL_EXPORTER_OTLP_ENDPOINT == "http://localhost:4318"
+    assert settings.RELEASE == "c0ffee"
+
+
+@pytest.mark.parametrize("dsn", ["yes", "https://host/1", "https://key@host", "ftp://key@host/1"])
+def test_a_wrong_dsn_is_refused(tmp_path: Path, dsn: str) -> None:
+    with pytest.raises(config.ConfigError, match="SENTRY_DSN: it must be https://key@host/number"):
+        load(tmp_path, SENTRY_DSN=dsn)
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:4318", "grpc://host:4317", "https://", "http://h?key=1"]
+)
+def test_a_wrong_collector_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(config.ConfigError, match="OTEL_EXPORTER_OTLP_ENDPOINT: it must be http"):
+        load(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=url)
+    with pytest.raises(config.ConfigError, match="OTEL_EXPORTER_OTLP_PROTOCOL: only http/protobuf"):
+        load(tmp_path, **COLLECTOR, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+
+
+def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With how to get it; without the setting nobody misses it."""
+    monkeypatch.setitem(sys.modules, "sentry_sdk", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
+    load(tmp_path)
+    with pytest.raises(config.ConfigError) as error:
+        load(tmp_path, **DSN, **COLLECTOR)
+    text = str(error.value)
+    assert "SENTRY_DSN: sentry_sdk not installed (pip install -r requirements-obs" in text
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT: opentelemetry.sdk not installed (pip" in text
+
+
+LIST_MODULES = """
+import sys
+import redis  # which looks whether there is an OpenTelemetry to tell its own metrics to
+before = set(sys.modules)
+from melon_api import create_app
+create_app()
+print(*{name.partition(".")[0] for name in set(sys.modules) - before})
+"""
+WITHOUT = "import sys\nsys.modules |= {'opentelemetry': None, 'sentry_sdk': None}\n"
+
+
+def test_optional_packages_are_not_imported_unasked(tmp_path: Path) -> None:
+    """Each costs memory in every worker, and time at every start; nor need they be there."""
+    optional = {
+        package.partition(".")[0] for names in config.OPTIONAL.values() for package in names
+    }
+
+    def imported(before: str = "", **environ: str) -> set[str]:
+        command = [sys.executable, "-c", before + LIST_MODULES]
+        environ |= {"INSTANCE_PATH": str(tmp_path), "PATH": os.environ["PATH"]}
+        done = subprocess.run(
+            command, env=environ, cwd=config.ROOT, capture_output=True, text=True, check=True
+        )
+        return set(done.stdout.split()) & optional
+
+    assert optional == {"sentry_sdk", "opentelemetry"}
+    assert imported() == set()
+    assert imported(before=WITHOUT) == set()
+    assert imported(SENTRY_DSN="http://key@127.0.0.1:9/1") == {"sentry_sdk"}
+    nobody = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    assert imported(**nobody, OTEL_EXPORTER_OTLP_TIMEOUT="1") == {"opentelemetry"}

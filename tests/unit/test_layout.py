@@ -1,6 +1,9 @@
 """Imports point one way: models, then auth and sync, then users, then routes and the factory."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ NO_HTTP = (
     "merge",
     "clock",
     "bulk",
+    "stored",
     "changes",
     "history",
     "tables",
@@ -67,3 +71,14 @@ def test_the_engine_names_no_table(path: Path) -> None:
     """Contract of the design: `projects` and `tasks` are an example."""
     texts = [n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)]
     assert not [t for t in texts if t in ("projects", "tasks")]
+
+
+def test_a_worker_holds_no_alembic(tmp_path: Path) -> None:
+    """12 MB that `flask db` alone needs."""
+    code = "import sys, melon_api; melon_api.create_app(); print('alembic' in sys.modules)"
+    environ = os.environ | {"APP_ENV": "testing", "INSTANCE_PATH": str(tmp_path)}
+    command, place = [sys.executable, "-c", code], PACKAGE.parent
+    done = subprocess.run(
+        command, cwd=place, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
