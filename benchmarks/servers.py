@@ -49,6 +49,7 @@ def ours(
         "JWT_SECRET_KEY": SECRET,
         "RATELIMIT_ENABLED": "false",
         "LOG_LEVEL": "WARNING",
+        "DRAIN_SECONDS": "0",
         **ARGON2,
         **more,
     }
@@ -81,7 +82,7 @@ def peer(build: Path, database_url: str, redis_url: str) -> Iterator[Running]:
 def floor(database_url: str, redis_url: str) -> Iterator[Running]:
     """The bare WSGI application of `floor_app.py`, under the same gunicorn."""
     environ = {"FLOOR_DATABASE_URL": database_url, "FLOOR_REDIS_URL": redis_url}
-    command = [sys.executable, "-m", "gunicorn", FLOOR_APP]
+    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", FLOOR_APP]
     with running("floor", command, ROOT, environ) as server:
         yield server
 
