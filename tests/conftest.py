@@ -25,6 +25,7 @@ from melon_api import create_app
 from melon_api.extensions import db
 
 CLIENT = Path(__file__).parent / "client"
+BROWSER = Path(__file__).parent / "browser"
 CI = bool(os.environ.get("CI"))
 SERVERS = {
     "mariadb": os.environ.get("TEST_MARIADB_URL", "mysql://melon:melon@127.0.0.1:3306"),
@@ -110,20 +111,34 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture(scope="session")
-def client_packages() -> None:
-    """The client's `node_modules` as its lock file says; installed when missing or older."""
+def install_packages(folder: Path) -> None:
+    """The `node_modules` of a folder as its lock file says; installed when missing or older."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         missing("node")
         return
-    with (CLIENT / "package-lock.json").open() as wanted:
+    with (folder / "package-lock.json").open() as wanted:
         fcntl.flock(wanted, fcntl.LOCK_EX)  # the other processes of this run wait
-        installed = CLIENT / "node_modules" / ".package-lock.json"
-        age = (CLIENT / "package-lock.json").stat().st_mtime
+        installed = folder / "node_modules" / ".package-lock.json"
+        age = (folder / "package-lock.json").stat().st_mtime
         if not installed.exists() or installed.stat().st_mtime < age:
             command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            subprocess.run(command, cwd=CLIENT, check=True)
+            subprocess.run(command, cwd=folder, check=True)
+
+
+@pytest.fixture(scope="session")
+def client_packages() -> None:
+    install_packages(CLIENT)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium, with what drives it installed in `tests/browser`."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        missing("chromium")
+    install_packages(BROWSER)
+    return str(path)
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

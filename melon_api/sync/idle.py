@@ -42,8 +42,8 @@ UNUSUAL = {"HTTP_ORIGIN", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING"}
 
 
 def init_app(app: Flask) -> None:
-    """Stand in front of what serves the application by now; not where only the database knows whether
-    a session lives, and each pull would ask Redis twice."""
+    """Stand in front of what serves the application by now; not where only the database knows
+    whether a session lives, and each pull would ask Redis twice."""
     cache: Cache = app.extensions["account_cache"]
     if cache.may_forget:
         return
