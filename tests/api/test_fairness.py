@@ -83,8 +83,10 @@ def test_a_flood_of_sign_ins_leaves_threads_for_pulls(tmp_path: Path) -> None:
         assert len(waiting) >= fairness.SIGN_INS // 2  # in the order they came it were four
         answers = [call.answer() for call in flood]
     refused = [answer for answer in answers if answer.status != 401]
-    assert 0 < len(refused) <= fairness.SIGN_INS
     check_refused(refused)
+    # a busy machine may also keep one who sits waiting for longer than anybody waits
+    unseated = [answer for answer in refused if "in a moment" in answer.json["detail"]]
+    assert 0 < len(unseated) <= fairness.SIGN_INS
 
 
 @contextmanager
