@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run test lint format migrate seed chaos bench profile bench-growth
+.PHONY: help run test lint format migrate seed chaos bench profile bench-growth bench-fairness
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -31,6 +31,9 @@ bench: ## beside the peer, with floors: make bench database=mysql rows=idle,logi
 
 profile: ## where the CPU time goes: make profile row=idle_pull
 	./scripts/bench hotspots $(or $(row),idle_pull) --database $(or $(database),mariadb)
+
+bench-fairness: ## a small push beside another account's large ones and sign-ins
+	./scripts/bench fairness --database $(or $(database),mariadb)
 
 bench-growth: ## 10 million rows beside 200,000: make bench-growth accounts=2000
 	./scripts/bench growth --database $(or $(database),mariadb) $(if $(accounts),--accounts $(accounts))

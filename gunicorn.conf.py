@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import struct
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -92,6 +93,9 @@ def pre_request(worker: Worker, request: Any) -> None:
 
 
 M_ARENA_MAX = -8  # glibc, malloc.h
+# How long a thread may keep the interpreter from others, where Python's own 5 ms would let a large
+# push delay a small one, which waits for a database eight times and after each for its turn.
+TURN_SECONDS = 0.001
 
 
 def post_fork(_arbiter: Any, _worker: Any) -> None:
@@ -130,3 +134,4 @@ def post_worker_init(worker: Any) -> None:
     again in the middle of a large push."""
     gc.collect()
     gc.freeze()
+    sys.setswitchinterval(TURN_SECONDS)
