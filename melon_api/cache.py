@@ -15,15 +15,15 @@ versions, which only grow, and by asking the database whenever there is doubt:
   read from the database before it are not trusted, because an outdating may have been lost.
 - What was outdated long before its commit is outdated again after: Redis may have forgotten it
   between the two, and somebody read and put what was not yet changed.
-- With a Redis Cluster or Sentinels, a replica may take over that has not heard of an outdating,
-  and nobody's connection breaks for it. There replicated.py says what is trusted, and this process
-  remembers nothing of Redis.
+- In a Redis Cluster or behind Sentinels, a replica may take over that has not heard of an
+  outdating, some workers hear of it before others, and nobody's connection breaks for it. There
+  nothing is cached: the database is asked, with one statement for session, profile and clock.
 
 What is left: a worker cut off from Redis while others are not tells them its news when it can, 50
 ms after Redis is back; if it is killed before, a value's lifetime ends it. So it does where Redis
 is read but takes no writes for long (its disk is full, it has become a replica). Word of a change
 that is late on its way to one worker alone leaves that one behind for at most
-near_cache.LEASE_SECONDS. Without REDIS_URL nothing is cached: several processes share no memory.
+near_cache.LEASE_SECONDS. Without REDIS_URL nothing is cached either: processes share no memory.
 """
 
 import logging
@@ -42,7 +42,6 @@ from config import REDIS_OPTIONS, redis_servers
 from melon_api import measures
 from melon_api.near_cache import NearCache
 from melon_api.redis_client import connect
-from melon_api.replicated import Eras
 
 log = logging.getLogger(__name__)
 
@@ -80,13 +79,7 @@ class Put:
 
 
 class Cache(Protocol):
-    """Values of an account by name; a value is anything that JSON can hold but null.
-
-    `may_forget`: a replica may take over that has not heard of a change. Whoever must not be wrong
-    for a moment (whether a session lives) asks the database then.
-    """
-
-    may_forget: bool
+    """Values of an account by name; a value is anything that JSON can hold but null."""
 
     def moment(self) -> int:
         """Now, by a clock that all processes share (ms)."""
@@ -110,9 +103,7 @@ class Cache(Protocol):
 
 
 class NoCache:
-    """Without Redis: the database is asked each time."""
-
-    may_forget = False
+    """The database is asked each time."""
 
     def moment(self) -> int:
         return 0
@@ -138,12 +129,10 @@ class RedisCache:
 
     def __init__(self, url: str) -> None:
         self._redis = connect(url, redis_connect_func=self._connected)
-        self._eras = Eras(self._redis) if redis_servers(url) else None
-        self._near: NearCache | None = None
-        if self._eras is None:
-            self._near = NearCache(url, REDIS_OPTIONS, self._connected_to_read, self._trusted)
-        self.may_forget = self._eras is not None
-        self._put = self._eras.put if self._eras else self._redis.register_script(PUT)
+        self._near: NearCache | None = NearCache(
+            url, REDIS_OPTIONS, self._connected_to_read, self._trusted
+        )
+        self._put = self._redis.register_script(PUT)
         self._trusted_from_ms = 0  # by the clock of Redis
         self._ahead_ms = 0  # how far that clock is ahead of our monotonic one
         self._away_until = 0.0  # s, monotonic; 0 while Redis answers
@@ -159,8 +148,6 @@ class RedisCache:
             self._near.close()
 
     def moment(self) -> int:
-        if self._eras:
-            return self._eras.moment()
         return time.monotonic_ns() // 1_000_000 + self._ahead_ms
 
     def read(self, account_id: str, *names: str) -> list[Any]:
@@ -209,10 +196,7 @@ class RedisCache:
             except redis.ResponseError as error:
                 log.warning("Redis is asked each time, as it does not tell of changes: %s", error)
                 self._near = None
-        if self._eras:
-            entries = self._eras.read(keys)
-        else:
-            entries = cast(list[bytes | None], self._redis.mget(keys))
+        entries = cast(list[bytes | None], self._redis.mget(keys))
         values = [None if entry is None else self._trusted(entry) for entry in entries]
         measures.cache_read(None not in values)
         return values
@@ -220,12 +204,9 @@ class RedisCache:
     def _trusted(self, entry: bytes) -> Any:
         _version, rest = entry.split(b" ", 1)
         as_of, _, value = rest.partition(b" ")
-        if not value or not self._is_trusted(int(as_of)):
+        if not value or int(as_of) < self._trusted_from_ms:
             return None
         return orjson.loads(value)
-
-    def _is_trusted(self, as_of: int) -> bool:
-        return as_of == self._eras.moment() if self._eras else as_of >= self._trusted_from_ms
 
     def _tell_or_owe(self, by_key: dict[str, int]) -> None:
         """Tried even where Redis was away a moment ago: other workers may have it back already."""
@@ -327,7 +308,8 @@ class RedisCache:
 
 def init_app(app: Flask) -> None:
     url = app.config["REDIS_URL"]
-    app.extensions["account_cache"] = RedisCache(url) if url else NoCache()
+    is_single = url and not redis_servers(url)
+    app.extensions["account_cache"] = RedisCache(url) if is_single else NoCache()
     app.after_request(_pay)
 
 

@@ -75,24 +75,13 @@ class Several:
         raise NotImplementedError
 
 
-class Pair(Several):
-    """A master and its replica."""
+class Watched(Several):
+    """A master and its replica, which three Sentinels watch."""
 
     def __init__(self, folder: Path) -> None:
         options = (*AT_ONCE, "--dir", str(folder))
         self.master, self.replica = PrivateRedis(None, *options), PrivateRedis(None, *options)
         self.nodes = [self.master, self.replica]
-
-    def join(self) -> None:
-        asked(self.replica, "REPLICAOF", "127.0.0.1", str(self.master.port))
-        until(lambda: bool(asked(self.master, "ROLE")[2]))
-
-
-class Watched(Pair):
-    """A pair that three Sentinels watch."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
         self.sentinels = [self._sentinel(folder / f"sentinel{n}.conf") for n in range(3)]
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
         self.url = f"redis+sentinel://{hosts}/melon"
@@ -108,7 +97,8 @@ class Watched(Pair):
         return sentinel
 
     def join(self) -> None:
-        super().join()
+        asked(self.replica, "REPLICAOF", "127.0.0.1", str(self.master.port))
+        until(lambda: bool(asked(self.master, "ROLE")[2]))
         for sentinel in self.sentinels:
             self.start(sentinel)
         until(lambda: all(self._sees_all(sentinel) for sentinel in self.sentinels))

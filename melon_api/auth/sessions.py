@@ -23,6 +23,7 @@ from melon_api.models.mailed_token import MailedToken
 from melon_api.models.session import LABEL_LENGTH, Session
 from melon_api.models.user import User, new_id
 
+CLOCK = User.__table__.c.last_modified_at
 LIVING, ENDED = 0, 1  # a session's versions: it ends once
 LIVING_SECONDS = 60
 REMEMBERED = {"device", "expires_ms"}  # of a living session; another release may know others
@@ -42,12 +43,14 @@ class Device:
 @dataclass(frozen=True)
 class Caller:
     """Who makes a request. The account's id is the token's; `device` is the session's, as the
-    number that records carry (see `device_number`)."""
+    number that records carry (see `device_number`). `clock`: the account's sync clock, if the
+    database had to be asked for the session."""
 
     user_id: str
     session_id: str
     device: int
     profile: Profile | None = None
+    clock: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,14 @@ class SignIn:
 def authenticate(user_id: str, session_id: str) -> Caller:
     """The caller whom a verified token names. Raises TokenRevoked, AccountDisabled."""
     session, profile = _remembered(cache(), user_id, session_id)
+    clock = None
     if session is None:
-        session, profile = _looked_up(user_id, session_id)
+        session, profile, clock = _looked_up(user_id, session_id)
     if not session or profile is None or session["expires_ms"] <= now_ms():
         raise TokenRevoked("This session has ended.")
     if not profile.is_active:
         raise AccountDisabled("This account has been disabled.")
-    return Caller(user_id, session_id, session["device"], profile)
+    return Caller(user_id, session_id, session["device"], profile, clock)
 
 
 def remembered(cache: Cache, user_id: str, session_id: str) -> Caller | None:
@@ -90,36 +94,34 @@ def _remembered(
     session, cached = cache.read(user_id, _name(session_id), PROFILE)
     profile = Profile.from_cache(cached)
     keys = session.keys() if isinstance(session, dict) else None
-    lives = keys == REMEMBERED and profile is not None and not cache.may_forget
-    is_known = keys == set() or lives
+    is_known = keys == set() or (keys == REMEMBERED and profile is not None)
     return session if is_known else None, profile
 
 
-def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile | None]:
-    """The session ({} when it has ended) and the profile, from the database into the cache."""
+def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile | None, int | None]:
+    """The session ({} when it has ended), the profile and the sync clock from the database; the
+    first two into the cache."""
     query = (
-        select(Session.__table__.c["device", "revoked_at", "expires_at"], *PROFILE_COLUMNS)
+        select(Session.__table__.c["device", "revoked_at", "expires_at"], *PROFILE_COLUMNS, CLOCK)
         .join(User, User.id == Session.user_id)
         .where(Session.id == session_id, Session.user_id == user_id)
     )
     as_of = cache().moment()
     with snapshot(db.engine) as connection:
-        row = connection.execute(query).one_or_none()
+        row: Any = connection.execute(query).one_or_none()
     if row is None or row.revoked_at is not None:
         lifetime: timedelta = current_app.config["ACCESS_TOKEN_LIFETIME"]
         seconds = int(lifetime.total_seconds())
         cache().put(user_id, Put(_name(session_id), ENDED, {}, as_of, seconds))
-        return {}, None
+        return {}, None, None
     session = {
         "device": device_number(row.device),
         "expires_ms": int(row.expires_at.timestamp() * 1000),
     }
     profile = Profile.of(row)
-    if cache().may_forget:  # then nobody takes it from there
-        return session, profile
     living = Put(_name(session_id), LIVING, session, as_of, LIVING_SECONDS)
     cache().put(user_id, living, profile.put(row.version, as_of))
-    return session, profile
+    return session, profile, row.last_modified_at
 
 
 def open_session(unit: Unit, user: User, device: Device) -> tuple[TokenPair, str]:

@@ -108,6 +108,8 @@ def _pull(pull_request: PullRequest) -> Response:
 
 
 def _known_clock() -> int | None:
+    if caller().clock is not None:
+        return caller().clock
     if idle.CLOCK in request.environ:
         known: int | None = request.environ[idle.CLOCK]
         return known
