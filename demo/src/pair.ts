@@ -13,7 +13,7 @@ export function openPair(): Pair {
   const account = ownAccount()
   const a = new Phone('Phone A', `${PREFIX}-a`, account)
   const b = new Phone('Phone B', `${PREFIX}-b`, account)
-  if (localStorage.getItem(STARTED) === null) void begin(a, b)
+  if (localStorage.getItem(STARTED) === null) void begin(a, b).catch(a.complain)
   return { a, b }
 }
 

@@ -3,10 +3,10 @@ import { signal } from '@preact/signals'
 import type { Account } from './account'
 import type { TaskValues } from './schema'
 import { Refused, Session } from './session'
-import { Gone, Store, type Row } from './store'
+import { Store, type Row } from './store'
 import { sync } from './sync'
 import { Wire } from './wire'
-import { GONE, sentence, told, type Notice, type Result } from './words'
+import { sentence, told, type Notice, type Result } from './words'
 
 const ATTEMPTS = 4 // at a sync that meets faster phones
 const AUTO_MS = 3_000
@@ -17,6 +17,7 @@ export class Phone {
   readonly waiting = signal(0)
   readonly hasList = signal(false)
   readonly isBusy = signal(false)
+  readonly syncs = signal(0) // that have ended, well or not
   readonly isAuto = signal(false)
   readonly notice = signal<Notice>({ mood: 'calm', text: 'Not synced since this page was opened.' })
   readonly store: Store
@@ -30,8 +31,8 @@ export class Phone {
     account: Account,
   ) {
     this.session = new Session(this.wire, key, account)
-    this.store = new Store(key, (error) => this.complain(error))
-    this.store.watch(() => void this.look())
+    this.store = new Store(key, this.complain)
+    this.store.watch(() => this.look().catch(this.complain))
     setInterval(() => this.syncByItself(), AUTO_MS)
   }
 
@@ -46,6 +47,7 @@ export class Phone {
     } finally {
       await this.look() // nobody is told when pushed deletions are forgotten
       this.isBusy.value = false
+      this.syncs.value++
     }
   }
 
@@ -60,8 +62,7 @@ export class Phone {
     try {
       await work
     } catch (error) {
-      if (!(error instanceof Gone)) throw error
-      this.notice.value = { mood: 'bad', text: GONE }
+      this.complain(error)
     }
   }
 
@@ -90,7 +91,8 @@ export class Phone {
     this.hasList.value = await this.store.hasList()
   }
 
-  private complain(error: unknown): void {
+  /** Tell the visitor what did not go well. */
+  complain = (error: unknown): void => {
     const seconds = error instanceof Refused ? error.answer.retryAfter : 0
     this.notBefore = Date.now() + seconds * 1000
     this.notice.value = { mood: 'bad', text: sentence(error) }

@@ -23,8 +23,8 @@ export async function play(story: Story): Promise<void> {
     tell(story, 'As told.')
   } catch (error) {
     if (stopped.aborted) return
-    if (!(error instanceof WentWrong)) throw error
-    tell(story, `Not as told: ${error.message}`)
+    const what = error instanceof WentWrong ? error.message : String(error)
+    tell(story, `Not as told: ${what}`)
   }
 }
 

@@ -83,9 +83,12 @@ export class Task extends Timestamped {
     if (isDone !== undefined) this._setRaw('is_completed', isDone)
   }
 
-  /** What the server has not seen: `new`, or columns; null when it has seen all. */
+  /** What the server has not seen: `new`, or columns (each edit is one of `updated_at`, too); null
+   * when it has seen all. */
   get unsynced(): string | null {
     if (this._raw._status === 'synced') return null
-    return this._raw._status === 'created' ? 'new' : this._raw._changed
+    if (this._raw._status === 'created') return 'new'
+    const columns = this._raw._changed.split(',').filter((name) => name !== 'updated_at')
+    return columns.join(', ')
   }
 }

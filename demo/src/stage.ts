@@ -37,9 +37,10 @@ export class Stage {
 
   async sync(...sides: Side[]): Promise<void> {
     for (const side of sides) {
-      await this.untilIdle(side)
+      await this.until(() => !isBusy(side), `the end of a sync of ${side}`)
+      const before = syncs(side)
       await press(part(side, 'sync'), this.stop)
-      await this.untilIdle(side)
+      await this.until(() => syncs(side) !== before, `the end of the sync of ${side}`)
     }
   }
 
@@ -84,9 +85,6 @@ export class Stage {
 
   private until = (isThere: () => boolean, what: string) => until(isThere, what, this.stop)
 
-  private untilIdle = (side: Side) =>
-    this.until(() => !column(side).querySelector('[aria-busy="true"]'), `the end of the sync of ${side}`)
-
   private idOf(side: Side, title: string): string {
     const fields = [...column(side).querySelectorAll<HTMLInputElement>('[data-act="title"]')]
     const found = fields.find((field) => field.value === title)
@@ -113,6 +111,11 @@ function part(side: Side, act: Act, within = column(side)): HTMLInputElement {
   if (!found) throw new WentWrong(`There is no ${act} on ${side}.`)
   return found
 }
+
+const phone = (side: Side) => column(side).querySelector<HTMLElement>('.phone')
+const isBusy = (side: Side) => phone(side)?.ariaBusy === 'true'
+/** How many of its syncs have ended. */
+const syncs = (side: Side) => phone(side)?.dataset.syncs
 
 function ids(side: Side): string[] {
   const rows = [...column(side).querySelectorAll<HTMLElement>('[data-id]')]

@@ -30,7 +30,7 @@ export class Store {
   }
 
   /** Calls `look` now, and after every change. */
-  watch(look: () => void): void {
+  watch(look: () => unknown): void {
     this.database.withChangesForTables([...TABLES]).subscribe(look)
   }
 

@@ -1,6 +1,7 @@
 // What is said to a visitor.
 import type { Outcome } from './exchange'
 import { Refused } from './session'
+import { Gone } from './store'
 import { NoAnswer } from './wire'
 
 /** `good`: in step; `merged`: so, after a conflict; `bad`: not in step, and why. */
@@ -9,15 +10,16 @@ export type Notice = { mood: 'calm' | 'good' | 'merged' | 'bad'; text: string }
 /** `merged`: records that were edited here and elsewhere; `conflicts`: 409s on the way. */
 export type Result = { sent: number; got: number; merged: number; conflicts: number }
 
-export const GONE = 'That task is no more: the other phone deleted it.'
+const GONE = 'That task is no more: the other phone deleted it.'
 const SILENCE = {
   offline: 'Offline: nothing was sent. Edits wait on this phone.',
   silent: 'The server does not answer. Edits wait on this phone; sync again later.',
   lost: 'The answer got lost. The phone cannot know what became of it: it will send again.',
 }
 
-/** Why a sync failed. */
+/** Why something did not go as wished. */
 export function sentence(error: unknown): string {
+  if (error instanceof Gone) return GONE
   if (error instanceof NoAnswer) return SILENCE[error.outcome]
   if (!(error instanceof Refused)) return `Something is wrong in this page: ${String(error)}`
   const { status, code, message, answer } = error

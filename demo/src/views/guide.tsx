@@ -6,18 +6,18 @@ export function Guide() {
   return (
     <aside class="guide" aria-labelledby="try">
       <h2 id="try">Try this</h2>
-      {STORIES.map((story) => (
-        <StoryView key={story.title} story={story} />
+      {STORIES.map((story, place) => (
+        <StoryView key={story.title} story={story} isFirst={place === 0} />
       ))}
     </aside>
   )
 }
 
-function StoryView({ story }: { story: Story }) {
+function StoryView({ story, isFirst }: { story: Story; isFirst: boolean }) {
   const step = playing.value?.story === story ? playing.value.step : -1
   return (
-    <section class="story" data-playing={step >= 0}>
-      <h3>{story.title}</h3>
+    <details class="story" name="story" open={isFirst} data-playing={step >= 0}>
+      <summary>{story.title}</summary>
       <ol>
         {story.steps.map(({ say }, index) => (
           <li key={index} aria-current={index === step ? 'step' : undefined}>
@@ -33,6 +33,6 @@ function StoryView({ story }: { story: Story }) {
       >
         Show me
       </button>
-    </section>
+    </details>
   )
 }

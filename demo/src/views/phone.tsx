@@ -6,7 +6,7 @@ import { TaskRow } from './task'
 export function PhoneView({ phone }: { phone: Phone }) {
   const { wire, rows, hasList, isBusy } = phone
   return (
-    <article class="phone" aria-busy={isBusy.value}>
+    <article class="phone" aria-busy={isBusy.value} data-syncs={phone.syncs.value}>
       <header>
         <h2>{phone.name}</h2>
         <Waiting count={phone.waiting.value} />
