@@ -47,7 +47,7 @@ export function answered(call: Exchange, outcome: Outcome, body: Json, down: num
   return { ...call, outcome, down, changes, clock, received: shown(call.path, body) }
 }
 
-/** `exchanges` with a newer one before them; of idle pulls in a row the newest, with their number. */
+/** `exchanges` with a newer one before them; idle pulls in a row are one, with their number. */
 export function joined(exchange: Exchange, exchanges: Exchange[]): Exchange[] {
   const [last, ...rest] = exchanges
   const isSame = last && isIdle(last) && isIdle(exchange) && last.clock.to === exchange.clock.to

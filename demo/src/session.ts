@@ -3,7 +3,7 @@ import { isOpen, markOpen, type Account } from './account'
 import type { Json } from './exchange'
 import type { Answer, Wire } from './wire'
 
-type Tokens = { access: string; refresh: string }
+type Tokens = { email: string; access: string; refresh: string }
 
 /** The server said no; `code` and the message are its own (docs/api.md). */
 export class Refused extends Error {
@@ -55,18 +55,21 @@ export class Session {
     return answer.status === 401 ? this.enter() : this.keep(accepted(answer))
   }
 
+  /** None, when they are those of an account before. */
   private get tokens(): Tokens | null {
-    return JSON.parse(localStorage.getItem(this.key) ?? 'null') as Tokens | null
+    const kept = JSON.parse(localStorage.getItem(this.key) ?? 'null') as Tokens | null
+    return kept?.email === this.account.email ? kept : null
   }
 
   private keep(answer: Json): Tokens {
-    const tokens = { access: String(answer?.access_token), refresh: String(answer?.refresh_token) }
+    const [access, refresh] = [String(answer?.access_token), String(answer?.refresh_token)]
+    const tokens = { email: this.account.email, access, refresh }
     localStorage.setItem(this.key, JSON.stringify(tokens))
     return tokens
   }
 }
 
 function accepted(answer: Answer): Json {
-  if (answer.status >= 400) throw new Refused(answer)
+  if (answer.status >= 400 || (answer.status === 200 && !answer.body)) throw new Refused(answer)
   return answer.body
 }

@@ -3,7 +3,8 @@ import { press, until, WentWrong, write } from './hands'
 
 export type Side = 'Phone A' | 'Phone B'
 const SIDES: Side[] = ['Phone A', 'Phone B']
-type Act = 'online' | 'auto' | 'lose' | 'sync' | 'new' | 'add' | 'title' | 'note' | 'done' | 'delete'
+type Act =
+  'online' | 'auto' | 'lose' | 'sync' | 'new' | 'add' | 'title' | 'note' | 'done' | 'delete'
 
 export class Stage {
   private id = '' // of the task that the story is about

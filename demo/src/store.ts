@@ -6,7 +6,7 @@ import { Project, schema, Task, type TaskValues } from './schema'
 const SAVE_MS = 100 // between an edit and the disk
 const TABLES = ['projects', 'tasks'] as const
 
-/** A task as the screen shows it; `unsynced`: what the server has not seen of it, null for nothing. */
+/** A task as the screen shows it; `unsynced`: what of it the server has not seen, null: nothing. */
 export type Row = TaskValues & { id: string; unsynced: string | null }
 
 /** The record was deleted, by a sync in the middle of an edit. */

@@ -2,8 +2,8 @@
 
 const LOCK = 'melon-demo'
 
-/** Waits until no other tab has the demo open, `onWaiting` is called if one has; holds it for as long
- * as this tab lives. Returns false where the browser has no locks: a page of plain http from afar. */
+/** Waits until no other tab has the demo open (`onWaiting` is called if one has), and keeps others
+ * waiting from then on. Returns false where the browser has no locks: plain http from afar. */
 export async function alone(onWaiting: () => void): Promise<boolean> {
   if (!navigator.locks) return false
   const { held = [] } = await navigator.locks.query()

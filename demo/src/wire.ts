@@ -51,8 +51,8 @@ export class Wire {
   }
 }
 
-/** null: nobody answered, or not in time. `bytes` is the body's size on the wire: of a packed one the
- * Content-Length. */
+/** null: nobody answered, or not in time. `bytes` is the body's size on the wire: of a packed one
+ * the Content-Length. */
 async function request(path: string, text: string, token?: string) {
   const headers = new Headers(text ? { 'Content-Type': 'application/json' } : {})
   if (token) headers.set('Authorization', `Bearer ${token}`)

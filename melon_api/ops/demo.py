@@ -1,7 +1,7 @@
-"""`/demo` in development: two phones side by side in a browser (the folder `demo`), as Vite built it.
+"""`/demo` in development: two phones side by side in a browser, as Vite built them from `demo/`.
 
-Where DEMO_FOLDER is None (every other APP_ENV) there is no such route. Nothing of it is stored by a
-browser (`no-store`, as all answers), so that it is never older than the server.
+Where DEMO_FOLDER is None (every other APP_ENV) there is no such route. A browser stores nothing of
+it (`no-store`, as of all answers), so that it is never older than the server; no ETag, therefore.
 """
 
 from pathlib import Path

@@ -27,8 +27,11 @@ async function byHand(demo) {
 const VISITS = {
   async wide(demo, seen) {
     await figuresAreTrue(demo, seen)
+    await stories.linesOpenToTheirJson(demo)
     await isLegible(demo.page)
+    await picture(demo.page, 'opened')
     await byHand(demo)
+    await stories.byItselfAndByKeyboard(demo)
     await stories.storiesAreShown(demo)
     await fits(demo.page, 20)
     await isLegible(demo.page)
@@ -43,7 +46,7 @@ const VISITS = {
     await isLegible(demo.page)
   },
 
-  async trouble(demo, seen, complaints) {
+  async trouble(demo, _seen, complaints) {
     await stories.aFasterPhoneIsMet(demo)
     await trouble.anOldTokenIsRefreshed(demo)
     await trouble.aDeadSessionSignsInAgain(demo)

@@ -53,12 +53,14 @@ export async function fits(page, targetPixels) {
     document.documentElement.clientWidth,
   ])
   assert.ok(needed <= there, `${needed} px in ${there}`)
-  const small = await page.locator('button, summary, label.tick, li.task input.title, .add input')
-    .evaluateAll((parts, least) =>
-      parts
-        .map((part) => [part.textContent || part.ariaLabel, part.getBoundingClientRect()])
-        .filter(([, { width, height }]) => width && Math.min(width, height) < least)
-        .map(([name, { width, height }]) => `${name}: ${width} × ${height}`),
+  const small = await page
+    .locator('button, summary, label.tick, li.task input.title, .add input')
+    .evaluateAll(
+      (parts, least) =>
+        parts
+          .map((part) => [part.textContent || part.ariaLabel, part.getBoundingClientRect()])
+          .filter(([, { width, height }]) => width && Math.min(width, height) < least)
+          .map(([name, { width, height }]) => `${name}: ${width} × ${height}`),
       targetPixels,
     )
   assert.deepEqual(small, [])
@@ -73,9 +75,9 @@ export async function isLegible(page) {
 function faint() {
   const rgb = (color) => color.match(/[\d.]+/g).map(Number)
   const light = (color) => {
-    const [r, g, b] = rgb(color).map((part) => part / 255).map((part) =>
-      part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4,
-    )
+    const [r, g, b] = rgb(color)
+      .map((part) => part / 255)
+      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
     return 0.2126 * r + 0.7152 * g + 0.0722 * b
   }
   const ground = (element) => {

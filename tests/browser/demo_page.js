@@ -13,7 +13,9 @@ export class PhoneOnPage {
   title = (text) => this.column.getByLabel(`Title of ${text}`, { exact: true })
   note = (text) => this.column.getByLabel(`Note on ${text}`, { exact: true })
   row = (text) =>
-    this.column.locator('li.task').filter({ has: this.page.getByLabel(`Title of ${text}`, { exact: true }) })
+    this.column
+      .locator('li.task')
+      .filter({ has: this.page.getByLabel(`Title of ${text}`, { exact: true }) })
   notice = () => this.phone.getByRole('status').textContent()
   syncs = async () => Number(await this.phone.getAttribute('data-syncs'))
 
@@ -129,7 +131,10 @@ export class Demo {
   async same() {
     const [left, right] = [await this.a.tasks(), await this.b.tasks()]
     assert.deepEqual(left, right)
-    assert.deepEqual(left.filter(({ isMarked }) => isMarked), [])
+    assert.deepEqual(
+      left.filter(({ isMarked }) => isMarked),
+      [],
+    )
     assert.equal(await this.page.locator('.waiting:visible').count(), 0)
     return left
   }

@@ -61,6 +61,43 @@ export async function storiesAreShown(demo) {
   await demo.same()
 }
 
+/** A phone that syncs by itself; the other one is used without a mouse. */
+export async function byItselfAndByKeyboard(demo) {
+  const { page, a, b } = demo
+  await b.turn('Auto', true)
+  await a.column.getByPlaceholder('Add a task').focus()
+  await page.keyboard.type('Salt')
+  await page.keyboard.press('Enter')
+  await a.title('Salt').focus()
+  await page.keyboard.type('y things')
+  await page.keyboard.press('Escape')
+  await a.mark('Salt').waitFor()
+  await a.button('Sync').focus()
+  await page.keyboard.press('Space')
+  await b.title('Salt').waitFor()
+  await b.turn('Auto', false)
+  await demo.syncBoth()
+  await demo.same()
+}
+
+/** A line of the wire opens to the JSON that travelled, and shows no secret. */
+export async function linesOpenToTheirJson(demo) {
+  const lines = demo.a.column.locator('.wire li')
+  for (const line of await lines.all()) await line.locator('summary').click()
+  const [push, , register] = await lines.locator('details').evaluateAll((all) =>
+    all.map((details) => details.innerText),
+  )
+  assert.match(push, /"title": "Milk"/)
+  assert.match(push, /"timestamp": \d+/)
+  assert.match(register, /Sent: nothing to show/)
+  const secrets = await demo.page.evaluate(() => [
+    ...Object.values(JSON.parse(localStorage.getItem('melon-demo-a'))),
+    JSON.parse(localStorage.getItem('melon-demo-account')).password,
+  ])
+  const text = await demo.page.locator('body').innerText()
+  assert.deepEqual(secrets.filter((secret) => text.includes(secret)), [])
+}
+
 /** Another phone pushes between this one's pull and its push. */
 export async function aFasterPhoneIsMet(demo) {
   const { page, a, b } = demo
@@ -106,7 +143,10 @@ async function stored(name) {
     request.onsuccess = () => resolve(request.result)
   })
   const chunks = await new Promise((resolve) => {
-    const request = database.transaction('LokiIncrementalData').objectStore('LokiIncrementalData').getAll()
+    const request = database
+      .transaction('LokiIncrementalData')
+      .objectStore('LokiIncrementalData')
+      .getAll()
     request.onsuccess = () => resolve(request.result)
   })
   database.close()
@@ -131,7 +171,10 @@ export async function startingAfreshIsAnotherAccount(demo) {
   const account = () => demo.page.evaluate(() => localStorage.getItem('melon-demo-account'))
   const before = await account()
   await demo.page.getByRole('button', { name: 'Start afresh' }).click()
-  await demo.page.waitForFunction((old) => ![null, old].includes(localStorage.getItem('melon-demo-account')), before)
+  await demo.page.waitForFunction(
+    (old) => ![null, old].includes(localStorage.getItem('melon-demo-account')),
+    before,
+  )
   await demo.a.ended(0)
   await demo.b.ended(0)
   assert.deepEqual(await demo.titles(), ['Milk', 'Bread', 'Apples'])

@@ -36,7 +36,10 @@ export async function anOldTokenIsRefreshed(demo) {
 
 /** As after seven days: both tokens are of no use any more. */
 export async function aDeadSessionSignsInAgain(demo) {
-  await withTokens(demo, ({ access, refresh }) => ({ access: aged(access), refresh: `${refresh}x` }))
+  await withTokens(demo, ({ access, refresh }) => ({
+    access: aged(access),
+    refresh: `${refresh}x`,
+  }))
   assert.match(await demo.a.sync(), /In step/)
   const renewal = ['/auth/refresh 401', '/auth/login 200', '/sync/pull 200']
   assert.deepEqual(await latest(demo.a, 3), renewal)
@@ -47,7 +50,8 @@ export async function aDeadSessionSignsInAgain(demo) {
 /** The server allows a few pulls only (test_demo.py). */
 export async function tooManyCallsAreTold(demo) {
   let said = ''
-  for (let calls = 0; calls < 20 && !said.startsWith('Too many'); calls++) said = await demo.a.sync()
+  for (let calls = 0; calls < 20 && !said.startsWith('Too many'); calls++)
+    said = await demo.a.sync()
   assert.match(said, /^Too many calls: sync again in \d+ s\.$/)
   assert.deepEqual(await latest(demo.a, 1), ['/sync/pull 429'])
 }

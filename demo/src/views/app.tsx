@@ -14,7 +14,12 @@ export function App({ pair }: { pair: Pair }) {
           <h1>Two phones, one list</h1>
           <p>Each is a WatermelonDB of its own. Edit both, cut one off, sync.</p>
         </div>
-        <button type="button" class="plain" data-act="afresh" onClick={() => void startAfresh(pair).catch(pair.a.complain)}>
+        <button
+          type="button"
+          class="plain"
+          data-act="afresh"
+          onClick={() => void startAfresh(pair).catch(pair.a.complain)}
+        >
           Start afresh
         </button>
       </header>

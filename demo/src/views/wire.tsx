@@ -37,7 +37,7 @@ function Line({ exchange }: { exchange: Exchange }) {
             {times > 1 && <span class="times">{`× ${times}`}</span>}
             <span class="outcome">{outcome(exchange.outcome)}</span>
           </span>
-          {path.startsWith('/sync/') && <Sum counts={total(changes)} />}
+          {Object.keys(changes).length > 0 && <Sum counts={total(changes)} />}
           <Figures exchange={exchange} />
         </summary>
         {Object.entries(changes).map(([table, counts]) => (
