@@ -4,7 +4,7 @@ import { Refused } from './session'
 import { Gone } from './store'
 import { NoAnswer } from './wire'
 
-/** `good`: in step; `merged`: so, after a conflict; `bad`: not in step, and why. */
+/** How the last sync went. `good`: well; `merged`: well, after a conflict; `bad`: not, and why. */
 export type Notice = { mood: 'calm' | 'good' | 'merged' | 'bad'; text: string }
 
 /** `merged`: records that were edited here and elsewhere; `conflicts`: 409s on the way. */
@@ -24,19 +24,22 @@ export function sentence(error: unknown): string {
   if (!(error instanceof Refused)) return `Something is wrong in this page: ${String(error)}`
   const { status, code, message, answer } = error
   if (code === 'invalid_credentials') return 'The server has forgotten this account: start afresh.'
-  if (status === 429) return `Too many calls: sync again in ${answer.retryAfter} s.`
+  if (status === 429) return `Too many calls: sync again in ${duration(answer.retryAfter)}.`
   if (code === 'sync_conflict') return 'Other phones were faster each time (409): sync again.'
   return `${message} (${status} ${code})`
 }
 
 /** What a sync did. */
 export function told({ sent, got, merged, conflicts }: Result): Notice {
-  const parts = [sent ? `sent ${sent}` : '', got ? `received ${got}` : ''].filter(Boolean)
-  const sum = parts.length ? `In step: ${parts.join(', ')}.` : 'In step: nothing new.'
+  const parts = [sent ? `${sent} sent` : '', got ? `${got} received` : ''].filter(Boolean)
+  const sum = `Synced: ${parts.join(', ') || 'nothing new'}.`
   const faster = conflicts ? 'Another phone was faster (409), so it synced again. ' : ''
   const both = merged ? ` Merged ${merged} edited on both.` : ''
   return { mood: conflicts || merged ? 'merged' : 'good', text: faster + sum + both }
 }
+
+const duration = (seconds: number): string =>
+  seconds > 120 ? `${Math.ceil(seconds / 60)} min` : `${seconds} s`
 
 /** 1234 → `1,234 B`. */
 export const bytes = (count: number): string => `${count.toLocaleString('en')} B`

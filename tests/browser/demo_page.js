@@ -115,7 +115,7 @@ export class Demo {
 
   /** Until nothing is left to tell. */
   async syncBoth() {
-    for (const phone of [this.a, this.b, this.a]) assert.match(await phone.sync(), /In step/)
+    for (const phone of [this.a, this.b, this.a]) assert.match(await phone.sync(), /Synced/)
   }
 
   async bothOffline() {
@@ -135,7 +135,7 @@ export class Demo {
       left.filter(({ isMarked }) => isMarked),
       [],
     )
-    assert.equal(await this.page.locator('.waiting:visible').count(), 0)
+    assert.deepEqual(await this.page.locator('.state').allInnerTexts(), ['', ''])
     return left
   }
 

@@ -31,7 +31,7 @@ export async function theDeletionWins(demo) {
   await demo.bothOffline()
   await a.remove('Apples')
   await b.writeNote('Apples', 'the red ones')
-  assert.equal(await a.column.locator('.waiting').innerText(), '1 not synced')
+  assert.equal(await a.column.locator('.state').innerText(), 'offline · 1 not synced')
   await demo.bothBack()
   assert.ok(!(await demo.titles()).includes('Apples'))
 }

@@ -9,7 +9,7 @@ export function PhoneView({ phone }: { phone: Phone }) {
     <article class="phone" aria-busy={isBusy.value} data-syncs={phone.syncs.value}>
       <header>
         <h2>{phone.name}</h2>
-        <Waiting count={phone.waiting.value} />
+        <State phone={phone} />
       </header>
       <div class="tools">
         <Switch act="online" label="Online" title="Cut this phone off" value={wire.isOnline} />
@@ -31,13 +31,11 @@ export function PhoneView({ phone }: { phone: Phone }) {
 const emptiness = (hasList: boolean) =>
   hasList ? 'Nothing to buy.' : 'This phone has no list yet: sync to fetch it.'
 
-/** How much the server has not seen; its place is kept when it is nothing. */
-function Waiting({ count }: { count: number }) {
-  return (
-    <span class="waiting" data-count={count} hidden={count === 0}>
-      {`${count} not synced`}
-    </span>
-  )
+/** That it is cut off, and how much the server has not seen. */
+function State({ phone }: { phone: Phone }) {
+  const count = phone.waiting.value
+  const parts = [phone.wire.isOnline.value ? '' : 'offline', count ? `${count} not synced` : '']
+  return <span class="state">{parts.filter(Boolean).join(' · ')}</span>
 }
 
 function SyncButton({ phone }: { phone: Phone }) {
@@ -57,8 +55,9 @@ function SyncButton({ phone }: { phone: Phone }) {
 
 function Notice({ phone }: { phone: Phone }) {
   const { mood, text } = phone.notice.value
+  const isOver = mood === 'good' && phone.waiting.value > 0 // it was well, until an edit
   return (
-    <p class="notice" role="status" data-mood={mood}>
+    <p class="notice" role="status" data-mood={isOver ? 'calm' : mood}>
       {text}
     </p>
   )
