@@ -33,9 +33,9 @@ export function sentence(error: unknown): string {
 export function told({ sent, got, merged, conflicts }: Result): Notice {
   const parts = [sent ? `${sent} sent` : '', got ? `${got} received` : ''].filter(Boolean)
   const sum = `Synced: ${parts.join(', ') || 'nothing new'}.`
-  const faster = conflicts ? 'Another phone was faster (409), so it synced again. ' : ''
+  const how = conflicts ? 'Another phone was faster (409): synced again.' : sum
   const both = merged ? ` Merged ${merged} edited on both.` : ''
-  return { mood: conflicts || merged ? 'merged' : 'good', text: faster + sum + both }
+  return { mood: conflicts || merged ? 'merged' : 'good', text: how + both }
 }
 
 const duration = (seconds: number): string =>
