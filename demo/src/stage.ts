@@ -8,6 +8,7 @@ type Act =
 
 export class Stage {
   private id = '' // of the task that the story is about
+  private size = 0 // of the list with it
 
   /** `stop` ends the story before its next move. */
   constructor(private readonly stop: AbortSignal) {}
@@ -34,6 +35,7 @@ export class Stage {
     await press(part(side, 'add'), this.stop)
     await this.until(() => ids(side).length > before.length, `“${title}” on ${side}`)
     this.id = ids(side).find((id) => !before.includes(id)) ?? ''
+    this.size = ids(side).length
   }
 
   async sync(...sides: Side[]): Promise<void> {
@@ -81,15 +83,25 @@ export class Stage {
     if (ids('Phone A').join() !== ids('Phone B').join()) throw new WentWrong('The phones differ.')
   }
 
+  /** The same, of a task that was added: nothing else came with it. */
+  expectOnce(title: string): void {
+    this.expect({ title })
+    const isMore = SIDES.some((side) => ids(side).length !== this.size)
+    if (isMore) throw new WentWrong('There is more than was added.')
+  }
+
   /** Whether the next answer is still to be lost. */
   isLosing = (side: Side): boolean => part(side, 'lose').getAttribute('aria-checked') === 'true'
 
   private until = (isThere: () => boolean, what: string) => until(isThere, what, this.stop)
 
+  /** A task as the story wants to find it: of this title, not ticked, without a note; '' for none. */
   private idOf(side: Side, title: string): string {
-    const fields = [...column(side).querySelectorAll<HTMLInputElement>('[data-act="title"]')]
-    const found = fields.find((field) => field.value === title)
-    return found?.closest<HTMLElement>('[data-id]')?.dataset.id ?? ''
+    const isFresh = (row: HTMLElement) =>
+      part(side, 'title', row).value === title &&
+      part(side, 'note', row).value === '' &&
+      !part(side, 'done', row).checked
+    return rows(side).find(isFresh)?.dataset.id ?? ''
   }
 
   private isUnsynced = (side: Side) => this.row(side).querySelector('.dot.on') !== null
@@ -118,7 +130,5 @@ const isBusy = (side: Side) => phone(side)?.ariaBusy === 'true'
 /** How many of its syncs have ended. */
 const syncs = (side: Side) => phone(side)?.dataset.syncs
 
-function ids(side: Side): string[] {
-  const rows = [...column(side).querySelectorAll<HTMLElement>('[data-id]')]
-  return rows.map((row) => row.dataset.id ?? '')
-}
+const rows = (side: Side) => [...column(side).querySelectorAll<HTMLElement>('[data-id]')]
+const ids = (side: Side) => rows(side).map((row) => row.dataset.id ?? '')

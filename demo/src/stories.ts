@@ -88,7 +88,7 @@ export const STORIES: Story[] = [
       { say: 'It syncs again, then B syncs.', act: (stage) => stage.sync(A, B) },
       {
         say: 'Both have them, once.',
-        act: (stage) => stage.expect({ title: 'Lemons' }),
+        act: (stage) => stage.expectOnce('Lemons'),
       },
     ],
   },

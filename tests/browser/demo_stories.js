@@ -48,8 +48,10 @@ export async function aLostAnswerDoublesNothing(demo) {
   assert.equal((await demo.titles()).filter((title) => title === 'Lemons').length, 1)
 }
 
-/** The stories play by themselves, and end as they say. */
+/** The stories play by themselves, and end as they say, whatever was done to the list before. */
 export async function storiesAreShown(demo) {
+  await demo.a.add('Milk')
+  await demo.a.tick('Milk')
   for (const story of await demo.page.locator('.story').all()) {
     if ((await story.getAttribute('open')) === null) await story.locator('summary').click()
     await story.getByRole('button').click()
@@ -84,9 +86,9 @@ export async function byItselfAndByKeyboard(demo) {
 export async function linesOpenToTheirJson(demo) {
   const lines = demo.a.column.locator('.wire li')
   for (const line of await lines.all()) await line.locator('summary').click()
-  const [push, , register] = await lines.locator('details').evaluateAll((all) =>
-    all.map((details) => details.innerText),
-  )
+  const [push, , register] = await lines
+    .locator('details')
+    .evaluateAll((all) => all.map((details) => details.innerText))
   assert.match(push, /"title": "Milk"/)
   assert.match(push, /"timestamp": \d+/)
   assert.match(register, /Sent: nothing to show/)
@@ -95,7 +97,10 @@ export async function linesOpenToTheirJson(demo) {
     JSON.parse(localStorage.getItem('melon-demo-account')).password,
   ])
   const text = await demo.page.locator('body').innerText()
-  assert.deepEqual(secrets.filter((secret) => text.includes(secret)), [])
+  assert.deepEqual(
+    secrets.filter((secret) => text.includes(secret)),
+    [],
+  )
 }
 
 /** Another phone pushes between this one's pull and its push. */
