@@ -1,12 +1,15 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run test lint format migrate seed chaos bench profile bench-growth bench-fairness
+.PHONY: help run demo test lint format migrate seed chaos bench profile bench-growth bench-fairness
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 run: ## install, migrate, seed and serve on http://127.0.0.1:8000
 	./scripts/serve
+
+demo: ## two phones in the browser, side by side: http://127.0.0.1:8000/demo/
+	./scripts/demo
 
 test: ## install and run every test
 	./scripts/test

@@ -265,6 +265,7 @@ class Config:
     LIMITS_BY_DEFAULT: ClassVar[bool] = False
     METRICS_ARE_OPEN: ClassVar[bool] = True
     PROXIES_BY_DEFAULT: ClassVar[int] = 0
+    DEMO_FOLDER: ClassVar[Path | None] = None  # no setting: nothing can turn it on elsewhere
 
     API_TITLE = "Melon API"
     API_VERSION = "v1"
@@ -555,6 +556,7 @@ class Development(Config):
 
     APP_ENV = "development"
     MAIL_TO_CONSOLE = True
+    DEMO_FOLDER = ROOT / "demo" / "dist"
 
 
 class Testing(Config):

@@ -7,7 +7,7 @@ import config as settings
 from melon_api import cache, cli, database, errors, extensions, http, limits, mail
 from melon_api.auth import tokens
 from melon_api.auth.routes import blueprint as auth
-from melon_api.ops import health, logs, metrics, openapi, queries, reports
+from melon_api.ops import demo, health, logs, metrics, openapi, queries, reports
 from melon_api.sync import idle
 from melon_api.sync.routes import blueprint as sync
 from melon_api.users.routes import blueprint as users
@@ -37,6 +37,7 @@ def create_app(config: settings.Config | None = None) -> Flask:
         api.register_blueprint(blueprint)
     health.init_app(app)
     metrics.init_app(app)
+    demo.init_app(app)
     cli.init_app(app)
 
     idle.init_app(app)

@@ -1,0 +1,100 @@
+// A phone: what it stores, its network and its sign-in, and what its screen shows of them.
+import { signal } from '@preact/signals'
+import type { Account } from './account'
+import type { TaskValues } from './schema'
+import { Refused, Session } from './session'
+import { Store, type Row } from './store'
+import { sync } from './sync'
+import { Wire } from './wire'
+import { sentence, told, type Notice, type Result } from './words'
+
+const ATTEMPTS = 4 // at a sync that meets faster phones
+const AUTO_MS = 3_000
+
+export class Phone {
+  readonly wire = new Wire()
+  readonly rows = signal<Row[]>([])
+  readonly waiting = signal(0)
+  readonly hasList = signal(false)
+  readonly isBusy = signal(false)
+  readonly syncs = signal(0) // that have ended, well or not
+  readonly isAuto = signal(false)
+  readonly notice = signal<Notice>({ mood: 'calm', text: 'Not synced since this page was opened.' })
+  readonly store: Store
+  private readonly session: Session
+  private notBefore = 0 // when the server wants to be asked again, ms
+
+  /** `key` names its database, its tokens and its device_id. */
+  constructor(
+    readonly name: string,
+    readonly key: string,
+    account: Account,
+  ) {
+    this.session = new Session(this.wire, key, account)
+    this.store = new Store(key, this.complain)
+    this.store.watch(() => this.look().catch(this.complain))
+    setInterval(() => this.syncByItself(), AUTO_MS)
+  }
+
+  /** Pull and push; how it went is the `notice`. */
+  async sync(): Promise<void> {
+    if (this.isBusy.value) return
+    this.isBusy.value = true
+    try {
+      this.notice.value = told(await this.syncUntilAccepted())
+    } catch (error) {
+      this.complain(error)
+    } finally {
+      await this.look() // nobody is told when pushed deletions are forgotten
+      this.isBusy.value = false
+      this.syncs.value++
+    }
+  }
+
+  add = (title: string): Promise<void> => this.write(this.store.add(title))
+
+  edit = (id: string, values: Partial<TaskValues>): Promise<void> =>
+    this.write(this.store.edit(id, values))
+
+  remove = (id: string): Promise<void> => this.write(this.store.remove(id))
+
+  private async write(work: Promise<void>): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      this.complain(error)
+    }
+  }
+
+  /** A 409 means that another phone pushed between our pull and our push (docs/api.md). */
+  private async syncUntilAccepted(): Promise<Result> {
+    for (let conflicts = 0; ; conflicts++) {
+      try {
+        const log = await sync(this.store.database, (path, body) => this.session.call(path, body))
+        const { localChangeCount: sent = 0, remoteChangeCount: got = 0, resolvedConflicts } = log
+        return { sent, got, merged: resolvedConflicts?.length ?? 0, conflicts }
+      } catch (error) {
+        const isConflict = error instanceof Refused && error.code === 'sync_conflict'
+        if (!isConflict || conflicts + 1 === ATTEMPTS) throw error
+      }
+    }
+  }
+
+  private syncByItself(): void {
+    const isFree = this.wire.isOnline.value && Date.now() >= this.notBefore
+    if (this.isAuto.value && isFree) void this.sync()
+  }
+
+  private async look(): Promise<void> {
+    this.rows.value = await this.store.rows()
+    this.waiting.value = await this.store.waiting()
+    this.hasList.value = await this.store.hasList()
+  }
+
+  /** Tell the visitor what did not go well. */
+  complain = (error: unknown): void => {
+    const seconds = error instanceof Refused ? error.answer.retryAfter : 0
+    this.notBefore = Date.now() + seconds * 1000
+    this.notice.value = { mood: 'bad', text: sentence(error) }
+  }
+}

@@ -1,0 +1,134 @@
+// The two phones as a story sees them: what is on the page, found by what a visitor finds it by.
+import { press, until, WentWrong, write } from './hands'
+
+export type Side = 'Phone A' | 'Phone B'
+const SIDES: Side[] = ['Phone A', 'Phone B']
+type Act =
+  'online' | 'auto' | 'lose' | 'sync' | 'new' | 'add' | 'title' | 'note' | 'done' | 'delete'
+
+export class Stage {
+  private id = '' // of the task that the story is about
+  private size = 0 // of the list with it
+
+  /** `stop` ends the story before its next move. */
+  constructor(private readonly stop: AbortSignal) {}
+
+  /** Both phones online and in step; with a task of this title, new or not. */
+  async begin(title?: string): Promise<void> {
+    for (const side of SIDES) {
+      await this.turn(side, 'auto', false)
+      await this.turn(side, 'online', true)
+      await this.turn(side, 'lose', false)
+    }
+    await this.sync('Phone A', 'Phone B', 'Phone A')
+    if (title === undefined) return
+    this.id = this.idOf('Phone A', title)
+    if (this.id) return
+    await this.add('Phone A', title)
+    await this.sync('Phone A', 'Phone B')
+  }
+
+  /** A new task, which the story is about from now on. */
+  async add(side: Side, title: string): Promise<void> {
+    const before = ids(side)
+    await write(part(side, 'new'), title, this.stop)
+    await press(part(side, 'add'), this.stop)
+    await this.until(() => ids(side).length > before.length, `“${title}” on ${side}`)
+    this.id = ids(side).find((id) => !before.includes(id)) ?? ''
+    this.size = ids(side).length
+  }
+
+  async sync(...sides: Side[]): Promise<void> {
+    for (const side of sides) {
+      await this.until(() => !isBusy(side), `the end of a sync of ${side}`)
+      const before = syncs(side)
+      await press(part(side, 'sync'), this.stop)
+      await this.until(() => syncs(side) !== before, `the end of the sync of ${side}`)
+    }
+  }
+
+  async turn(side: Side, act: 'online' | 'auto' | 'lose', isOn: boolean): Promise<void> {
+    const isThere = () => part(side, act).getAttribute('aria-checked') === String(isOn)
+    if (!isThere()) await press(part(side, act), this.stop)
+    await this.until(isThere, `the switch of ${side}`)
+  }
+
+  async change(side: Side, act: 'title' | 'note', text: string): Promise<void> {
+    const field = this.own(side, act)
+    await write(field, text, this.stop)
+    field.blur()
+    await this.until(() => field.value === text && this.isUnsynced(side), `“${text}” on ${side}`)
+  }
+
+  async tick(side: Side): Promise<void> {
+    const box = this.own(side, 'done')
+    if (!box.checked) await press(box, this.stop)
+    await this.until(() => box.checked && this.isUnsynced(side), `the tick on ${side}`)
+  }
+
+  async remove(side: Side): Promise<void> {
+    await press(this.own(side, 'delete'), this.stop)
+    await this.until(() => !ids(side).includes(this.id), `the deletion on ${side}`)
+  }
+
+  /** Throws WentWrong unless both phones show the story's task so; null: neither has it. */
+  expect(wanted: { title: string; isDone?: boolean } | null): void {
+    for (const side of SIDES) {
+      const isThere = ids(side).includes(this.id)
+      const title = isThere ? this.own(side, 'title').value : null
+      if (title !== (wanted?.title ?? null)) throw new WentWrong(`${side} shows ${title}.`)
+      if (wanted?.isDone !== undefined && this.own(side, 'done').checked !== wanted.isDone)
+        throw new WentWrong(`The tick on ${side} is wrong.`)
+    }
+    if (ids('Phone A').join() !== ids('Phone B').join()) throw new WentWrong('The phones differ.')
+  }
+
+  /** The same, of a task that was added: nothing else came with it. */
+  expectOnce(title: string): void {
+    this.expect({ title })
+    const isMore = SIDES.some((side) => ids(side).length !== this.size)
+    if (isMore) throw new WentWrong('There is more than was added.')
+  }
+
+  /** Whether the next answer is still to be lost. */
+  isLosing = (side: Side): boolean => part(side, 'lose').getAttribute('aria-checked') === 'true'
+
+  private until = (isThere: () => boolean, what: string) => until(isThere, what, this.stop)
+
+  /** A task as the story wants to find it: of this title, not ticked, without a note; '' for none. */
+  private idOf(side: Side, title: string): string {
+    const isFresh = (row: HTMLElement) =>
+      part(side, 'title', row).value === title &&
+      part(side, 'note', row).value === '' &&
+      !part(side, 'done', row).checked
+    return rows(side).find(isFresh)?.dataset.id ?? ''
+  }
+
+  private isUnsynced = (side: Side) => this.row(side).querySelector('.dot.on') !== null
+
+  private own = (side: Side, act: Act) => part(side, act, this.row(side))
+
+  private row(side: Side): HTMLElement {
+    const found = column(side).querySelector<HTMLElement>(`[data-id="${this.id}"]`)
+    if (!found) throw new WentWrong(`The task is not on ${side}.`)
+    return found
+  }
+}
+
+function column(side: Side): HTMLElement {
+  return document.querySelector<HTMLElement>(`section[aria-label="${side}"]`) as HTMLElement
+}
+
+function part(side: Side, act: Act, within = column(side)): HTMLInputElement {
+  const found = within.querySelector<HTMLInputElement>(`[data-act="${act}"]`)
+  if (!found) throw new WentWrong(`There is no ${act} on ${side}.`)
+  return found
+}
+
+const phone = (side: Side) => column(side).querySelector<HTMLElement>('.phone')
+const isBusy = (side: Side) => phone(side)?.ariaBusy === 'true'
+/** How many of its syncs have ended. */
+const syncs = (side: Side) => phone(side)?.dataset.syncs
+
+const rows = (side: Side) => [...column(side).querySelectorAll<HTMLElement>('[data-id]')]
+const ids = (side: Side) => rows(side).map((row) => row.dataset.id ?? '')

@@ -1,0 +1,100 @@
+// What to try: each story is a guide to follow, and is played by the same steps.
+import { WentWrong } from './hands'
+import type { Side, Stage } from './stage'
+
+export type Step = { say: string; act: (stage: Stage) => Promise<void> | void }
+export type Story = { title: string; steps: Step[] }
+
+const A: Side = 'Phone A'
+const B: Side = 'Phone B'
+
+const inStep = (title: string): Step => ({
+  say: `Both phones are in step, with “${title}”.`,
+  act: (stage) => stage.begin(title),
+})
+const bothOffline: Step = {
+  say: 'Both go offline.',
+  act: async (stage) => {
+    await stage.turn(A, 'online', false)
+    await stage.turn(B, 'online', false)
+  },
+}
+const renamed = (side: Side, title: string): Step => ({
+  say: `${side} renames it “${title}”.`,
+  act: (stage) => stage.change(side, 'title', title),
+})
+const bothSync: Step = {
+  say: 'Both come back; A syncs, B syncs, A syncs.',
+  act: async (stage) => {
+    await stage.turn(A, 'online', true)
+    await stage.turn(B, 'online', true)
+    await stage.sync(A, B, A)
+  },
+}
+
+export const STORIES: Story[] = [
+  {
+    title: 'Edit on both: both edits stay',
+    steps: [
+      inStep('Milk'),
+      bothOffline,
+      renamed(A, 'Oat milk'),
+      { say: 'Phone B ticks it off.', act: (stage) => stage.tick(B) },
+      bothSync,
+      {
+        say: 'Both show “Oat milk”, ticked: each column keeps its edit.',
+        act: (stage) => stage.expect({ title: 'Oat milk', isDone: true }),
+      },
+    ],
+  },
+  {
+    title: 'The same title on both: the last push wins',
+    steps: [
+      inStep('Bread'),
+      bothOffline,
+      renamed(A, 'Rye bread'),
+      renamed(B, 'White bread'),
+      bothSync,
+      {
+        say: 'Both show “White bread”: B pushed last.',
+        act: (stage) => stage.expect({ title: 'White bread' }),
+      },
+    ],
+  },
+  {
+    title: 'Deleted here, edited there: the deletion wins',
+    steps: [
+      inStep('Apples'),
+      bothOffline,
+      { say: 'Phone A deletes it.', act: (stage) => stage.remove(A) },
+      {
+        say: 'Phone B writes a note on it.',
+        act: (stage) => stage.change(B, 'note', 'the red ones'),
+      },
+      bothSync,
+      { say: 'It is gone from both.', act: (stage) => stage.expect(null) },
+    ],
+  },
+  {
+    title: 'An answer gets lost: nothing is doubled',
+    steps: [
+      { say: 'Both phones are in step.', act: (stage) => stage.begin() },
+      { say: 'Phone A adds “Lemons”.', act: (stage) => stage.add(A, 'Lemons') },
+      {
+        say: 'The next answer to Phone A will get lost.',
+        act: (stage) => stage.turn(A, 'lose', true),
+      },
+      { say: 'Phone A syncs: its push arrives, the answer does not.', act: losing },
+      { say: 'It syncs again, then B syncs.', act: (stage) => stage.sync(A, B) },
+      {
+        say: 'Both have them, once.',
+        act: (stage) => stage.expectOnce('Lemons'),
+      },
+    ],
+  },
+]
+
+async function losing(stage: Stage): Promise<void> {
+  await stage.sync(A)
+  if (stage.isLosing(A)) throw new WentWrong('No answer got lost.')
+}

@@ -1,0 +1,7 @@
+import './colours.css'
+import './page.css'
+import './controls.css'
+import './phone.css'
+import './tasks.css'
+import './wire.css'
+import './guide.css'

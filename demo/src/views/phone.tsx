@@ -1,0 +1,64 @@
+import type { Phone } from '../phone'
+import { AddTask } from './add'
+import { Switch } from './switch'
+import { TaskRow } from './task'
+
+export function PhoneView({ phone }: { phone: Phone }) {
+  const { wire, rows, hasList, isBusy } = phone
+  return (
+    <article class="phone" aria-busy={isBusy.value} data-syncs={phone.syncs.value}>
+      <header>
+        <h2>{phone.name}</h2>
+        <State phone={phone} />
+      </header>
+      <div class="tools">
+        <Switch act="online" label="Online" title="Cut this phone off" value={wire.isOnline} />
+        <Switch act="auto" label="Auto" title="Sync every 3 seconds" value={phone.isAuto} />
+        <SyncButton phone={phone} />
+      </div>
+      <Notice phone={phone} />
+      <ul class="tasks" aria-label={`Groceries on ${phone.name}`} tabIndex={-1}>
+        {rows.value.map((row) => (
+          <TaskRow key={row.id} phone={phone} row={row} />
+        ))}
+        {rows.value.length === 0 && <li class="empty">{emptiness(hasList.value)}</li>}
+      </ul>
+      <AddTask phone={phone} />
+    </article>
+  )
+}
+
+const emptiness = (hasList: boolean) =>
+  hasList ? 'Nothing to buy.' : 'This phone has no list yet: sync to fetch it.'
+
+/** That it is cut off, and how much the server has not seen. */
+function State({ phone }: { phone: Phone }) {
+  const count = phone.waiting.value
+  const parts = [phone.wire.isOnline.value ? '' : 'offline', count ? `${count} not synced` : '']
+  return <span class="state">{parts.filter(Boolean).join(' · ')}</span>
+}
+
+function SyncButton({ phone }: { phone: Phone }) {
+  const isBusy = phone.isBusy.value
+  return (
+    <button
+      type="button"
+      class="main"
+      data-act="sync"
+      aria-disabled={isBusy}
+      onClick={() => void phone.sync()}
+    >
+      Sync
+    </button>
+  )
+}
+
+function Notice({ phone }: { phone: Phone }) {
+  const { mood, text } = phone.notice.value
+  const isOver = mood === 'good' && phone.waiting.value > 0 // it was well, until an edit
+  return (
+    <p class="notice" role="status" data-mood={isOver ? 'calm' : mood}>
+      {text}
+    </p>
+  )
+}

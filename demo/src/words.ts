@@ -1,0 +1,54 @@
+// What is said to a visitor.
+import type { Outcome } from './exchange'
+import { Refused } from './session'
+import { Gone } from './store'
+import { NoAnswer } from './wire'
+
+/** How the last sync went. `good`: well; `merged`: well, after a conflict; `bad`: not, and why. */
+export type Notice = { mood: 'calm' | 'good' | 'merged' | 'bad'; text: string }
+
+/** `merged`: records that were edited here and elsewhere; `conflicts`: 409s on the way. */
+export type Result = { sent: number; got: number; merged: number; conflicts: number }
+
+const GONE = 'That task is no more: the other phone deleted it.'
+const SILENCE = {
+  offline: 'Offline: nothing was sent. Edits wait on this phone.',
+  silent: 'The server does not answer. Edits wait on this phone; sync again later.',
+  lost: 'The answer got lost. The phone cannot know what became of it: it will send again.',
+}
+
+/** Why something did not go as wished. */
+export function sentence(error: unknown): string {
+  if (error instanceof Gone) return GONE
+  if (error instanceof NoAnswer) return SILENCE[error.outcome]
+  if (!(error instanceof Refused)) return `Something is wrong in this page: ${String(error)}`
+  const { status, code, message, answer } = error
+  if (code === 'invalid_credentials') return 'The server has forgotten this account: start afresh.'
+  if (status === 429) return `Too many calls: sync again in ${duration(answer.retryAfter)}.`
+  if (code === 'sync_conflict') return 'Other phones were faster each time (409): sync again.'
+  return `${message} (${status} ${code})`
+}
+
+/** What a sync did. */
+export function told({ sent, got, merged, conflicts }: Result): Notice {
+  const parts = [sent ? `${sent} sent` : '', got ? `${got} received` : ''].filter(Boolean)
+  const sum = `Synced: ${parts.join(', ') || 'nothing new'}.`
+  const how = conflicts ? 'Another phone was faster (409): synced again.' : sum
+  const both = merged ? ` Merged ${merged} edited on both.` : ''
+  return { mood: conflicts || merged ? 'merged' : 'good', text: how + both }
+}
+
+const duration = (seconds: number): string =>
+  seconds > 120 ? `${Math.ceil(seconds / 60)} min` : `${seconds} s`
+
+/** 1234 → `1,234 B`. */
+export const bytes = (count: number): string => `${count.toLocaleString('en')} B`
+
+/** The time of day, to the second. */
+export const time = (at: Date): string => at.toLocaleTimeString('en-GB')
+
+const OUTCOMES = { offline: 'offline, not sent', silent: 'no answer', lost: 'answer lost' }
+
+/** 200, or why there is no such number. */
+export const outcome = (known: Outcome): string =>
+  typeof known === 'number' ? String(known) : OUTCOMES[known]

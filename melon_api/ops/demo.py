@@ -1,0 +1,50 @@
+"""`/demo` in development: two phones side by side in a browser, as Vite built them from `demo/`.
+
+Where DEMO_FOLDER is None (every other APP_ENV) there is no such route. A browser stores nothing of
+it (`no-store`, as of all answers), so that it is never older than the server; no ETag, therefore.
+"""
+
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, current_app, send_from_directory
+
+blueprint = Blueprint("demo", __name__, url_prefix="/demo")
+# What runs there comes from here, and titles that look like a program are none.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Melon</title>
+<h1>The demo is not built yet</h1><p>In the server's folder run <code>make demo</code>.</p></html>
+"""
+
+
+def init_app(app: Flask) -> None:
+    if app.config["DEMO_FOLDER"] is not None:
+        app.register_blueprint(blueprint)
+
+
+@blueprint.get("/")
+def page() -> Response:
+    """The page; without a build one that says how to make it."""
+    if not (_folder() / "index.html").is_file():
+        return Response(NOT_BUILT)
+    return part("index.html")
+
+
+@blueprint.get("/<path:name>")
+def part(name: str) -> Response:
+    """A file of the build. Raises NotFound for what is not in its folder."""
+    return send_from_directory(_folder(), name, etag=False, conditional=False)
+
+
+@blueprint.after_request
+def protect(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _folder() -> Path:
+    folder: Path = current_app.config["DEMO_FOLDER"]
+    return folder

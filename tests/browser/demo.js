@@ -1,0 +1,91 @@
+// A visit of the demo: node demo.js <visit>. Pictures of it go to the folder PICTURES.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { visiting } from './browser.js'
+import { figuresAreTrue, fits, isLegible, watching } from './demo_checks.js'
+import { Demo } from './demo_page.js'
+import * as stories from './demo_stories.js'
+import * as trouble from './demo_trouble.js'
+
+const ORIGIN = process.env.MELON_URL
+const WIDE = { width: 1400, height: 900 }
+const NARROW = { width: 390, height: 844 }
+// Chromium logs what the page tells its visitor about; IndexedDB's word is LokiJS's when it makes a
+// database anew, and says of itself that it is no failure.
+const EXPECTED = ['blocked by another connection', /Failed to load resource: .* (401|409|429) /]
+
+async function byHand(demo) {
+  await stories.editsOnBothStay(demo)
+  await picture(demo.page, 'merged')
+  await stories.theLastPushWins(demo)
+  await picture(demo.page, 'conflict')
+  await stories.theDeletionWins(demo)
+  await stories.aLostAnswerDoublesNothing(demo)
+  await picture(demo.page, 'lost')
+}
+
+const VISITS = {
+  async wide(demo, seen) {
+    await figuresAreTrue(demo, seen)
+    await stories.linesOpenToTheirJson(demo)
+    await isLegible(demo.page)
+    await picture(demo.page, 'opened')
+    await byHand(demo)
+    await stories.byItselfAndByKeyboard(demo)
+    await stories.storiesAreShown(demo)
+    await fits(demo.page, 20)
+    await isLegible(demo.page)
+  },
+
+  async narrow(demo) {
+    await demo.page.emulateMedia({ colorScheme: 'dark' })
+    await picture(demo.page, 'first-dark')
+    await byHand(demo)
+    await stories.storiesAreShown(demo)
+    await fits(demo.page, 44)
+    await isLegible(demo.page)
+  },
+
+  async trouble(demo, _seen, complaints) {
+    await stories.aFasterPhoneIsMet(demo)
+    await trouble.anOldTokenIsRefreshed(demo)
+    await trouble.aDeadSessionSignsInAgain(demo)
+    await stories.aReloadKeepsAll(demo)
+    await stories.aSecondTabWaits(demo)
+    await stories.startingAfreshIsAnotherAccount(demo)
+    await trouble.aServerThatIsDownIsTold(demo)
+    await isLegible(demo.page)
+    await picture(demo.page, 'down')
+    forget(complaints, 'ERR_CONNECTION_REFUSED')
+  },
+
+  async servers(demo, seen) {
+    await figuresAreTrue(demo, seen)
+    await stories.editsOnBothStay(demo)
+    await trouble.tooManyCallsAreTold(demo)
+    await picture(demo.page, 'limited')
+  },
+}
+
+const name = process.argv[2]
+await visiting(ORIGIN, name === 'narrow' ? NARROW : WIDE, async (page, complaints) => {
+  page.setDefaultTimeout(20_000)
+  const seen = watching(page)
+  const demo = new Demo(page, ORIGIN)
+  await demo.visit()
+  assert.deepEqual(await demo.titles(), ['Milk', 'Bread', 'Apples'])
+  await picture(page, 'first')
+  await VISITS[name](demo, seen, complaints)
+  for (const part of EXPECTED) forget(complaints, part)
+})
+console.log(`${name}: as a visitor wishes`)
+
+async function picture(page, what) {
+  await page.screenshot({ path: join(process.env.PICTURES, `${name}-${what}.png`) })
+}
+
+/** What belongs to the visit is no complaint. */
+function forget(complaints, part) {
+  const others = complaints.filter((text) => text.search(part) < 0)
+  complaints.splice(0, complaints.length, ...others)
+}

@@ -1,0 +1,143 @@
+// The demo as its visitor finds it: by what is written on it.
+import assert from 'node:assert/strict'
+
+export class PhoneOnPage {
+  constructor(page, name) {
+    this.page = page
+    this.column = page.getByRole('region', { name, exact: true })
+    this.phone = this.column.locator('.phone')
+  }
+
+  button = (name) => this.column.getByRole('button', { name, exact: true })
+  switch = (name) => this.column.getByRole('switch', { name, exact: true })
+  title = (text) => this.column.getByLabel(`Title of ${text}`, { exact: true })
+  note = (text) => this.column.getByLabel(`Note on ${text}`, { exact: true })
+  row = (text) =>
+    this.column
+      .locator('li.task')
+      .filter({ has: this.page.getByLabel(`Title of ${text}`, { exact: true }) })
+  notice = () => this.phone.getByRole('status').textContent()
+  syncs = async () => Number(await this.phone.getAttribute('data-syncs'))
+
+  /** Press Sync, and wait for the end of it; what the phone says then. */
+  async sync() {
+    const before = await this.syncs()
+    await this.button('Sync').click()
+    return this.ended(before)
+  }
+
+  async ended(before) {
+    await this.column.locator(`.phone[aria-busy=false]:not([data-syncs="${before}"])`).waitFor()
+    return this.notice()
+  }
+
+  async turn(name, isOn) {
+    const there = this.column.locator(`[role=switch][aria-checked=${isOn}]`, { hasText: name })
+    if (!(await there.count())) await this.switch(name).click()
+    await there.waitFor()
+  }
+
+  async rename(from, to) {
+    await this.title(from).fill(to)
+    await this.title(from).press('Enter')
+    await this.title(to).waitFor()
+  }
+
+  async writeNote(title, text) {
+    await this.note(title).fill(text)
+    await this.note(title).press('Enter')
+    await this.mark(title).waitFor()
+  }
+
+  async tick(title) {
+    await this.row(title).getByRole('checkbox').click()
+    await this.mark(title).waitFor()
+  }
+
+  async remove(title) {
+    await this.button(`Delete ${title}`).click()
+    await this.title(title).waitFor({ state: 'detached' })
+  }
+
+  async add(title) {
+    await this.column.getByPlaceholder('Add a task').fill(title)
+    await this.button('Add').click()
+    await this.title(title).last().waitFor()
+  }
+
+  /** The dot of a task that the server has not seen. */
+  mark = (title) => this.row(title).getByRole('img', { name: /^Not synced: / })
+
+  /** What it shows of each task, from top to bottom. */
+  tasks() {
+    return this.column.locator('li.task').evaluateAll((rows) =>
+      rows.map((row) => ({
+        id: row.dataset.id,
+        title: row.querySelector('.title').value,
+        note: row.querySelector('.note').value,
+        isDone: row.querySelector('[type=checkbox]').checked,
+        isMarked: row.querySelector('.dot.on') !== null,
+      })),
+    )
+  }
+
+  /** What it says of the wire, the oldest first. */
+  async exchanges() {
+    const lines = this.column.locator('.wire li')
+    const found = await lines.evaluateAll((items) =>
+      items.map((item) => ({
+        path: item.dataset.path,
+        outcome: item.dataset.outcome,
+        up: Number(item.querySelector('[data-up]').dataset.up),
+        down: Number(item.querySelector('[data-down]').dataset.down),
+        counts: item.querySelector('summary .counts')?.innerText.split(/\s+/).join(' '),
+        clock: item.querySelector('.clock')?.innerText,
+      })),
+    )
+    return found.reverse()
+  }
+}
+
+export class Demo {
+  constructor(page, origin) {
+    this.page = page
+    this.url = `${origin}/demo/`
+    this.a = new PhoneOnPage(page, 'Phone A')
+    this.b = new PhoneOnPage(page, 'Phone B')
+  }
+
+  /** Open it, the stories at full speed; back when the first syncs are over. */
+  async visit() {
+    await this.page.goto(`${this.url}?pace=0`)
+    await this.a.ended(0)
+    await this.b.ended(0)
+  }
+
+  /** Until nothing is left to tell. */
+  async syncBoth() {
+    for (const phone of [this.a, this.b, this.a]) assert.match(await phone.sync(), /Synced/)
+  }
+
+  async bothOffline() {
+    for (const phone of [this.a, this.b]) await phone.turn('Online', false)
+  }
+
+  async bothBack() {
+    for (const phone of [this.a, this.b]) await phone.turn('Online', true)
+    await this.syncBoth()
+  }
+
+  /** Both show the same, all of it known to the server; what they show. */
+  async same() {
+    const [left, right] = [await this.a.tasks(), await this.b.tasks()]
+    assert.deepEqual(left, right)
+    assert.deepEqual(
+      left.filter(({ isMarked }) => isMarked),
+      [],
+    )
+    assert.deepEqual(await this.page.locator('.state').allInnerTexts(), ['', ''])
+    return left
+  }
+
+  titles = async () => (await this.same()).map(({ title }) => title)
+}

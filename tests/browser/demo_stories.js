@@ -1,0 +1,187 @@
+// What a visitor of the demo tries, by clicks.
+import assert from 'node:assert/strict'
+
+export async function editsOnBothStay(demo) {
+  const { a, b } = demo
+  await demo.bothOffline()
+  await a.rename('Milk', 'Oat milk')
+  await b.tick('Milk')
+  assert.match(await b.sync(), /^Offline/)
+  assert.deepEqual(await b.mark('Milk').getAttribute('title'), 'Not synced: is_completed')
+  await demo.bothBack()
+  const [milk] = await demo.same()
+  assert.deepEqual([milk.title, milk.isDone], ['Oat milk', true])
+}
+
+export async function theLastPushWins(demo) {
+  const { a, b } = demo
+  await demo.bothOffline()
+  await a.rename('Bread', 'Rye bread')
+  await b.rename('Bread', 'White bread')
+  await a.turn('Online', true)
+  await b.turn('Online', true)
+  await a.sync()
+  assert.match(await b.sync(), /Merged 1 edited on both/)
+  await a.sync()
+  assert.ok((await demo.titles()).includes('White bread'))
+}
+
+export async function theDeletionWins(demo) {
+  const { a, b } = demo
+  await demo.bothOffline()
+  await a.remove('Apples')
+  await b.writeNote('Apples', 'the red ones')
+  assert.equal(await a.column.locator('.state').innerText(), 'offline · 1 not synced')
+  await demo.bothBack()
+  assert.ok(!(await demo.titles()).includes('Apples'))
+}
+
+export async function aLostAnswerDoublesNothing(demo) {
+  const { a, b } = demo
+  await a.add('Lemons')
+  await a.turn('Lose next answer', true)
+  assert.match(await a.sync(), /answer got lost/)
+  assert.equal((await a.exchanges()).at(-1).outcome, 'lost')
+  await a.mark('Lemons').waitFor()
+  await a.sync()
+  await b.sync()
+  assert.equal((await demo.titles()).filter((title) => title === 'Lemons').length, 1)
+}
+
+/** The stories play by themselves, and end as they say, whatever was done to the list before. */
+export async function storiesAreShown(demo) {
+  await demo.a.add('Milk')
+  await demo.a.tick('Milk')
+  for (const story of await demo.page.locator('.story').all()) {
+    if ((await story.getAttribute('open')) === null) await story.locator('summary').click()
+    await story.getByRole('button').click()
+    const end = demo.page.locator('.caption [data-end]')
+    await end.waitFor()
+    assert.equal(await end.getAttribute('data-end'), 'As told.')
+    await demo.page.getByRole('button', { name: 'Close' }).click()
+  }
+  await demo.same()
+}
+
+/** A phone that syncs by itself; the other one is used without a mouse. */
+export async function byItselfAndByKeyboard(demo) {
+  const { page, a, b } = demo
+  await b.turn('Auto', true)
+  await a.column.getByPlaceholder('Add a task').focus()
+  await page.keyboard.type('Salt')
+  await page.keyboard.press('Enter')
+  await a.title('Salt').focus()
+  await page.keyboard.type('y things')
+  await page.keyboard.press('Escape')
+  await a.mark('Salt').waitFor()
+  await a.button('Sync').focus()
+  await page.keyboard.press('Space')
+  await b.title('Salt').waitFor()
+  await b.turn('Auto', false)
+  await demo.syncBoth()
+  await demo.same()
+}
+
+/** A line of the wire opens to the JSON that travelled, and shows no secret. */
+export async function linesOpenToTheirJson(demo) {
+  const lines = demo.a.column.locator('.wire li')
+  for (const line of await lines.all()) await line.locator('summary').click()
+  const [push, , register] = await lines
+    .locator('details')
+    .evaluateAll((all) => all.map((details) => details.innerText))
+  assert.match(push, /"title": "Milk"/)
+  assert.match(push, /"timestamp": \d+/)
+  assert.match(register, /Sent: nothing to show/)
+  const secrets = await demo.page.evaluate(() => [
+    ...Object.values(JSON.parse(localStorage.getItem('melon-demo-a'))),
+    JSON.parse(localStorage.getItem('melon-demo-account')).password,
+  ])
+  const text = await demo.page.locator('body').innerText()
+  assert.deepEqual(
+    secrets.filter((secret) => text.includes(secret)),
+    [],
+  )
+}
+
+/** Another phone pushes between this one's pull and its push. */
+export async function aFasterPhoneIsMet(demo) {
+  const { page, a, b } = demo
+  await a.add('Rice')
+  await a.turn('Lose next answer', true)
+  await a.sync()
+  await b.sync()
+  await b.rename('Rice', 'Wild rice')
+  const before = await a.syncs()
+  const faster = async (route) => {
+    await b.sync()
+    await route.continue()
+  }
+  await page.route('**/sync/push', faster, { times: 1 })
+  await a.button('Sync').click()
+  assert.match(await a.ended(before), /Another phone was faster \(409\)/)
+  assert.ok((await a.exchanges()).some(({ outcome }) => outcome === '409'))
+  await demo.syncBoth()
+  assert.ok((await demo.titles()).includes('Wild rice'))
+}
+
+export async function aReloadKeepsAll(demo) {
+  const { page, a } = demo
+  await a.turn('Online', false)
+  await a.add('<img src=x onerror=alert(1)>') // a title is text
+  await page.waitForFunction(stored, 'melon-demo-a')
+  const before = await a.tasks()
+  await page.reload()
+  await a.mark('<img src=x onerror=alert(1)>').waitFor()
+  assert.deepEqual(await a.tasks(), before)
+  assert.equal(await page.locator('.tasks img').count(), 0)
+  assert.deepEqual(await a.exchanges(), [])
+  await demo.syncBoth()
+  const paths = (await a.exchanges()).map(({ path }) => path)
+  assert.ok(!paths.includes('/auth/login'), 'its tokens are kept, too')
+  await demo.same()
+}
+
+/** In the page: whether the newest task is on the disk (LokiJS saves a moment later). */
+async function stored(name) {
+  const database = await new Promise((resolve) => {
+    const request = indexedDB.open(name)
+    request.onsuccess = () => resolve(request.result)
+  })
+  const chunks = await new Promise((resolve) => {
+    const request = database
+      .transaction('LokiIncrementalData')
+      .objectStore('LokiIncrementalData')
+      .getAll()
+    request.onsuccess = () => resolve(request.result)
+  })
+  database.close()
+  return JSON.stringify(chunks).includes('onerror')
+}
+
+/** Two tabs would write over each other's database. */
+export async function aSecondTabWaits(demo) {
+  const { page } = demo
+  const second = await page.context().newPage()
+  await second.goto(demo.url)
+  await second.getByText('open in another tab').waitFor()
+  const titles = await demo.titles()
+  await page.goto('about:blank')
+  await second.getByLabel(`Title of ${titles[0]}`).first().waitFor()
+  await second.close()
+  await page.goto(`${demo.url}?pace=0`)
+  await demo.a.title(titles[0]).waitFor()
+}
+
+export async function startingAfreshIsAnotherAccount(demo) {
+  const account = () => demo.page.evaluate(() => localStorage.getItem('melon-demo-account'))
+  const before = await account()
+  await demo.page.getByRole('button', { name: 'Start afresh' }).click()
+  await demo.page.waitForFunction(
+    (old) => ![null, old].includes(localStorage.getItem('melon-demo-account')),
+    before,
+  )
+  await demo.a.ended(0)
+  await demo.b.ended(0)
+  assert.deepEqual(await demo.titles(), ['Milk', 'Bread', 'Apples'])
+  assert.notEqual(await account(), before)
+}
