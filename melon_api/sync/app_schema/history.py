@@ -39,16 +39,22 @@ class Version:
 def versions(first: int = 1) -> list[Version]:
     """All versions, the oldest as number `first`. Raises HistoryError and ModelError."""
     wanted = from_models()
+    found = versions_in(current_app.config["MIGRATIONS"], first)
+    _check(found[-1].tables if found else {}, wanted)
+    return found
+
+
+def versions_in(folder: Path, first: int = 1) -> list[Version]:
+    """What these migrations make. Raises HistoryError."""
     found: list[Version] = []
     past = Past()
-    for origin, tables in _snapshots(current_app.config["MIGRATIONS"]):
+    for origin, tables in _snapshots(folder):
         before = found[-1].tables if found else {}
         if tables == before:
             continue
         step = change(before, tables, past) if found else Change([], [])
         found.append(Version(first + len(found), origin, tables, step))
         past.note(tables)
-    _check(found[-1].tables if found else {}, wanted)
     return found
 
 

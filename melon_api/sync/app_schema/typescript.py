@@ -1,5 +1,6 @@
 """The app's `appSchema` and `schemaMigrations` as TypeScript."""
 
+import textwrap
 from collections.abc import Iterable
 
 from melon_api.sync.app_schema.history import Version
@@ -46,15 +47,16 @@ def _migrations(first: int) -> list[str]:
 
 
 def _migration(version: Version) -> Iterable[str]:
-    yield f"// {version.origin}"
-    yield from (f"// CAUTION: {caution}" for caution in version.change.cautions)
-    yield "{"
-    yield f"  toVersion: {version.number},"
-    yield "  steps: ["
-    for step in version.change.steps:
-        yield from (f"    {line}" for line in _step(step))
-    yield "  ],"
-    yield "},"
+    yield from _comment(version.origin)
+    for caution in version.change.cautions:
+        yield from _comment(f"CAUTION: {caution}")
+    steps = [f"    {line}" for step in version.change.steps for line in _step(step)]
+    listed = ["  steps: [", *steps, "  ],"] if steps else ["  steps: [],"]
+    yield from ("{", f"  toVersion: {version.number},", *listed, "},")
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, 98, initial_indent="// ", subsequent_indent="// ")
 
 
 def _step(step: Step) -> list[str]:
