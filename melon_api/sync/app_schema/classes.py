@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from melon_api.sync.app_schema.modules import Imports, Module
 from melon_api.sync.app_schema.names import MEMBERS, TAKEN, Scope, camel, without_id
-from melon_api.sync.tables import Column, Parent, SyncedTable, synced_tables
+from melon_api.sync.tables import Column, Parent, SyncedTable
 
 WATERMELON, DECORATORS = "@nozbe/watermelondb", "@nozbe/watermelondb/decorators"
 OBSERVABLE = {"@nozbe/watermelondb/utils/rx": {"type Observable"}}
@@ -21,6 +21,7 @@ export type OptionalRelation<T extends Model> = Omit<
   set(record: T | null): void
 }"""
 TYPES = {"string": "string", "boolean": "boolean", "number": "number", "integer": "number"}
+EXACT_BITS = 53  # of a JavaScript number
 TIMES = ("created_at", "updated_at")
 
 
@@ -33,13 +34,15 @@ class Child:
 
 
 class ModelClass:
-    """One synced table's class. `names` are those of all classes, by table."""
+    """One synced table's class. `tables` are all of them, `names` their classes' names."""
 
-    def __init__(self, table: SyncedTable, names: dict[str, str]) -> None:
+    def __init__(
+        self, table: SyncedTable, tables: dict[str, SyncedTable], names: dict[str, str]
+    ) -> None:
         self._table, self._names = table, names
         self._scope = Scope(MEMBERS)
         self._imports: Imports = {WATERMELON: {"Model"}, DECORATORS: set()}
-        self._children = list(_children(table.name))
+        self._children = list(_children(table.name, tables))
         self._associations = dict(self._associated())
 
     def module(self) -> Module:
@@ -80,7 +83,7 @@ class ModelClass:
             if column.name in TIMES:
                 kind, how = "Date", f"@readonly @date('{column.name}')"
                 self._imports[DECORATORS] |= {"readonly", "date"}
-            elif kind == "number" and column.name.endswith("_at"):
+            elif _is_date(column):
                 kind, how = "Date", self._decorator("date", column)
             elif kind == "string" and not column.refers:
                 how = self._decorator("text", column)
@@ -131,13 +134,12 @@ class ModelClass:
         return found
 
 
-def class_modules() -> list[Module]:
+def class_modules(tables: dict[str, SyncedTable]) -> list[Module]:
     """A module for each synced table, the type of optional relations where there are any, and an
     index with all classes (`modelClasses`)."""
-    tables = synced_tables()
     scope = Scope(TAKEN, folding=True)
     names = {t.name: scope.give(t.model.__name__, "Record") for t in tables.values()}
-    modules = [ModelClass(table, names).module() for table in tables.values()]
+    modules = [ModelClass(table, tables, names).module() for table in tables.values()]
     if any(not parent.required for table in tables.values() for parent in table.parents):
         imports = {WATERMELON: {"type Model", "type Relation"}, **OBSERVABLE}
         lines = OPTIONAL_RELATION.splitlines()
@@ -152,18 +154,24 @@ def _index(names: list[str]) -> Module:
     return Module("models/index", [line], {}, siblings, [*exports, ""])
 
 
-def _children(name: str) -> Iterator[Child]:
-    for table in synced_tables().values():
+def _children(name: str, tables: dict[str, SyncedTable]) -> Iterator[Child]:
+    for table in tables.values():
         yield from (Child(table.name, p.column) for p in table.parents if p.table == name)
 
 
 def _limits(column: Column) -> Iterator[str]:
     """What the server refuses by name (contract push 5)."""
-    if column.refers:
+    if column.refers or _is_date(column):
         return
     if column.characters:
         yield f"/** At most {column.characters} characters. */"
     elif column.octets:
         yield f"/** At most {column.octets} bytes of UTF-8. */"
     elif column.bits:
-        yield f"/** A whole number of {column.bits} bits. */"
+        limit = f" below 2^{column.bits - 1}" if column.bits <= EXACT_BITS else ""
+        yield f"/** A whole number{limit}. */"
+
+
+def _is_date(column: Column) -> bool:
+    """By WatermelonDB's habit for names."""
+    return TYPES[column.kind] == "number" and column.name.endswith("_at")

@@ -16,6 +16,7 @@ from melon_api.sync.app_schema.modules import Module, one_text
 from melon_api.sync.app_schema.reading import Unreadable, read_schema
 from melon_api.sync.app_schema.typescript import migrations_module, schema_module
 from melon_api.sync.app_schema.view import from_models
+from melon_api.sync.tables import synced_tables
 
 
 @click.command("schema")
@@ -50,7 +51,7 @@ def schema_command(form: str, output: Path | None, force: bool, first_version: i
         click.echo(describe(found, from_models()))
         return
     schema = schema_module(found[-1].number, from_models())
-    modules = [schema, migrations_module(found), *class_modules()]
+    modules = [schema, migrations_module(found), *class_modules(synced_tables())]
     if output:
         _write(modules, output, force)
     else:

@@ -33,8 +33,12 @@ def _text(imports: Iterable[Imports], blocks: list[list[str]]) -> str:
     for of_module in imports:
         for source, names in of_module.items():
             merged[source] |= names
-    head = [_import(source, merged[source]) for source in sorted(merged)]
+    head = [_import(source, merged[source]) for source in sorted(merged, key=_packages_first)]
     return "\n\n".join("\n".join(block) for block in [head, *blocks] if block) + "\n"
+
+
+def _packages_first(source: str) -> tuple[bool, str]:
+    return source.startswith("."), source
 
 
 def _import(source: str, names: set[str]) -> str:
