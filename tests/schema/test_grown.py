@@ -57,7 +57,7 @@ def test_a_new_table_is_a_new_version_that_phones_migrate_to(copy: Path, tmp_pat
     assert printed.returncode == 0, printed.stderr
     shutil.copy(HERE / "grown.ts", tmp_path)
     out = compiled(tmp_path, "grown.ts", "old", "new")
-    scenario = [sys.executable, "-m", "pytest", "-p", "no:xdist", "tests/schema/scenario.py"]
+    scenario = [sys.executable, "-m", "pytest", "-p", "no:xdist", "tests/schema/updated_phone.py"]
     run(copy, *scenario, OLD=str(out / "old"), NEW=str(out / "new"))
 
     checked = flask("check-schema", str(tmp_path / "old" / "schema.ts"), cwd=copy)

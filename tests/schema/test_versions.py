@@ -97,6 +97,9 @@ def phones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         text = schema_module(version.number, version.tables).text()
         (folder / "app" / f"schema{version.number}.ts").write_text(text)
     (folder / "app" / "migrations.ts").write_text(migrations_module(found).text())
+    with app.app_context():
+        later = versions_in(folder / "migrations", first=7)
+    (folder / "app" / "after.ts").write_text(migrations_module(later).text())
     told = node("versions.js", APP=compiled(folder, "app") / "app")
     return {key: {int(n): v for n, v in of.items()} for key, of in json.loads(told).items()}
 

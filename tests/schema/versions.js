@@ -59,4 +59,9 @@ for (let version = 1; version <= last; version += 1) {
   told.asked[version] = getSyncChanges(migrations, version, last)
   await check(version, last)
 }
+// An app that had six versions of its own before.
+const { migrationsAfter } = require(`${process.env.APP}/after.js`)
+const own = [2, 3, 4, 5, 6, 7].map((toVersion) => ({ toVersion, steps: [] }))
+const all = migrationsAfter(own)
+assert.deepEqual([all.minVersion, all.maxVersion], [1, 6 + last])
 console.log(JSON.stringify(told))

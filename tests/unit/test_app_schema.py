@@ -190,3 +190,15 @@ def test_files_of_others_and_other_ends_of_lines(plain_app: Flask, tmp_path: Pat
     (foreign / "schema.ts").write_text("mine")
     assert invoke(plain_app, "schema", "--output", str(foreign)).exit_code == 1
     assert [path.name for path in foreign.iterdir()] == ["schema.ts"]
+
+
+def test_a_file_may_have_a_mark_at_its_beginning_and_must_be_text(
+    plain_app: Flask, tmp_path: Path
+) -> None:
+    path = tmp_path / "schema.js"
+    path.write_text(readme_schema(), encoding="utf-8-sig")
+    assert invoke(plain_app, "check-schema", str(path)).exit_code == 0
+    path.write_bytes(b"\xff\xfe")
+    done = invoke(plain_app, "check-schema", str(path))
+    assert (done.exit_code, done.exception.__class__) == (1, SystemExit)
+    assert "can't decode" in done.output

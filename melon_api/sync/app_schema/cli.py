@@ -2,7 +2,6 @@
 the database."""
 
 from pathlib import Path
-from typing import TextIO
 
 import click
 from flask.cli import with_appcontext
@@ -59,18 +58,19 @@ def schema_command(form: str, output: Path | None, force: bool, first_version: i
 
 
 @click.command("check-schema")
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @with_appcontext
-def check_schema_command(file: TextIO) -> None:
+def check_schema_command(file: str) -> None:
     """Compare an app's schema with the server's.
 
     FILE is the app's own schema module, or JSON of its schema; `-` reads it from a pipe. Ends with
     1 where what people wrote would be lost or refused.
     """
     try:
-        app = read_schema(file.read(), file.name)
-    except Unreadable as error:
-        raise click.ClickException(str(error)) from None
+        with click.open_file(file, encoding="utf-8-sig") as opened:
+            app = read_schema(opened.read(), file)
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{file}: {error}") from None
     found = differences(app, from_models())
     for one in found:
         click.echo(f"{one.gravity}: {one.place}: {one.sentence}")
