@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from config import ROOT
+import config as settings
+from melon_api import create_app
 
 HERE = Path(__file__).resolve().parent
 NODE_SECONDS = 120  # against a hang
@@ -28,13 +29,23 @@ OPTIONS = {
 }
 
 
-def flask(*arguments: str, cwd: Path = ROOT, **environ: str) -> "subprocess.CompletedProcess[str]":
+def flask(
+    *arguments: str, cwd: Path = settings.ROOT, **environ: str
+) -> "subprocess.CompletedProcess[str]":
     """`flask --app wsgi sync …` as a developer without any setting calls it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "sync", *arguments]
     return subprocess.run(
         command, cwd=cwd, env=kept | environ, capture_output=True, text=True, check=False
     )
+
+
+def printed(folder: Path, *arguments: str) -> str:
+    """The same as `flask("schema", …)` without a process of its own, which takes seconds."""
+    app = create_app(settings.load({}, folder))
+    done = app.test_cli_runner().invoke(args=["sync", "schema", *arguments])
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def compiled(folder: Path, *files: str) -> Path:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 from conftest import install_packages
-from printed import HERE, compiled, flask, node
+from printed import HERE, compiled, node, printed
 from servers import serving
 
 from melon_api.sync.app_schema.classes import class_modules
@@ -27,9 +27,8 @@ def packages() -> None:
 def test_the_printed_app_compiles_and_syncs(tmp_path: Path) -> None:
     """As files and as the one text, with TypeScript's compiler and with Babel."""
     app = tmp_path / "app"
-    written = flask("schema", "--output", str(app))
-    assert written.returncode == 0, written.stderr
-    (tmp_path / "one.ts").write_text(flask("schema", "--format", "watermelon").stdout)
+    printed(tmp_path, "--output", str(app))
+    (tmp_path / "one.ts").write_text(printed(tmp_path, "--format", "watermelon"))
     (tmp_path / "first.ts").write_text((HERE / "first.ts").read_text())
     out = compiled(tmp_path, "first.ts")
     assert "transformed" in node("babel.js", APP=app, OUT=tmp_path / "babel")

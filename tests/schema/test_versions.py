@@ -193,6 +193,9 @@ def test_drift_is_an_error_that_names_the_places(plain_app: Flask, tmp_path: Pat
         versions()
     assert "labels is only in the migrations" in str(raised.value)
     assert "projects is only in the models" in str(raised.value)
+    said = plain_app.test_cli_runner().invoke(args=["sync", "schema"])
+    assert said.exit_code == 1
+    assert said.output == f"Error: {raised.value}\n"
 
 
 def test_a_migration_that_asks_the_session_asks_no_real_database(
