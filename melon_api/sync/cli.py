@@ -8,11 +8,14 @@ from flask.cli import AppGroup
 
 from melon_api.extensions import db
 from melon_api.models.base import now_ms
+from melon_api.sync.app_schema.cli import check_schema_command, schema_command
 from melon_api.sync.purge import purge
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
-sync = AppGroup("sync", help="Look after the synced data.")
+sync = AppGroup("sync", help="Look after the synced data, and print the app's side of it.")
+sync.add_command(schema_command)
+sync.add_command(check_schema_command)
 
 
 class Duration(click.ParamType[int]):

@@ -1,0 +1,211 @@
+"""The versions that years of migrations make, and phones of each of them that are updated."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import past
+import pytest
+from conftest import install_packages
+from flask import Flask
+from printed import HERE, compiled, node
+
+from melon_api.sync.app_schema.history import HistoryError, Version, versions, versions_in
+from melon_api.sync.app_schema.steps import AddColumns, CreateTable
+from melon_api.sync.app_schema.typescript import migrations_module, schema_module
+
+History = Callable[..., list[Version]]
+ALL = range(1, 8)
+
+
+@pytest.fixture
+def history(plain_app: Flask, tmp_path: Path) -> History:
+    """The versions of these years."""
+
+    def read(years: Any = past.YEARS, first: int = 1) -> list[Version]:
+        with plain_app.app_context():
+            return versions_in(past.write(tmp_path / "migrations", years), first)
+
+    return read
+
+
+def test_only_what_an_app_sees_makes_a_version(history: History) -> None:
+    found = history()
+    assert [(version.number, version.origin[:4]) for version in found] == [
+        (1, "0002"),
+        (2, "0004"),
+        (3, "0005"),
+        (4, "0006"),
+        (5, "0007"),
+        (6, "0008"),
+        (7, "0009"),
+    ]
+    assert set(found[0].tables) == {"notes", "labels"}
+    assert set(found[0].tables["notes"]) == {"title", "body", "size", "color", "folder_id"}
+    assert found[0].change.steps == []
+
+
+def test_an_app_may_begin_with_a_version_of_its_own(history: History) -> None:
+    found = history(first=7)
+    assert [version.number for version in found] == [7, 8, 9, 10, 11, 12, 13]
+    text = migrations_module(found).text()
+    assert "migrationsAfter = (own: Migrations)" in text
+    assert "export const migrations " not in text
+
+
+def test_each_version_adds_what_is_new(history: History) -> None:
+    added = {
+        version.number: [
+            (step.table, list(step.columns))
+            for step in version.change.steps
+            if isinstance(step, CreateTable | AddColumns)
+        ]
+        for version in history()
+    }
+    assert added == {
+        1: [],
+        2: [("folders", ["name"]), ("notes", ["is_pinned"])],
+        3: [],
+        4: [("labels", ["word"]), ("notes", ["color"])],
+        5: [("notes", ["size"])],
+        6: [],
+        7: [("notes", ["text"])],
+    }
+
+
+def test_what_phones_would_lose_is_said(history: History) -> None:
+    cautions = {version.number: " ".join(version.change.cautions) for version in history()}
+    assert cautions[1] == cautions[2] == cautions[6] == ""
+    assert "labels is gone" in cautions[3] and "notes.color is gone" in cautions[3]
+    assert "labels was there before" in cautions[4]
+    assert "notes.size was a string" in cautions[5]
+    assert "Was notes.body renamed to text?" in cautions[7]
+
+
+@pytest.fixture(scope="module")
+def phones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What WatermelonDB itself makes of the history, by version; `versions.js` says how."""
+    install_packages(HERE)
+    folder = tmp_path_factory.mktemp("phones")
+    (folder / "app").mkdir()
+    app = Flask(__name__)
+    with app.app_context():
+        found = versions_in(past.write(folder / "migrations"))
+    for version in found:
+        text = schema_module(version.number, version.tables).text()
+        (folder / "app" / f"schema{version.number}.ts").write_text(text)
+    (folder / "app" / "migrations.ts").write_text(migrations_module(found).text())
+    with app.app_context():
+        later = versions_in(folder / "migrations", first=7)
+    (folder / "app" / "after.ts").write_text(migrations_module(later).text())
+    told = node("versions.js", APP=compiled(folder, "app") / "app")
+    return {key: {int(n): v for n, v in of.items()} for key, of in json.loads(told).items()}
+
+
+def columns(phone: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in phone.execute(f'PRAGMA table_info("{table}")')}
+
+
+def indices(phone: sqlite3.Connection) -> set[str]:
+    rows = phone.execute("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+    return {row[0].replace("if not exists ", "") for row in rows}
+
+
+def updated(phones: dict[str, Any], version: int, *statements: str) -> sqlite3.Connection:
+    """A phone of this version, on which these statements were run before it was updated."""
+    phone = sqlite3.connect(":memory:")
+    phone.executescript(phones["setup"][version])
+    for statement in statements:
+        phone.execute(statement)
+    phone.executescript(phones["migrate"][version])
+    return phone
+
+
+@pytest.mark.parametrize("version", ALL)
+def test_a_phone_of_any_version_gets_all_tables(phones: dict[str, Any], version: int) -> None:
+    """In SQLite, as on a device: what a new one has, the updated one has, too."""
+    old, fresh = updated(phones, version), updated(phones, ALL[-1])
+    for table in ("notes", "labels", "folders"):
+        assert columns(old, table) >= columns(fresh, table)
+    assert indices(old) >= indices(fresh)
+    assert columns(fresh, "notes") >= {"title", "text", "size", "color", "folder_id", "is_pinned"}
+
+
+@pytest.mark.parametrize("version", ALL)
+def test_what_a_phone_holds_stays(phones: dict[str, Any], version: int) -> None:
+    """The edit that waits to be pushed, too; but of no column whose values it has given up."""
+    body = "text" if version == ALL[-1] else "body"
+    phone = updated(
+        phones,
+        version,
+        f"INSERT INTO notes (id, _changed, _status, title, {body}, size, folder_id)"
+        " VALUES ('a', 'size,title', 'updated', 'T', NULL, '3', 'f')",
+    )
+    columns = "_changed, _status, title, folder_id, size"
+    (row,) = phone.execute(f"SELECT {columns} FROM notes WHERE id = 'a'")
+    given_up = version < 5
+    changed, size = ("title", None) if given_up else ("size,title", "3")
+    assert row == (changed, "updated", "T", "f", size)
+
+
+def test_no_old_row_comes_back(phones: dict[str, Any]) -> None:
+    """Of a table, and of a column, that went and came again."""
+    phone = updated(
+        phones,
+        1,
+        "INSERT INTO labels (id, name) VALUES ('old', 'x')",
+        "INSERT INTO notes (id, _changed, color) VALUES ('a', 'color', 'red')",
+    )
+    assert phone.execute("SELECT * FROM labels").fetchall() == []
+    assert phone.execute("SELECT color, _changed FROM notes").fetchall() == [(None, "")]
+
+
+def test_the_server_is_asked_for_what_is_new(phones: dict[str, Any]) -> None:
+    """By migration sync, with which given-up values come back from the server."""
+    asked = phones["asked"]
+    assert asked[1] == {
+        "from": 1,
+        "tables": ["folders", "labels"],
+        "columns": [{"table": "notes", "columns": ["is_pinned", "color", "size", "text"]}],
+    }
+    assert asked[4]["columns"] == [{"table": "notes", "columns": ["size", "text"]}]
+    assert asked[5] == {**asked[6], "from": 5}
+
+
+def test_migrations_that_branch_have_no_order(plain_app: Flask, tmp_path: Path) -> None:
+    folder = past.write(tmp_path / "migrations", past.YEARS[:2])
+    past.write_one(folder, "0002b", "0001", "Another one", "pass")
+    with plain_app.app_context(), pytest.raises(HistoryError, match="branch or meet at 0001"):
+        versions_in(folder)
+
+
+def test_a_column_that_no_app_could_hold_is_named(history: History) -> None:
+    years = [past.YEARS[0], ("Due", 'synced("x", sa.Column("due", sa.Date()))')]
+    with pytest.raises(HistoryError, match=r"after revision 0002, x\.due is a DATE"):
+        history(years)
+
+
+def test_drift_is_an_error_that_names_the_places(plain_app: Flask, tmp_path: Path) -> None:
+    plain_app.config["MIGRATIONS"] = past.write(tmp_path / "migrations", past.YEARS[:2])
+    with plain_app.app_context(), pytest.raises(HistoryError) as raised:
+        versions()
+    assert "labels is only in the migrations" in str(raised.value)
+    assert "projects is only in the models" in str(raised.value)
+    said = plain_app.test_cli_runner().invoke(args=["sync", "schema"])
+    assert said.exit_code == 1
+    assert said.output == f"Error: {raised.value}\n"
+
+
+def test_a_migration_that_asks_the_session_asks_no_real_database(
+    plain_app: Flask, tmp_path: Path
+) -> None:
+    body = """
+        from melon_api.extensions import db
+        assert str(db.engine.url) == "sqlite://"
+        assert db.session.execute(sa.text("SELECT count(*) FROM notes")).scalar() == 0
+        """
+    folder = past.write(tmp_path / "migrations", [*past.YEARS[:2], ("Data", body)])
+    with plain_app.app_context():
+        assert len(versions_in(folder)) == 1
