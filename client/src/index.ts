@@ -1,5 +1,5 @@
 export type { Credentials, DeviceSession, LoggedOut, ProfileChange } from './account.js'
-export type { RejectedRecord } from './changes.js'
+export type { RawRecord, RejectedRecord } from './changes.js'
 export { createMelonClient, type MelonClient, type MelonOptions } from './client.js'
 export {
   AbortError,
@@ -21,7 +21,7 @@ export {
 export type { Listener, MelonEvent } from './events.js'
 export type { Fetch, FetchAnswer, Gzip } from './http.js'
 export type { RetryPolicy } from './retry.js'
-export type { SyncProgress, SyncResult } from './run.js'
+export type { ConflictResolver, SyncProgress, SyncResult } from './run.js'
 export type { User } from './session.js'
 export { memoryStorage, type MelonStorage } from './storage.js'
 export type { SyncOptions } from './sync.js'

@@ -1,12 +1,12 @@
 /** One run of sync: pull and push, again while other devices are faster, then the clock is set. */
 
 import type { Database } from '@nozbe/watermelondb'
-import type { SyncArgs, SyncConflictResolver } from '@nozbe/watermelondb/sync/index.js'
+import type { SyncArgs } from '@nozbe/watermelondb/sync/index.js'
 import { synchronize } from '@nozbe/watermelondb/sync/index.js'
 import { getLastPulledAt } from '@nozbe/watermelondb/sync/impl/index.js'
 import { ensureNotAborted, sleep } from './abort.js'
 import type { Api } from './api.js'
-import { countOf, type RejectedRecord } from './changes.js'
+import { countOf, type RawRecord, type RejectedRecord } from './changes.js'
 import { ConflictError } from './errors.js'
 import { claim, fastForward, type Pushed } from './local.js'
 import { pull, pullText, type PullArgs, type PullOptions } from './pull.js'
@@ -37,6 +37,15 @@ export interface SyncResult {
   timestamp: number
 }
 
+/** The record to store, `resolved` as it is or changed. As WatermelonDB's type, which its package does
+ * not export whole. */
+export type ConflictResolver = (
+  table: string,
+  local: RawRecord,
+  remote: RawRecord,
+  resolved: RawRecord,
+) => RawRecord
+
 /** How a run is to be done. */
 export interface Manner {
   partial: boolean
@@ -44,7 +53,7 @@ export interface Manner {
   adopt: boolean
   turbo: boolean
   pageSize: number
-  conflictResolver: SyncConflictResolver | undefined
+  conflictResolver: ConflictResolver | undefined
   migrationsEnabledAtVersion: number | undefined
 }
 

@@ -5,11 +5,10 @@
  */
 
 import type { Database } from '@nozbe/watermelondb'
-import type { SyncConflictResolver } from '@nozbe/watermelondb/sync/index.js'
 import { abortable } from './abort.js'
 import { AbortError } from './errors.js'
 import { teller } from './events.js'
-import type { Manner, SyncProgress, SyncResult } from './run.js'
+import type { ConflictResolver, Manner, SyncProgress, SyncResult } from './run.js'
 
 export interface SyncOptions {
   /** Told of each page and phase. */
@@ -26,8 +25,8 @@ export interface SyncOptions {
   turbo?: boolean
   /** Records and deletions on a page of a large pull, 1 to 100,000; 5,000. */
   pageSize?: number
-  /** WatermelonDB's own. */
-  conflictResolver?: SyncConflictResolver
+  /** WatermelonDB's own: what becomes of a record that both sides have changed. */
+  conflictResolver?: ConflictResolver
 }
 
 export interface RunHooks {

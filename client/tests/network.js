@@ -26,6 +26,11 @@ export class Network {
     this.#acts.set(path, acts)
   }
 
+  /** From now on it behaves. */
+  calm() {
+    this.#acts.clear()
+  }
+
   count(path) {
     return this.calls.filter((call) => call.path === path).length
   }

@@ -23,6 +23,9 @@ const RETRY = { baseMs: 10, maxMs: 5_000 } // tests need not be patient
 const complaints = []
 const HARMLESS = ['useIncrementalIndexedDB: false} option is now deprecated']
 
+/** From now on this file's tests expect that WatermelonDB complains so. */
+export const expectComplaint = (part) => HARMLESS.push(part)
+
 function note(...message) {
   const text = format(...message)
   if (!HARMLESS.some((part) => text.includes(part))) complaints.push(text)

@@ -15,6 +15,26 @@ test('many calls that find the token old refresh once', async () => {
   assert.equal(phone.network.count(REFRESH), 1)
 })
 
+test('the server finds a token expired: one refresh for all that were under way, and all are repeated', async () => {
+  const [phone] = await phones(1)
+  const body = JSON.stringify({ status: 401, code: 'token_expired' })
+  const expired = { status: 401, headers: { 'Content-Type': 'application/problem+json' }, body }
+  phone.network.on('/users/me', expired, expired, expired)
+  phone.network.on('/sync/pull', expired)
+  await Promise.all([phone.client.me(), phone.client.me(), phone.client.me(), phone.sync()])
+  assert.equal(phone.network.count(REFRESH), 1)
+  assert.equal(phone.network.count('/users/me'), 6)
+})
+
+test('a token that is refused even when it is new is an error, and no endless loop', async () => {
+  const [phone] = await phones(1)
+  const body = JSON.stringify({ status: 401, code: 'token_invalid' })
+  phone.network.on('/users/me', ...Array(9).fill({ status: 401, headers: {}, body }))
+  await assertFails(phone.client.me(), ApiError, 'token_invalid')
+  assert.deepEqual([phone.network.count('/users/me'), phone.network.count(REFRESH)], [2, 1])
+  assert.notEqual(await phone.client.user(), null)
+})
+
 test('a token that is young is not refreshed', async () => {
   const [phone] = await phones(1)
   await phone.client.me()
