@@ -27,14 +27,12 @@ export async function isEmpty(database: Database): Promise<boolean> {
 }
 
 /** Sets the sync clock from `from` on to `to`, after a push that the server says has left nothing to
- * pull (contract push 7). Not if the clock has moved or the database was reset since. Should the app die
- * just before, the next pull brings what was pushed once more, and changes nothing. */
-export async function fastForward(database: Database, push: Pushed): Promise<boolean> {
+ * pull (contract push 7). Not if the clock is another one by now. Should the app die just before,
+ * the next pull brings what was pushed once more, and changes nothing. */
+export async function fastForward(database: Database, push: Pushed): Promise<void> {
   return database.write(async () => {
-    const isSame = database._resetCount === push.resetCount
-    if (!isSame || (await getLastPulledAt(database)) !== push.from || push.to <= push.from) return false
-    await setLastPulledAt(database, push.to)
-    return true
+    const isThere = (await getLastPulledAt(database)) === push.from
+    if (isThere && push.to > push.from) await setLastPulledAt(database, push.to)
   }, 'melon-sync-fastForward')
 }
 
@@ -42,5 +40,4 @@ export interface Pushed {
   /** `lastPulledAt` of the push, and the clock after it, in ms. */
   from: number
   to: number
-  resetCount: number
 }

@@ -115,11 +115,8 @@ async function round(context: RunContext, result: SyncResult): Promise<void> {
   const isTurbo = isFirst && manner.turbo && (await canTurbo(database))
   let pushed: Pushed | undefined
   const pushChanges = async (args: PushArgs) => {
-    const resetCount = database._resetCount
     const answer = await pushRound(args, context, result)
-    if (answer.timestamp !== null) {
-      pushed = { from: args.lastPulledAt, to: answer.timestamp, resetCount }
-    }
+    if (answer.timestamp !== null) pushed = { from: args.lastPulledAt, to: answer.timestamp }
     return { experimentalRejectedIds: answer.experimentalRejectedIds }
   }
   await synchronize({

@@ -80,7 +80,9 @@ export class Tokens {
   update(user: User): Promise<void> {
     return this.alone(async () => {
       const session = await this.session()
-      if (session?.user.id === user.id) await this.save({ ...session, user, seq: session.seq + 1 })
+      const isNews = JSON.stringify(session?.user) !== JSON.stringify(user)
+      if (session?.user.id !== user.id || !isNews) return
+      await this.save({ ...session, user, seq: session.seq + 1 })
     })
   }
 

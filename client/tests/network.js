@@ -9,7 +9,8 @@ const TARGET = new URL(process.env.MELON_URL)
  * `on(path, ...acts)`: what happens to the next calls of a path, one act each; those that follow are passed
  * on. An act: `lose` (the server does its work, the answer is cut off), `cut` (nobody hears of the
  * call), `halve` (half of the answer arrives), `hang` (no answer ever), an answer of somebody on the way
- * ({status, headers, body}), or a function that is awaited before the call is passed on.
+ * ({status, headers, body}), or a function that is awaited before the call is passed on; {late} is awaited
+ * when the server has done its work.
  * `calls` are those that arrived: {method, path, headers, body}.
  */
 export class Network {
@@ -57,9 +58,10 @@ export class Network {
     this.calls.push({ method: incoming.method, path, headers: incoming.headers, body })
     if (act === 'cut') return answer.destroy()
     if (act === 'hang') return undefined
-    if (typeof act === 'object') return answer.writeHead(act.status, act.headers).end(act.body)
+    if (act?.status) return answer.writeHead(act.status, act.headers).end(act.body)
     if (typeof act === 'function') await act()
     const { status, headers, text } = await passOn(incoming, body)
+    await act?.late?.()
     if (act === 'lose') return answer.destroy()
     answer.writeHead(status, headers)
     if (act !== 'halve') return answer.end(text)

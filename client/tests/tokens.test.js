@@ -136,31 +136,45 @@ test('two tabs refresh at once, and then by turns: neither signs the other out',
   assert.deepEqual(phone.eventTypes(), ['signed_in'])
 })
 
+/** A point that one side reaches and waits at until it is let go. */
+function gate() {
+  const point = {}
+  point.reached = new Promise((resolve) => {
+    point.wait = () => new Promise((go) => resolve((point.open = go)))
+  })
+  return point
+}
+
 test('a tab whose answer is late does not put an old token over a newer one', async () => {
   const { phone, first, second } = await twoTabs()
   await phone.ageToken()
-  let late
-  const arrived = new Promise((resolve) => {
-    phone.network.on(REFRESH, async () => {
-      const { refresh } = await phone.storedSession()
-      resolve(refresh)
-      await new Promise((go) => (late = go))
-    })
-  })
+  const late = gate()
+  phone.network.on(REFRESH, { late: late.wait })
   const slow = second.me()
-  await arrived
-  for (let turn = 0; turn < 2; turn += 1) {
-    await first.me()
-    if (turn === 0) late() // the late one is answered with the same successor
-    if (turn === 0) await slow
-    await phone.ageToken()
-  }
-  const newest = await phone.storedSession()
-  await second.me()
-  assert.ok((await phone.storedSession()).seq >= newest.seq)
+  await late.reached
+  await first.me() // is answered with the same successor
   await phone.ageToken()
-  await Promise.all([first.me(), second.me()])
-  assert.deepEqual(phone.eventTypes(), ['signed_in'])
+  await first.me()
+  const newest = await phone.storedSession()
+  late.open()
+  await slow
+  assert.deepEqual(await phone.storedSession(), newest)
+})
+
+test('a tab whose refresh is refused leaves alone who has signed in meanwhile', async () => {
+  const { phone, first, second } = await twoTabs()
+  await phone.ageToken()
+  const early = gate()
+  phone.network.on(REFRESH, early.wait)
+  const slow = second.me()
+  await early.reached
+  await first.logout()
+  await first.login(phone.credentials)
+  const newest = await phone.storedSession()
+  early.open()
+  await slow
+  assert.deepEqual(await phone.storedSession(), newest)
+  assert.deepEqual(phone.eventTypes(), ['signed_in', 'signed_out', 'signed_in'])
 })
 
 test('a tab signs out, and the other one is signed out with it', async () => {
