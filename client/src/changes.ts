@@ -23,8 +23,8 @@ export interface RejectedRecord {
 }
 
 export function countOf(changes: Changes): number {
-  return Object.values(changes).flatMap((table) => LISTS.map((list) => table[list].length))
-    .reduce((sum, length) => sum + length, 0)
+  const lengths = Object.values(changes).flatMap((table) => LISTS.map((list) => table[list].length))
+  return lengths.reduce((sum, length) => sum + length, 0)
 }
 
 /** Adds the changes of another page. */
@@ -51,17 +51,16 @@ export function rejectedRecords(sent: Changes, answer: Record<string, unknown>):
   })
 }
 
-function reasonsById(sent: TableChanges | undefined, places: unknown) {
-  const found = new Map<string, Record<string, unknown> | string[]>()
-  if (!sent) return found
-  if (Array.isArray(places)) { // the whole table: `unknown_table`
-    for (const list of LISTS) for (const one of sent[list]) found.set(idOf(one), places as string[])
-  }
-  if (!isObject(places)) return found
-  for (const list of LISTS) {
-    for (const [index, reasons] of Object.entries(isObject(places[list]) ? places[list] : {})) {
-      const one = sent[list][Number(index)]
-      if (one !== undefined) found.set(idOf(one), reasons as Record<string, unknown> | string[])
+type Reasons = Record<string, unknown> | string[]
+
+/** `places`: `{list: {index: reasons}}`, or sentences about the whole table (`unknown_table`). */
+function reasonsById(sent: TableChanges | undefined, places: unknown): Map<string, Reasons> {
+  const found = new Map<string, Reasons>()
+  for (const list of sent ? LISTS : []) {
+    const lists = isObject(places) ? places[list] : undefined
+    for (const [index, one] of (sent as TableChanges)[list].entries()) {
+      const reasons = isObject(lists) ? lists[index] : Array.isArray(places) ? places : undefined
+      if (reasons !== undefined) found.set(idOf(one), reasons as Reasons)
     }
   }
   return found

@@ -78,7 +78,7 @@ test('signing out works offline; the server is told when it can be reached', asy
   assert.equal((await fetch(`${phone.network.url}/api/v1/users/me`, { headers })).status, 200)
 })
 
-test('a registration whose answer is lost is not repeated: it might say that the address is taken', async () => {
+test('a registration whose answer is lost is not repeated', async () => {
   const phone = await newPhone()
   phone.network.on('/auth/register', 'lose')
   await assertFails(phone.client.register(phone.credentials), NetworkError)

@@ -71,7 +71,7 @@ test('a conflict in a partial push is merged by a second round', refusing, async
   await assertConverged(a, b)
 })
 
-test('a creation pushed again after a lost answer, edited by another phone meanwhile: 409, then merged', async () => {
+test('a creation pushed again after a lost answer, and edited meanwhile: 409, then merged', async () => {
   const [a, b] = await phones(2)
   await a.sync()
   const project = await a.create('projects', { name: 'Draft' })

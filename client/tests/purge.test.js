@@ -23,7 +23,7 @@ async function away() {
   return { a, b, gone, kept }
 }
 
-test('a phone that missed a purged deletion is replaced, page by page, and keeps its work', needed, async () => {
+test('who missed a purged deletion is replaced, page by page, and keeps its work', needed, async () => {
   const { a, b, gone, kept } = await away()
   purge()
   await b.edit('projects', kept, { name: 'Edited offline' })

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { AbortError, ValidationError } from 'melon-sync'
+import { fastForward } from '../dist/esm/local.js'
 import { assertConverged, assertFails, newPhone, phones } from './support.js'
 
 const PULL = '/sync/pull'
@@ -200,6 +201,17 @@ test('a database that is reset during the push is not given a clock', async () =
   await assert.rejects(a.sync(), /database was reset/)
   assert.equal(await a.lastPulledAt(), null)
   assert.equal((await a.sync()).pulled, 1)
+})
+
+test('a clock that is another one by now is not moved on', async () => {
+  const [a] = await phones(1)
+  await a.create('projects', { name: 'Home' })
+  const { timestamp } = await a.sync()
+  await fastForward(a.database, { from: timestamp - 1, to: timestamp + 1 })
+  await fastForward(a.database, { from: timestamp, to: timestamp - 1 })
+  assert.equal(await a.lastPulledAt(), timestamp)
+  await fastForward(a.database, { from: timestamp, to: timestamp + 1 })
+  assert.equal(await a.lastPulledAt(), timestamp + 1)
 })
 
 // --- Many calls

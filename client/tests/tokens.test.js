@@ -15,7 +15,7 @@ test('many calls that find the token old refresh once', async () => {
   assert.equal(phone.network.count(REFRESH), 1)
 })
 
-test('the server finds a token expired: one refresh for all that were under way, and all are repeated', async () => {
+test('the server finds a token expired: one refresh, and all calls are repeated', async () => {
   const [phone] = await phones(1)
   const body = JSON.stringify({ status: 401, code: 'token_expired' })
   const expired = { status: 401, headers: { 'Content-Type': 'application/problem+json' }, body }
@@ -152,9 +152,10 @@ test('a tab whose answer is late does not put an old token over a newer one', as
   phone.network.on(REFRESH, { late: late.wait })
   const slow = second.me()
   await late.reached
-  await first.me() // is answered with the same successor
-  await phone.ageToken()
-  await first.me()
+  for (let turn = 0; turn < 3; turn += 1) { // the first is answered with the same successor
+    await phone.ageToken()
+    await first.me()
+  }
   const newest = await phone.storedSession()
   late.open()
   await slow

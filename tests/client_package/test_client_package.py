@@ -96,7 +96,7 @@ def test_the_package_syncs(client: Path, tmp_path: Path) -> None:
 def test_the_package_syncs_with_a_database_server(client: Path, tmp_path: Path) -> None:
     """What depends on the server's storage; the rest is the same on any."""
     with serving("mariadb+redis", tmp_path) as server:
-        run_tests(client, server, "sync.test.js", "turbo.test.js", "verify.test.js", BOTH)
+        run_tests(client, server, "sync.test.js", "verify.test.js", BOTH)
 
 
 def test_the_package_syncs_where_conflicts_are_refused(client: Path, tmp_path: Path) -> None:
