@@ -1,0 +1,168 @@
+/** The account's calls: thin, each one route of docs/api.md. */
+
+import type { Api } from './api.js'
+import { ApiError, NetworkError } from './errors.js'
+import { parsed } from './http.js'
+import type { TokenAnswer, User } from './session.js'
+import type { Tokens } from './tokens.js'
+
+export interface Credentials {
+  email: string
+  password: string
+}
+
+export interface DeviceSession {
+  id: string
+  device_name: string | null
+  user_agent: string | null
+  created_at: string
+  last_used_at: string
+  /** The one that asks. */
+  current: boolean
+}
+
+export interface ProfileChange {
+  name?: string | null
+  email?: string
+  /** Needed with `email`. */
+  current_password?: string
+}
+
+/** Whether the server knows of the logout. If not, its session ends by itself 7 days after its last
+ * use, or by `endSession` on another device; this device holds no token of it any more. */
+export interface LoggedOut {
+  serverTold: boolean
+}
+
+const LOGOUT_TIMEOUT_MS = 5_000
+
+export interface DeviceNames {
+  id: () => Promise<string>
+  name: string | undefined
+}
+
+export class Account {
+  constructor(
+    private readonly api: Api,
+    private readonly tokens: Tokens,
+    private readonly device: DeviceNames,
+  ) {}
+
+  /** Opens an account and signs in. After a `NetworkError` it may exist: `login` tells. Throws
+   * `EmailTakenError`, `ValidationError`. */
+  register(form: Credentials & { name?: string }): Promise<User> {
+    return this.signIn('/auth/register', form)
+  }
+
+  /** Throws `InvalidCredentialsError`, `ForbiddenError`, `RateLimitedError`. */
+  login(form: Credentials): Promise<User> {
+    return this.signIn('/auth/login', form)
+  }
+
+  /** Signs this device out, offline too. The database keeps its records. */
+  async logout(): Promise<LoggedOut> {
+    const session = await this.tokens.close('logout')
+    return { serverTold: session !== null && (await this.tellLogout(session.refresh)) }
+  }
+
+  /** Signs every device out; needs the server. */
+  async logoutAll(): Promise<void> {
+    await this.post('/auth/logout-all')
+    await this.tokens.close('logout')
+  }
+
+  /** Who is signed in, as far as this device knows; asks nobody. */
+  async user(): Promise<User | null> {
+    return (await this.tokens.session())?.user ?? null
+  }
+
+  /** The account as the server has it. */
+  async me(): Promise<User> {
+    return this.kept(await this.api.signed({ method: 'GET', path: '/users/me', repeat: 'always' }))
+  }
+
+  async updateProfile(body: ProfileChange): Promise<User> {
+    const call = { method: 'PATCH', path: '/users/me', body, repeat: 'always' } as const
+    return this.kept(await this.api.signed(call))
+  }
+
+  /** Every other device is signed out. Throws `ValidationError` for a wrong `current_password`. */
+  async changePassword(body: { current_password: string; new_password: string }): Promise<void> {
+    await this.post('/users/me/password', body)
+  }
+
+  /** A mail goes out if there is such an account; nobody is told whether there is. */
+  async forgotPassword(email: string): Promise<void> {
+    await this.open('/auth/password/forgot', { email })
+  }
+
+  /** `token` is the mail's. Every device is signed out, this one at its next call. */
+  async resetPassword(body: { token: string; new_password: string }): Promise<void> {
+    await this.open('/auth/password/reset', body)
+  }
+
+  async verifyEmail(token: string): Promise<void> {
+    await this.open('/auth/email/verify', { token })
+  }
+
+  async resendVerification(): Promise<void> {
+    await this.post('/auth/email/resend')
+  }
+
+  /** The account and all its data on the server are gone; signs out. */
+  async deleteAccount(password: string): Promise<void> {
+    const path = '/users/me'
+    await this.api.signed({ method: 'DELETE', path, body: { password }, repeat: 'unapplied' })
+    await this.tokens.close('logout')
+  }
+
+  async sessions(): Promise<DeviceSession[]> {
+    const call = { method: 'GET', path: '/auth/sessions', repeat: 'always' } as const
+    return parsed(`{"all":${await this.api.signed(call)}}`)['all'] as DeviceSession[]
+  }
+
+  /** Signs another device out. */
+  async endSession(id: string): Promise<void> {
+    const path = `/auth/sessions/${encodeURIComponent(id)}`
+    await this.api.signed({ method: 'DELETE', path, repeat: 'unapplied' })
+  }
+
+  /** Everything that the server stores of the account, as JSON text. */
+  exportData(): Promise<string> {
+    return this.api.signed({ method: 'GET', path: '/users/me/export', repeat: 'always' })
+  }
+
+  private async signIn(path: string, form: Credentials): Promise<User> {
+    const body = { ...form, device_id: await this.device.id(), device_name: this.device.name }
+    const answer = parsed(await this.open(path, body)) as unknown as TokenAnswer & { user: User }
+    await this.tokens.open(answer.user, answer)
+    return answer.user
+  }
+
+  private open(path: string, body: object): Promise<string> {
+    return this.api.open({ method: 'POST', path, body, repeat: 'unapplied' })
+  }
+
+  private post(path: string, body?: object): Promise<string> {
+    return this.api.signed({ method: 'POST', path, body, repeat: 'unapplied' })
+  }
+
+  private async kept(text: string): Promise<User> {
+    const user = parsed(text) as unknown as User
+    await this.tokens.update(user)
+    return user
+  }
+
+  /** True also when the server says that the session had ended before. */
+  private async tellLogout(token: string): Promise<boolean> {
+    const call = { method: 'POST', path: '/auth/logout', token, timeoutMs: LOGOUT_TIMEOUT_MS } as const
+    try {
+      await this.api.open({ ...call, repeat: 'never' })
+      return true
+    } catch (error) {
+      if (error instanceof ApiError) return error.status === 401
+      if (error instanceof NetworkError) return false
+      throw error
+    }
+  }
+}

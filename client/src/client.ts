@@ -1,0 +1,121 @@
+/** `createMelonClient`: the parts, put together. */
+
+import type { Database } from '@nozbe/watermelondb'
+import { hasUnsyncedChanges } from '@nozbe/watermelondb/sync/index.js'
+import { Account } from './account.js'
+import { Api } from './api.js'
+import { deviceId } from './device.js'
+import { SignedOutError } from './errors.js'
+import { teller, type Listener } from './events.js'
+import { platformGzip } from './gzip.js'
+import { httpSender, type Fetch, type Gzip } from './http.js'
+import { exclusive } from './locks.js'
+import { RETRY_POLICY, type RetryPolicy } from './retry.js'
+import { run, type SyncResult } from './run.js'
+import type { MelonStorage } from './storage.js'
+import { syncInLine, type StartRun, type SyncOptions } from './sync.js'
+import { Tokens } from './tokens.js'
+import { askVerdict, heldContents, type VerifyOptions, type VerifyResult } from './verify.js'
+
+export interface MelonOptions {
+  /** Where the server is: `https://api.example.com`, without `/api/v1`. */
+  url: string
+  /** Where the tokens are kept. */
+  storage: MelonStorage
+  /** This device with its database (`A-Za-z0-9_.-`, up to 64); made once and stored, if not given. */
+  deviceId?: string
+  /** What people call it: shown among their sessions. */
+  deviceName?: string
+  /** The global one. */
+  fetch?: Fetch
+  /** Packs what is sent; false: nothing is. The platform's, where it has one. */
+  gzip?: Gzip | false
+  /** WatermelonDB's own: the schema version before the first migration that syncs. */
+  migrationsEnabledAtVersion?: number
+  /** Of one request, in ms; 60,000. */
+  timeoutMs?: number
+  /** How long a call is tried; 5 times, with pauses from 0.5 to 30 s. */
+  retry?: Partial<RetryPolicy>
+  onEvent?: Listener
+}
+
+const TIMEOUT_MS = 60_000
+const VERIFY_TRIES = 3
+
+/** The client of one server, and of one account at a time. */
+export class MelonClient extends Account {
+  private readonly parts: Parts
+  private readonly start: StartRun
+
+  constructor(private readonly options: Readonly<MelonOptions>) {
+    const parts = assemble(options)
+    super(parts.api, parts.tokens, { id: parts.device, name: options.deviceName })
+    this.parts = parts
+    this.start = async (database, manner, hooks) => {
+      const as = await parts.accountId()
+      const work = () => run({ api: parts.api, as, database, manner, ...hooks })
+      return exclusive(options.storage, 'sync', await parts.device(), work)
+    }
+  }
+
+  /** Pulls and pushes until this device and the server agree. Throws `SignedOutError`,
+   * `OtherAccountError`, `ConflictError`, `ValidationError`, `NetworkError`, `AbortError` … */
+  sync(database: Database, options: SyncOptions = {}): Promise<SyncResult> {
+    return syncInLine(database, options, this.options.migrationsEnabledAtVersion, this.start)
+  }
+
+  /** Whether there is work that no server has: ask before the database is reset. */
+  hasUnsyncedChanges(database: Database): Promise<boolean> {
+    return hasUnsyncedChanges({ database })
+  }
+
+  /** Syncs, then compares all that is here with the server. Throws as `sync` does. */
+  async verify(database: Database, options: VerifyOptions = {}): Promise<VerifyResult> {
+    const { repair, ...syncing } = options
+    const found = await this.compare(database, syncing)
+    if (found.identical !== false || !repair) return found
+    await this.sync(database, { ...syncing, replacement: true })
+    return { ...(await this.compare(database, syncing)), repaired: true }
+  }
+
+  private async compare(database: Database, options: SyncOptions): Promise<VerifyResult> {
+    const { api, accountId } = this.parts
+    let reason: VerifyResult['reason'] = null
+    for (let attempt = 1; attempt <= VERIFY_TRIES; attempt += 1) {
+      await this.sync(database, options)
+      const held = await heldContents(database)
+      reason = held ? 'changing' : 'unsynced'
+      if (!held) continue
+      const verdict = await askVerdict(api, await accountId(), held, options.signal)
+      if (verdict.identical !== null) return { ...verdict, reason: null, repaired: false }
+    }
+    return { identical: null, reason, tables: {}, repaired: false }
+  }
+}
+
+/** A client; nothing is sent or stored before its first call. */
+export function createMelonClient(options: MelonOptions): MelonClient {
+  return new MelonClient(options)
+}
+
+type Parts = ReturnType<typeof assemble>
+
+function assemble(options: MelonOptions) {
+  const root = `${options.url.replace(/\/+$/, '')}/api/v1`
+  const { storage, timeoutMs = TIMEOUT_MS } = options
+  const tell: Listener = teller(options.onEvent)
+  const gzip = options.gzip === false ? undefined : (options.gzip ?? platformGzip())
+  const send = httpSender({ root, fetch: options.fetch ?? globalFetch, gzip, timeoutMs })
+  const tokens = new Tokens({ root, storage, send, tell })
+  const api = new Api(send, tokens, { ...RETRY_POLICY, ...options.retry }, tell)
+  const device = async () => options.deviceId ?? deviceId(storage)
+  const accountId = async () => {
+    const session = await tokens.session()
+    if (!session) throw new SignedOutError('signed_out')
+    return session.user.id
+  }
+  return { tokens, api, device, accountId }
+}
+
+/** Looked up at each call, so that an app may wrap it after the client was made. */
+const globalFetch: Fetch = (url, init) => fetch(url, init)

@@ -1,0 +1,147 @@
+/** What can go wrong, as classes. `code` is stable and for programs, `message` for people. */
+
+/** The root of all errors that this package makes. */
+export class MelonError extends Error {
+  override readonly name: string = 'MelonError'
+
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly cause?: unknown,
+  ) {
+    super(message)
+  }
+}
+
+/** No whole answer came: offline, cut off, too slow. Whether the server did it is not known. */
+export class NetworkError extends MelonError {
+  override readonly name: string = 'NetworkError'
+}
+
+/** The caller's `AbortSignal` ended it. */
+export class AbortError extends MelonError {
+  override readonly name = 'AbortError'
+
+  constructor() {
+    super('aborted', 'Ended by the caller.')
+  }
+}
+
+/** The storage for tokens failed; nobody is signed out for it. */
+export class StorageError extends MelonError {
+  override readonly name = 'StorageError'
+
+  constructor(cause: unknown) {
+    super('storage_failed', 'The storage for the tokens failed.', cause)
+  }
+}
+
+/** Nobody is signed in (any more): `code` is `signed_out`, or what the server refused the refresh
+ * token with (`token_revoked`, `token_expired`, `token_invalid`, `token_missing`). */
+export class SignedOutError extends MelonError {
+  override readonly name = 'SignedOutError'
+
+  constructor(code: string, cause?: unknown) {
+    super(code, 'Nobody is signed in; sign in again.', cause)
+  }
+}
+
+/** The database holds another account's data (`other_account`), or nobody knows whose
+ * (`unknown_account`). Nothing was sent or changed. */
+export class OtherAccountError extends MelonError {
+  override readonly name = 'OtherAccountError'
+
+  constructor(code: 'other_account' | 'unknown_account') {
+    super(code, 'This database is not the signed-in account’s.')
+  }
+}
+
+/** The server's problem+json (RFC 9457); what is not in it is not in here. */
+export interface Problem {
+  code: string
+  detail: string
+  /** By place: `errors.changes.tasks.updated["3"].title`. */
+  errors?: Record<string, unknown> | undefined
+  requestId?: string | undefined
+  /** Seconds. */
+  retryAfter?: number | undefined
+}
+
+/** The server answered with an error. `code` is that of its docs, or `http_<status>` where
+ * something on the way answered in its place. */
+export class ApiError extends MelonError {
+  override readonly name: string = 'ApiError'
+  readonly errors: Record<string, unknown>
+  readonly requestId: string | undefined
+  /** Seconds to wait, where the server says so. */
+  readonly retryAfter: number | undefined
+
+  constructor(
+    readonly status: number,
+    problem: Problem,
+  ) {
+    super(problem.code, problem.detail)
+    this.errors = problem.errors ?? {}
+    this.requestId = problem.requestId
+    this.retryAfter = problem.retryAfter
+  }
+}
+
+/** 401 `invalid_credentials`: the address or the password is wrong. */
+export class InvalidCredentialsError extends ApiError {
+  override readonly name = 'InvalidCredentialsError'
+}
+
+/** 403: `account_disabled`, `email_not_verified`. */
+export class ForbiddenError extends ApiError {
+  override readonly name = 'ForbiddenError'
+}
+
+/** 409 `email_taken`. */
+export class EmailTakenError extends ApiError {
+  override readonly name = 'EmailTakenError'
+}
+
+/** 409 `sync_conflict`: other devices were faster, round after round. `errors`: `{table: [ids]}`. */
+export class ConflictError extends ApiError {
+  override readonly name = 'ConflictError'
+}
+
+/** 413: more in one push than the server takes. */
+export class PayloadTooLargeError extends ApiError {
+  override readonly name = 'PayloadTooLargeError'
+}
+
+/** 422: `errors` names each place. */
+export class ValidationError extends ApiError {
+  override readonly name = 'ValidationError'
+}
+
+/** 429: `retryAfter` says how many seconds to wait. */
+export class RateLimitedError extends ApiError {
+  override readonly name = 'RateLimitedError'
+}
+
+/** 5xx: the server or what is behind it is ill. 503 `unavailable`: nothing was applied. */
+export class ServerError extends ApiError {
+  override readonly name = 'ServerError'
+}
+
+const BY_CODE: Record<string, typeof ApiError> = {
+  invalid_credentials: InvalidCredentialsError,
+  email_taken: EmailTakenError,
+  sync_conflict: ConflictError,
+}
+const BY_STATUS: Record<number, typeof ApiError> = {
+  403: ForbiddenError,
+  413: PayloadTooLargeError,
+  422: ValidationError,
+  429: RateLimitedError,
+}
+
+/** The error of an answer: by its code, else by its status, else an `ApiError`. */
+export function apiError(status: number, problem: Problem): ApiError {
+  const general = status >= 500 ? ServerError : ApiError
+  const kind = BY_CODE[problem.code] ?? BY_STATUS[status] ?? general
+  return new kind(status, problem)
+}

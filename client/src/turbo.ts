@@ -1,0 +1,17 @@
+/** Whether WatermelonDB's Turbo mode can load a first pull: JSON text straight into SQLite. */
+
+import type { Database } from '@nozbe/watermelondb'
+import { isEmpty } from './local.js'
+
+/** Only a SQLite adapter that runs over JSI can (its `unsafeLoadFromSync` says so), and only into
+ * tables without records, because it inserts. On Windows WatermelonDB has no Turbo mode, and nothing
+ * here tells: pass `turbo: false` there. */
+export async function canTurbo(database: Database): Promise<boolean> {
+  return hasJsi(database.adapter.underlyingAdapter) && (await isEmpty(database))
+}
+
+function hasJsi(adapter: object): boolean {
+  const { adapterType } = adapter.constructor as { adapterType?: string }
+  const { _dispatcherType: dispatcher } = adapter as { _dispatcherType?: string }
+  return adapterType === 'sqlite' && dispatcher === 'jsi'
+}

@@ -1,0 +1,86 @@
+/** `verify(database)`: does this device hold what the server holds? (docs/verify.md) */
+
+import type { Database, TableSchema } from '@nozbe/watermelondb'
+import { sanitizedRaw } from '@nozbe/watermelondb/RawRecord/index.js'
+import { getLastPulledAt } from '@nozbe/watermelondb/sync/impl/index.js'
+import type { Api } from './api.js'
+import type { RawRecord } from './changes.js'
+import { tableChecksum } from './checksum.js'
+import { parsed } from './http.js'
+import type { SyncOptions } from './sync.js'
+
+/** With the options of the syncs that it makes. */
+export interface VerifyOptions extends Omit<SyncOptions, 'replacement'> {
+  /** Put a device that differs right, by pulling the full set; unpushed work is kept. */
+  repair?: boolean
+}
+
+export interface VerifyResult {
+  /** null: not to be told now, see `reason`. */
+  identical: boolean | null
+  /** `unsynced`: the device has what it could not push. `changing`: others kept changing the account. */
+  reason: 'unsynced' | 'changing' | null
+  /** By table, what this device and the server hold; empty where `identical` is null. */
+  tables: Record<string, TableVerdict>
+  /** A difference was found, and the full set pulled; `identical` is what was found after it. */
+  repaired: boolean
+}
+
+export interface TableVerdict {
+  identical: boolean
+  here: Contents
+  server: Contents
+}
+
+export interface Contents {
+  count: number
+  checksum: number
+}
+
+export type Held = Record<string, Contents & { columns: string[] }>
+export type Verdict = Pick<VerifyResult, 'identical' | 'tables'>
+
+/** What the database holds in sync, and since when; null when something is left to push. */
+export async function heldContents(database: Database) {
+  return database.read(async () => {
+    const lastPulledAt = await getLastPulledAt(database)
+    const tables: Held = {}
+    for (const [name, schema] of Object.entries(database.schema.tables)) {
+      const contents = await contentsOf(database, name, schema)
+      if (contents === null) return null
+      tables[name] = contents
+    }
+    return { lastPulledAt, tables }
+  }, 'melon-sync-verify')
+}
+
+/** The server's verdict. Throws `ValidationError` for a table or column that it does not know. */
+export async function askVerdict(
+  api: Api,
+  as: string,
+  held: { lastPulledAt: number | null; tables: Held },
+  signal?: AbortSignal,
+): Promise<Verdict> {
+  const call = { method: 'POST', path: '/sync/verify', body: held, as, repeat: 'always' } as const
+  const answer = parsed(await api.signed({ ...call, signal })) as unknown as Answer
+  const tables = Object.entries(answer.tables).map(([name, { identical, count, checksum }]) => {
+    const here = { count: held.tables[name]?.count ?? 0, checksum: held.tables[name]?.checksum ?? 0 }
+    return [name, { identical, here, server: { count, checksum } }] as const
+  })
+  return { identical: answer.identical, tables: Object.fromEntries(tables) }
+}
+
+interface Answer {
+  identical: boolean | null
+  tables: Record<string, Contents & { identical: boolean }>
+}
+
+/** Raw, without a model for each record; SQLite's 0 and 1 become booleans again. */
+async function contentsOf(database: Database, name: string, schema: TableSchema) {
+  const found: RawRecord[] = await database.get(name).query().unsafeFetchRaw()
+  const records = found.map((raw) => sanitizedRaw(raw, schema) as unknown as RawRecord)
+  const isSynced = records.every((raw) => raw['_status'] === 'synced')
+  if (!isSynced || (await database.adapter.getDeletedRecords(name)).length > 0) return null
+  const columns = schema.columnArray.map((column) => column.name as string)
+  return { columns, count: records.length, checksum: tableChecksum(records, columns) }
+}

@@ -1,0 +1,5 @@
+// The installed package by `import`.
+import * as sync from 'melon-sync'
+import { story } from './story.mjs'
+
+await story(sync, 'import')

@@ -1,0 +1,18 @@
+// What an app may rely on in the published types; each `expect-error` fails when they are `any`.
+import type { Database } from '@nozbe/watermelondb'
+import { createMelonClient, memoryStorage, ValidationError, type SyncResult } from 'melon-sync'
+
+declare const database: Database
+const client = createMelonClient({ url: 'https://api.example.com', storage: memoryStorage(), fetch })
+
+export const result: Promise<SyncResult> = client.sync(database, { partial: true })
+export const places = (error: ValidationError): Record<string, unknown> => error.errors
+export const name: Promise<string | null | undefined> = client.user().then((user) => user?.name)
+// @ts-expect-error: no database
+void client.sync('database')
+// @ts-expect-error: no such option
+void client.sync(database, { partially: true })
+// @ts-expect-error: no storage
+createMelonClient({ url: 'https://api.example.com' })
+// @ts-expect-error: may be null
+result.then(({ pulled }) => pulled.toFixed())
