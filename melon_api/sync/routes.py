@@ -16,24 +16,25 @@ from melon_api.fairness import line_of
 from melon_api.http import API, json_body
 from melon_api.limits import limited
 from melon_api.ops.openapi import Blueprint
-from melon_api.sync import clock, cursor, idle, push_body, schemas, service
+from melon_api.sync import clock, cursor, docs, idle, push_body, schemas, service
 from melon_api.sync.answer import respond
 from melon_api.sync.pages import Walk
+from melon_api.sync.records import pushed_changes
 from melon_api.sync.schemas import (
     PullQuerySchema,
     PullRequest,
     PullSchema,
     PushAnswerSchema,
     PushQuerySchema,
-    PushSchema,
     VerifiedSchema,
     VerifySchema,
 )
 from melon_api.sync.verify import Verified
 from melon_api.sync.verify import verify as check
 
-blueprint = Blueprint("sync", __name__, url_prefix=f"{API}/sync", description="Pull and push")
+blueprint = Blueprint("sync", __name__, url_prefix=f"{API}/sync", tag="Sync", calls=docs.calls)
 PullAnswerSchema = schemas.pull_answer_schema()
+WholePushSchema, ChangesSchema = schemas.push_schema(), pushed_changes()
 
 
 @blueprint.post("/pull")
@@ -60,7 +61,7 @@ def pull_by_query() -> Response:
 @signed_in(verified=True)
 @limited("PUSH")
 @blueprint.query(PushQuerySchema)
-@blueprint.body(PushSchema)
+@blueprint.body(WholePushSchema, ChangesSchema)
 @blueprint.response(200, PushAnswerSchema)
 def push() -> Response:
     """Store what this device changed, all or nothing"""
