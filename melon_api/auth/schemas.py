@@ -10,6 +10,7 @@ from melon_api.models.session import LABEL_LENGTH
 from melon_api.models.user import EMAIL_LENGTH, NAME_LENGTH
 
 DEVICE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+PASSWORD = {"format": "password", "minLength": 1}
 NEW_PASSWORD = {"format": "password", "minLength": MIN_LENGTH, "maxLength": MAX_LENGTH}
 
 

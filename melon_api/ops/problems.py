@@ -156,7 +156,7 @@ def _response(status: int, problems: dict[str, Problem]) -> dict[str, Any]:
     if status == 422:
         narrowed["required"] = ["errors"]
     examples = {
-        code: {"summary": ADVICE[code], "value": problem.answer(code)}
+        code: {"summary": code, "description": ADVICE[code], "value": problem.answer(code)}
         for code, problem in problems.items()
     }
     content = {"schema": {"allOf": [{"$ref": PROBLEM}, narrowed]}, "examples": examples}

@@ -3,27 +3,14 @@
 import functools
 from typing import Any, cast
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 from marshmallow_sqlalchemy import ModelConverter
 from sqlalchemy import Text
 
 from melon_api.models.synced import INTERNAL
-from melon_api.sync.tables import TEXT_BYTES, Column, SyncedTable, synced_tables
+from melon_api.sync.tables import TEXT_BYTES, Column, SyncedTable
 
-ID = fields.String(required=True, metadata={"pattern": "^[A-Za-z0-9_.-]{1,36}$"})  # push 8
-STATUS = fields.String(metadata={"description": "WatermelonDB's own; it may stay in"})
-CHANGED = fields.String(
-    metadata={"description": "the columns that were edited here, with commas between (push 3)"}
-)
-Fields = dict[str, fields.Field[Any]]
 TOO_MANY_DIGITS = ["It has more digits than a JavaScript number."]
-
-
-class Open(Schema):
-    """It may hold more than is named."""
-
-    class Meta:
-        unknown = EXCLUDE
 
 
 class RecordConverter(ModelConverter):
@@ -51,10 +38,11 @@ class Octets(validate.Validator):
 @functools.cache
 def record_schema(table: SyncedTable) -> Schema:
     """The schema of one table's records, made from its model; any column may be absent."""
-    return Schema.from_dict(_columns(table), name=f"{table.model.__name__}Columns")()
+    return Schema.from_dict(columns_of(table), name=f"{table.model.__name__}Columns")()
 
 
-def _columns(table: SyncedTable) -> dict[str, Any]:
+def columns_of(table: SyncedTable) -> dict[str, Any]:
+    """A new field for the id and each column of the app's schema; none of them is required."""
     made = RecordConverter().fields_for_model(
         cast(Any, table.model), include_fk=True, exclude=INTERNAL
     )
@@ -79,46 +67,3 @@ def explain(table: SyncedTable, values: dict[str, Any], misfits: list[str]) -> d
     """Why these columns cannot be kept whole: {column: [sentences]}."""
     messages: dict[str, Any] = record_schema(table).validate(values)
     return {name: messages.get(name, TOO_MANY_DIGITS) for name in misfits}
-
-
-@functools.cache
-def pulled_schema(table: SyncedTable) -> type[Schema]:
-    """A record as it is pulled: whole."""
-    columns = _columns(table) | {"id": ID}
-    for column in columns.values():
-        column.required = True
-    return Schema.from_dict(columns, name=f"{table.model.__name__}Record")
-
-
-@functools.cache
-def pushed_schema(table: SyncedTable) -> type[Schema]:
-    """A record as the client pushes it: a column that is absent keeps what is stored."""
-    columns = _columns(table) | {"id": ID, "_status": STATUS, "_changed": CHANGED}
-    return Open.from_dict(columns, name=f"{table.model.__name__}Pushed")
-
-
-@functools.cache
-def pulled_changes() -> type[Schema]:
-    """The changes object of this server's tables, as it is pulled."""
-    tables: Fields = {
-        n: _lists(t, pulled_schema(t), "Changes", True) for n, t in synced_tables().items()
-    }
-    return Schema.from_dict(tables, name="Changes")
-
-
-@functools.cache
-def pushed_changes() -> type[Schema]:
-    """The same as it is pushed: a table or a list that is absent has no changes."""
-    tables: Fields = {
-        n: _lists(t, pushed_schema(t), "Push", False) for n, t in synced_tables().items()
-    }
-    return Schema.from_dict(tables, name="PushedChanges")
-
-
-def _lists(table: SyncedTable, record: type[Schema], name: str, is_whole: bool) -> fields.Nested:
-    records = fields.List(fields.Nested(record), required=is_whole)
-    ids = fields.List(fields.String(metadata=ID.metadata), required=is_whole)
-    lists: Fields = {"created": records, "updated": records, "deleted": ids}
-    return fields.Nested(
-        Schema.from_dict(lists, name=f"{table.model.__name__}{name}"), required=is_whole
-    )

@@ -10,13 +10,13 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from melon_api.errors import MalformedJson
 from melon_api.http import parse_json
 from melon_api.sync.pages import Migration, Walk
-from melon_api.sync.records import Open, pulled_changes, pushed_changes
 from melon_api.sync.tables import synced_tables
 from melon_api.sync.verify import DeviceTable
 
 PLAIN_PULL = {"lastPulledAt", "schemaVersion", "migration"}
 MOST_PER_PAGE = 100_000
 CLOCK = {"minimum": 0, "description": "`timestamp` of the last pull, in ms"}
+CLOCK_WORD = "^([0-9]{1,16}|null|undefined)?$"  # NOTHING or DIGITS, as JavaScript writes it
 CursorReader = Callable[[str], Walk | None]
 NOTHING = (None, "", "null", "undefined")  # how JavaScript writes "none" into a URL
 DIGITS = re.compile(r"[0-9]{1,16}")
@@ -109,7 +109,9 @@ class PullSchema(Schema):
 
 
 class PullQuerySchema(Schema):
-    last_pulled_at = fields.String(metadata={"description": "ms, `null` on a first sync"})
+    last_pulled_at = fields.String(
+        metadata={"description": "ms, `null` on a first sync", "pattern": CLOCK_WORD}
+    )
     schema_version = fields.String()
     migration = fields.String(metadata={"description": "JSON, or `null`"})
     limit = fields.Integer(
@@ -150,7 +152,7 @@ class VerifySchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    lastPulledAt = ClockField(required=True, metadata=CLOCK)
+    lastPulledAt = ClockField(required=True, allow_none=True, metadata=CLOCK)
     tables = fields.Dict(fields.String(), fields.Nested(HeldTableSchema), required=True)
 
 
@@ -173,7 +175,7 @@ class VerifiedSchema(Schema):
 PushQuerySchema = Schema.from_dict(  # a class body could not hold the name `partial`
     {
         "last_pulled_at": fields.String(
-            metadata={"description": "the body is then the changes alone"}
+            metadata={"description": "the body is then the changes alone", "pattern": CLOCK_WORD}
         ),
         "partial": fields.String(validate=validate.OneOf(list(FLAGS))),
     },
@@ -315,27 +317,3 @@ def _migration(values: dict[str, Any] | None) -> Migration:
             known = tuple(name for name in added["columns"] if name in table.column_names)
             columns[table.name] = columns.get(table.name, ()) + known
     return Migration(frozenset(tables.keys() & values["tables"]), columns)
-
-
-def pull_answer_schema() -> type[Schema]:
-    return Schema.from_dict(
-        {
-            "changes": fields.Nested(pulled_changes(), required=True),
-            "timestamp": fields.Integer(
-                required=True, metadata={"description": "the next `lastPulledAt`, in ms"}
-            ),
-            "experimentalStrategy": fields.String(validate=validate.OneOf(["replacement"])),
-            "cursor": fields.String(
-                allow_none=True, metadata={"description": "of a paged pull; null on the last page"}
-            ),
-        },
-        name="PullAnswer",
-    )
-
-
-def push_schema() -> type[Schema]:
-    """`PushSchema` with the tables that this server has, for `/openapi.json`: what is pushed is
-    read leniently (contract push 5)."""
-    declared = dict(PushSchema().fields)
-    declared["changes"] = fields.Nested(pushed_changes(), required=True)
-    return Open.from_dict(declared, name="Push")
