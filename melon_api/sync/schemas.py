@@ -112,7 +112,7 @@ class PullQuerySchema(Schema):
     last_pulled_at = fields.String(
         metadata={"description": "ms, `null` on a first sync", "pattern": CLOCK_WORD}
     )
-    schema_version = fields.String()
+    schema_version = fields.String(metadata={"description": "the app's"})
     migration = fields.String(metadata={"description": "JSON, or `null`"})
     limit = fields.Integer(
         metadata={
@@ -122,7 +122,10 @@ class PullQuerySchema(Schema):
         }
     )
     cursor = fields.String(metadata={"description": "of the page before"})
-    replacement = fields.String(validate=validate.OneOf(list(FLAGS)))
+    replacement = fields.String(
+        validate=validate.OneOf(list(FLAGS)),
+        metadata={"description": "ask for the full living set, after a failed verify"},
+    )
 
 
 class PushSchema(Schema):
@@ -177,7 +180,10 @@ PushQuerySchema = Schema.from_dict(  # a class body could not hold the name `par
         "last_pulled_at": fields.String(
             metadata={"description": "the body is then the changes alone", "pattern": CLOCK_WORD}
         ),
-        "partial": fields.String(validate=validate.OneOf(list(FLAGS))),
+        "partial": fields.String(
+            validate=validate.OneOf(list(FLAGS)),
+            metadata={"description": "store what can be stored (push 6)"},
+        ),
     },
     name="PushQuery",
 )

@@ -126,6 +126,15 @@ def test_docs_work_without_internet(plain_app: Flask) -> None:
             assert answer.status_code == 200
 
 
+def test_the_page_lets_in_nothing_but_its_own(plain_app: Flask) -> None:
+    """People paste tokens into it; tests/browser shows that it works so."""
+    client = plain_app.test_client()
+    first, second = (client.get("/docs").headers["Content-Security-Policy"] for _ in range(2))
+    assert "default-src 'none'" in first and "connect-src 'self'" in first
+    assert "frame-ancestors 'none'" in first and "unsafe" not in first
+    assert first != second  # a nonce that is used twice is none
+
+
 def test_cors_lets_a_web_app_read_the_answer(plain_app: Flask) -> None:
     answer = Account(plain_app).first.call("GET", "/users/me", headers={"Origin": "https://a.app"})
     assert answer.headers["Access-Control-Allow-Origin"] in ("*", "https://a.app")

@@ -1,5 +1,5 @@
-"""Who asks, while schemathesis does: somebody who is signed in; somebody new for each call that ends
-a sign-in. Loaded by SCHEMATHESIS_HOOKS."""
+"""Who asks, while schemathesis does: somebody who is signed in, and somebody new for each call that
+ends a sign-in. Loaded by SCHEMATHESIS_HOOKS."""
 
 import itertools
 import os
