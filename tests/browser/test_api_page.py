@@ -12,7 +12,7 @@ from servers import serving
 from melon_api.auth.tokens import key_id
 
 HERE = Path(__file__).resolve().parent
-SECONDS = 120  # against a hang; a visit takes a few
+SECONDS = 300  # against a hang; a visit takes a few
 
 
 def expired(key: str) -> str:
