@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo test lint format migrate seed chaos bench profile bench-growth bench-fairness
+.PHONY: help run demo client test lint format migrate seed chaos fuzz bench profile bench-growth bench-fairness
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -10,6 +10,9 @@ run: ## install, migrate, seed and serve on http://127.0.0.1:8000
 
 demo: ## two phones in the browser, side by side: http://127.0.0.1:8000/demo/
 	./scripts/demo
+
+client: ## build and pack melon-sync, the app's side: client/melon-sync-….tgz
+	./scripts/client
 
 test: ## install and run every test
 	./scripts/test
@@ -25,6 +28,9 @@ migrate: ## write a migration for what changed in the models: make migrate m="Ad
 
 chaos: ## the stock client under fire for long: make chaos seeds=100
 	MELON_SEEDS=$$(seq -s, 1 $(or $(seeds),100)) NODE_SECONDS=7200 ./scripts/test -k "killed_workers or refused"
+
+fuzz: ## whatever is sent, answers are as described, at length: make fuzz examples=500 seed=7
+	FUZZ_EXAMPLES=$(or $(examples),200) FUZZ_SEED=$(or $(seed),1) ./scripts/test tests/openapi/test_fuzz.py
 
 seed: ## a demo account with 10,000 tasks
 	. ./scripts/environment && install requirements.txt && flask db upgrade && flask seed --tasks 10000

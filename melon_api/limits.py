@@ -69,6 +69,11 @@ def limited(
                     count(current_app.config, call, g.limited_account, get_remote_address())
             return _counted(counted if when(body) else view, *args, **kwargs)
 
+        # for /openapi.json: which calls are limited
+        checked._apidoc = {  # type: ignore[attr-defined]
+            **getattr(view, "_apidoc", {}),
+            "limited": True,
+        }
         return checked
 
     return decorate

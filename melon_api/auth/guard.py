@@ -45,7 +45,8 @@ def signed_in(*kinds: str, verified: bool = False) -> Callable[[Callable[P, R]],
         # for /openapi.json: which calls want a token
         guarded._apidoc = {  # type: ignore[attr-defined]
             **getattr(view, "_apidoc", {}),
-            "signed_in": True,
+            "tokens": tuple(f"{kind}Token" for kind in accepted),
+            **({"verified": True} if verified else {}),
         }
         return guarded
 

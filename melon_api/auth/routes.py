@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import request
 
-from melon_api.auth import recovery, service
+from melon_api.auth import docs, recovery, service
 from melon_api.auth import sessions as devices
 from melon_api.auth.guard import bearer_token, caller, claims, signed_in
 from melon_api.auth.schemas import (
@@ -24,7 +24,9 @@ from melon_api.http import API
 from melon_api.limits import limited
 from melon_api.ops.openapi import Blueprint
 
-blueprint = Blueprint("auth", __name__, url_prefix=f"{API}/auth", description="Sign in and out")
+blueprint = Blueprint(
+    "auth", __name__, url_prefix=f"{API}/auth", tag="Accounts", calls=lambda: docs.CALLS
+)
 
 
 @blueprint.post("/register")
@@ -79,7 +81,7 @@ def sessions() -> list[SignIn]:
     return devices.sign_ins(caller())
 
 
-@blueprint.delete("/sessions/<session_id>")
+@blueprint.delete("/sessions/<session_id>", parameters=[docs.SESSION_ID])
 @signed_in()
 @blueprint.response(204)
 def end_session(session_id: str) -> None:

@@ -5,10 +5,13 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from melon_api.auth.passwords import MAX_LENGTH, MIN_LENGTH
 from melon_api.models.session import LABEL_LENGTH
 from melon_api.models.user import EMAIL_LENGTH, NAME_LENGTH
 
 DEVICE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+PASSWORD = {"format": "password", "minLength": 1}
+NEW_PASSWORD = {"format": "password", "minLength": MIN_LENGTH, "maxLength": MAX_LENGTH}
 
 
 class EmailAddress(fields.Email):
@@ -44,12 +47,14 @@ class LoginSchema(Schema):
         validate=validate.Regexp(DEVICE_ID, error="Up to 64 of A-Z a-z 0-9 _ . -"),
         metadata={
             "description": "Chosen by the app: the same phone with the same local database, "
-            "signed out and in again"
+            "signed out and in again",
+            "pattern": "^[A-Za-z0-9_.-]{1,64}$",  # as JavaScript writes it
         },
     )
 
 
 class RegisterSchema(LoginSchema):
+    password = fields.String(required=True, metadata=NEW_PASSWORD)
     name = Name(NAME_LENGTH, load_default=None)
 
 
@@ -62,7 +67,7 @@ class MailedTokenSchema(Schema):
 
 
 class ResetSchema(MailedTokenSchema):
-    new_password = fields.String(required=True, metadata={"format": "password"})
+    new_password = fields.String(required=True, metadata=NEW_PASSWORD)
 
 
 class UserSchema(Schema):

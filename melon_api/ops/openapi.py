@@ -1,18 +1,25 @@
-"""`/openapi.json`, made from the routes and schemas, and `/docs`, which works without internet."""
+"""`/openapi.json`, made from the routes, their schemas and what `docs.py` of each feature says.
 
-from collections.abc import Mapping
+It is made when it is first asked for: most workers never are.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import flask_smorest
-from flask import Flask, Request
-from flask_swagger_ui import get_swaggerui_blueprint
+import orjson
+from flask import Flask, Request, Response
 from marshmallow import Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 
 from melon_api.errors import STATUS_OF, ValidationFailed
 from melon_api.http import json_body
+from melon_api.ops import docs, page
+from melon_api.ops.described import TEXT, Call, Guards, operation
+from melon_api.ops.problems import HEADERS, USUAL
 
-BEARER = "bearer"
+JSON = "application/json"
 
 
 class ProblemSchema(Schema):
@@ -39,44 +46,122 @@ class BodyParser(FlaskParser):
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """A Flask blueprint whose routes describe themselves in `/openapi.json`."""
+    """A Flask blueprint whose routes describe themselves; `calls` gives the words and examples, by
+    the name of the view."""
 
     ARGUMENTS_PARSER = BodyParser()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, tag: str, calls: Callable[[], Mapping[str, Call]], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._prepare_doc_cbks.append(self._prepare_security_doc)
+        self._tag, self._calls = tag, calls
+        self._prepare_doc_cbks.append(self._prepare_call_doc)
 
-    def body(self, schema: type[Schema]) -> Any:
-        """Describe a JSON body that the view reads by itself."""
-        content = {"application/json": {"schema": schema}}
-        return self.doc(requestBody={"required": True, "content": content})
+    def body(self, *schemas: type[Schema]) -> Any:
+        """Describe a body of one of these schemas, which the view reads by itself, as JSON of any
+        type."""
+        return _noted(body=schemas)
 
     def query(self, schema: type[Schema]) -> Any:
         """Describe query parameters that the view reads by itself."""
-        return self.doc(parameters=[{"in": "query", "schema": schema}])
+        return _noted(query=schema)
 
-    @staticmethod
-    def _prepare_security_doc(
-        doc: dict[str, Any], doc_info: dict[str, Any], **_: Any
+    def _store_endpoint_docs(self, endpoint: str, *args: Any, **kwargs: Any) -> None:
+        super()._store_endpoint_docs(endpoint, *args, **kwargs)
+        for method, doc in self._docs[endpoint].items():
+            if method != "parameters":
+                doc |= {"view": endpoint, "tags": [self._tag]}
+
+    def _prepare_call_doc(
+        self, doc: dict[str, Any], info: dict[str, Any], **_: Any
     ) -> dict[str, Any]:
-        if doc_info.get("signed_in"):
-            doc["security"] = [{BEARER: []}]
-        return doc
+        call = self._calls()[info["view"]]
+        if "query" in info:
+            doc["parameters"] = [{"in": "query", "schema": info["query"]}]
+        if "body" in info:
+            doc["requestBody"] = _any_json(info["body"])
+        guards = Guards(
+            info.get("tokens", ()), "verified" in info, "limited" in info, "requestBody" in doc
+        )
+        return operation(doc, call, guards)
+
+
+def _noted(**facts: Any) -> Any:
+    def decorate(view: Any) -> Any:
+        view._apidoc = {**getattr(view, "_apidoc", {}), **facts}
+        return view
+
+    return decorate
+
+
+def _any_json(schemas: tuple[type[Schema], ...]) -> dict[str, Any]:
+    """A body that is JSON whatever type it says it has."""
+    schema: Any = schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
+    text = {"type": "string", "contentMediaType": JSON, "description": "the same, as text"}
+    return {"required": True, "content": {JSON: {"schema": schema}, TEXT: {"schema": text}}}
 
 
 class Api(flask_smorest.Api):
+    """What it describes is looked at when its `spec` is first asked for."""
+
     ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def __init__(self, app: Flask) -> None:
+        self._lock = threading.RLock()
+        self._blueprints: list[Blueprint] = []
+        self._text: bytes | None = None
+        self._spec: Any = None
+        super().__init__(app, spec_kwargs=docs.DOCUMENT)
+
+    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
+        self._app.register_blueprint(blueprint, **options)
+        self._blueprints.append(blueprint)
+
+    @property
+    def spec(self) -> Any:
+        with self._lock:
+            if self._blueprints:
+                self._describe()
+                self._blueprints = []
+        return self._spec
+
+    @spec.setter
+    def spec(self, value: Any) -> None:
+        self._spec = value
+
+    def _describe(self) -> None:
+        spec = self._spec
+        for name, header in HEADERS.items():
+            spec.components.header(name, header)
+        for name, scheme in docs.SCHEMES.items():
+            spec.components.security_scheme(name, scheme)
+        examples = [problem.answer(code) for code, problem in USUAL.items()]
+        spec.components.schema("Problem", {"examples": examples}, schema=ProblemSchema)
+        for blueprint in self._blueprints:
+            blueprint.register_views_in_doc(
+                self, self._app, spec, name=blueprint.name, parameters=None
+            )
+        docs.add_service(spec, self._app)
+
+    def _openapi_json(self) -> Response:
+        with self._lock:
+            if self._text is None:
+                self._text = orjson.dumps(self.spec.to_dict())
+        return Response(self._text, mimetype=JSON)
 
     def _register_error_handlers(self) -> None:
         """`errors.py` renders every error, those of this library too."""
 
+    def _register_responses(self) -> None:
+        """`problems.py` describes them."""
+
+    def _register_pagination_header(self) -> None:
+        """Pages here are the contract's (pull 6)."""
+
 
 def init_app(app: Flask) -> Api:
     """The API that blueprints register with."""
-    api = Api(app)
-    scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-    api.spec.components.security_scheme(BEARER, scheme)
-    page = {"app_name": app.config["API_TITLE"], "validatorUrl": None}
-    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", page))
-    return api
+    page.init_app(app)
+    return Api(app)

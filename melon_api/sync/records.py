@@ -8,7 +8,7 @@ from marshmallow_sqlalchemy import ModelConverter
 from sqlalchemy import Text
 
 from melon_api.models.synced import INTERNAL
-from melon_api.sync.tables import TEXT_BYTES, Column, SyncedTable, synced_tables
+from melon_api.sync.tables import TEXT_BYTES, Column, SyncedTable
 
 TOO_MANY_DIGITS = ["It has more digits than a JavaScript number."]
 
@@ -37,13 +37,18 @@ class Octets(validate.Validator):
 
 @functools.cache
 def record_schema(table: SyncedTable) -> Schema:
-    """The schema of one table's records, made from its model."""
+    """The schema of one table's records, made from its model; any column may be absent."""
+    return Schema.from_dict(columns_of(table), name=f"{table.model.__name__}Columns")()
+
+
+def columns_of(table: SyncedTable) -> dict[str, Any]:
+    """A new field for the id and each column of the app's schema; none of them is required."""
     made = RecordConverter().fields_for_model(
         cast(Any, table.model), include_fk=True, exclude=INTERNAL
     )
     made |= {column.name: _integer(column) for column in table.columns if column.bits}
     made |= {column.name: _reference(column) for column in table.columns if column.refers}
-    return Schema.from_dict(made, name=f"{table.model.__name__}Record")()
+    return {name: made[name] for name in ("id", *(column.name for column in table.columns))}
 
 
 def _integer(column: Column) -> fields.Integer:
@@ -62,16 +67,3 @@ def explain(table: SyncedTable, values: dict[str, Any], misfits: list[str]) -> d
     """Why these columns cannot be kept whole: {column: [sentences]}."""
     messages: dict[str, Any] = record_schema(table).validate(values)
     return {name: messages.get(name, TOO_MANY_DIGITS) for name in misfits}
-
-
-def changes_schema() -> type[Schema]:
-    """The changes object of this server's tables, for `/openapi.json`."""
-    tables = {name: fields.Nested(_table_schema(t)) for name, t in synced_tables().items()}
-    return Schema.from_dict(tables, name="Changes")  # type: ignore[arg-type]
-
-
-def _table_schema(table: SyncedTable) -> type[Schema]:
-    records = fields.List(fields.Nested(record_schema(table)), required=True)
-    lists = {"created": records, "updated": records}
-    lists["deleted"] = fields.List(fields.String(), required=True)
-    return Schema.from_dict(lists, name=f"{table.model.__name__}Changes")  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from melon_api.fairness import line_of
 from melon_api.http import API, json_body
 from melon_api.limits import limited
 from melon_api.ops.openapi import Blueprint
-from melon_api.sync import clock, cursor, idle, push_body, schemas, service
+from melon_api.sync import clock, cursor, described_schemas, docs, idle, push_body, schemas, service
 from melon_api.sync.answer import respond
 from melon_api.sync.pages import Walk
 from melon_api.sync.schemas import (
@@ -25,15 +25,15 @@ from melon_api.sync.schemas import (
     PullSchema,
     PushAnswerSchema,
     PushQuerySchema,
-    PushSchema,
     VerifiedSchema,
-    VerifySchema,
 )
 from melon_api.sync.verify import Verified
 from melon_api.sync.verify import verify as check
 
-blueprint = Blueprint("sync", __name__, url_prefix=f"{API}/sync", description="Pull and push")
-PullAnswerSchema = schemas.pull_answer_schema()
+blueprint = Blueprint("sync", __name__, url_prefix=f"{API}/sync", tag="Sync", calls=docs.calls)
+PullAnswerSchema = described_schemas.pull_answer_schema()
+WholePushSchema, ChangesSchema = described_schemas.push_schema(), described_schemas.pushed_changes()
+HeldSchema = described_schemas.verify_schema()
 
 
 @blueprint.post("/pull")
@@ -60,7 +60,7 @@ def pull_by_query() -> Response:
 @signed_in(verified=True)
 @limited("PUSH")
 @blueprint.query(PushQuerySchema)
-@blueprint.body(PushSchema)
+@blueprint.body(WholePushSchema, ChangesSchema)
 @blueprint.response(200, PushAnswerSchema)
 def push() -> Response:
     """Store what this device changed, all or nothing"""
@@ -83,7 +83,7 @@ def push() -> Response:
 @blueprint.post("/verify")
 @signed_in(verified=True)
 @limited("PULL")
-@blueprint.body(VerifySchema)
+@blueprint.body(HeldSchema)
 @blueprint.response(200, VerifiedSchema)
 def verify() -> Verified:
     """Whether this device holds what the server holds"""

@@ -10,12 +10,13 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from melon_api.errors import MalformedJson
 from melon_api.http import parse_json
 from melon_api.sync.pages import Migration, Walk
-from melon_api.sync.records import changes_schema
 from melon_api.sync.tables import synced_tables
 from melon_api.sync.verify import DeviceTable
 
 PLAIN_PULL = {"lastPulledAt", "schemaVersion", "migration"}
 MOST_PER_PAGE = 100_000
+CLOCK = {"minimum": 0, "description": "`timestamp` of the last pull, in ms"}
+CLOCK_WORD = "^([0-9]{1,16}|null|undefined)?$"  # NOTHING or DIGITS, as JavaScript writes it
 CursorReader = Callable[[str], Walk | None]
 NOTHING = (None, "", "null", "undefined")  # how JavaScript writes "none" into a URL
 DIGITS = re.compile(r"[0-9]{1,16}")
@@ -74,6 +75,10 @@ class MigrationSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
+    old_version = fields.Raw(
+        data_key="from",
+        metadata={"type": "integer", "description": "the schema's version before"},
+    )
     tables = fields.List(fields.String(), load_default=list)
     columns = fields.List(fields.Nested(MigrationColumnsSchema), load_default=list)
 
@@ -82,8 +87,8 @@ class PullSchema(Schema):
     class Meta:
         unknown = EXCLUDE  # an app may send more than we ask for
 
-    lastPulledAt = ClockField(load_default=0, allow_none=True)
-    schemaVersion = fields.Raw(load_default=None, allow_none=True)
+    lastPulledAt = ClockField(load_default=0, allow_none=True, metadata=CLOCK)
+    schemaVersion = fields.Raw(load_default=None, allow_none=True, metadata={"type": "integer"})
     migration = fields.Nested(MigrationSchema, load_default=None, allow_none=True)
     limit = fields.Integer(
         load_default=None,
@@ -92,7 +97,9 @@ class PullSchema(Schema):
         validate=validate.Range(1, MOST_PER_PAGE),
         metadata={"description": "records and deletions on a page"},
     )
-    cursor = fields.String(load_default=None, allow_none=True)
+    cursor = fields.String(
+        load_default=None, allow_none=True, metadata={"description": "of the page before"}
+    )
     replacement = fields.Boolean(
         load_default=False,
         truthy={True},
@@ -102,12 +109,23 @@ class PullSchema(Schema):
 
 
 class PullQuerySchema(Schema):
-    last_pulled_at = fields.String(metadata={"description": "ms, `null` on a first sync"})
-    schema_version = fields.String()
+    last_pulled_at = fields.String(
+        metadata={"description": "ms, `null` on a first sync", "pattern": CLOCK_WORD}
+    )
+    schema_version = fields.String(metadata={"description": "the app's"})
     migration = fields.String(metadata={"description": "JSON, or `null`"})
-    limit = fields.Integer()
-    cursor = fields.String()
-    replacement = fields.String(validate=validate.OneOf(list(FLAGS)))
+    limit = fields.Integer(
+        metadata={
+            "minimum": 1,
+            "maximum": MOST_PER_PAGE,
+            "description": "records and deletions on a page",
+        }
+    )
+    cursor = fields.String(metadata={"description": "of the page before"})
+    replacement = fields.String(
+        validate=validate.OneOf(list(FLAGS)),
+        metadata={"description": "ask for the full living set, after a failed verify"},
+    )
 
 
 class PushSchema(Schema):
@@ -115,7 +133,7 @@ class PushSchema(Schema):
         unknown = EXCLUDE
 
     changes = fields.Dict(keys=fields.String(), required=True)
-    lastPulledAt = ClockField(load_default=0, allow_none=True)
+    lastPulledAt = ClockField(load_default=0, allow_none=True, metadata=CLOCK)
     allowPartial = fields.Boolean(load_default=False, allow_none=True, truthy={True}, falsy={False})
 
 
@@ -137,7 +155,7 @@ class VerifySchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    lastPulledAt = ClockField(required=True)
+    lastPulledAt = ClockField(required=True, allow_none=True, metadata=CLOCK)
     tables = fields.Dict(fields.String(), fields.Nested(HeldTableSchema), required=True)
 
 
@@ -160,9 +178,12 @@ class VerifiedSchema(Schema):
 PushQuerySchema = Schema.from_dict(  # a class body could not hold the name `partial`
     {
         "last_pulled_at": fields.String(
-            metadata={"description": "the body is then the changes alone"}
+            metadata={"description": "the body is then the changes alone", "pattern": CLOCK_WORD}
         ),
-        "partial": fields.String(validate=validate.OneOf(list(FLAGS))),
+        "partial": fields.String(
+            validate=validate.OneOf(list(FLAGS)),
+            metadata={"description": "store what can be stored (push 6)"},
+        ),
     },
     name="PushQuery",
 )
@@ -174,8 +195,12 @@ class PushAnswerSchema(Schema):
         allow_none=True,
         metadata={"description": "the new clock when this device is up to date with it, else null"},
     )
-    experimentalRejectedIds = fields.Dict(metadata={"description": "{table: [ids]}"})
-    errors = fields.Dict()
+    experimentalRejectedIds = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "{table: [ids]}"},
+    )
+    errors = fields.Dict(metadata={"description": "why, by place"})
 
 
 def plain_since(body: Any) -> int | None:
@@ -298,17 +323,3 @@ def _migration(values: dict[str, Any] | None) -> Migration:
             known = tuple(name for name in added["columns"] if name in table.column_names)
             columns[table.name] = columns.get(table.name, ()) + known
     return Migration(frozenset(tables.keys() & values["tables"]), columns)
-
-
-def pull_answer_schema() -> type[Schema]:
-    return Schema.from_dict(
-        {
-            "changes": fields.Nested(changes_schema(), required=True),
-            "timestamp": fields.Integer(required=True, metadata={"description": "ms"}),
-            "experimentalStrategy": fields.String(validate=validate.OneOf(["replacement"])),
-            "cursor": fields.String(
-                allow_none=True, metadata={"description": "of a paged pull; null on the last page"}
-            ),
-        },
-        name="PullAnswer",
-    )

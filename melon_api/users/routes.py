@@ -15,10 +15,10 @@ from melon_api.ops.openapi import Blueprint
 from melon_api.sync.answer import respond
 from melon_api.sync.changes_text import ChangesText
 from melon_api.sync.tables import synced_tables
-from melon_api.users import service
+from melon_api.users import docs, service
 from melon_api.users.schemas import DeletionSchema, ExportSchema, PasswordSchema, ProfileSchema
 
-blueprint = Blueprint("users", __name__, url_prefix=f"{API}/users", description="Own account")
+blueprint = Blueprint("users", __name__, url_prefix=f"{API}/users", tag="User", calls=docs.calls)
 
 
 @blueprint.get("/me")

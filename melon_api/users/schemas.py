@@ -2,19 +2,26 @@
 
 from marshmallow import Schema, fields, validate
 
-from melon_api.auth.schemas import EmailAddress, Name, SessionSchema, UserSchema
+from melon_api.auth.schemas import (
+    NEW_PASSWORD,
+    PASSWORD,
+    EmailAddress,
+    Name,
+    SessionSchema,
+    UserSchema,
+)
 from melon_api.models.user import EMAIL_LENGTH, NAME_LENGTH
-from melon_api.sync.records import record_schema
+from melon_api.sync.described_schemas import pulled_schema
 from melon_api.sync.tables import synced_tables
 
 
 class PasswordSchema(Schema):
-    current_password = fields.String(required=True)
-    new_password = fields.String(required=True)
+    current_password = fields.String(required=True, metadata=PASSWORD)
+    new_password = fields.String(required=True, metadata=NEW_PASSWORD)
 
 
 class DeletionSchema(Schema):
-    password = fields.String(required=True)
+    password = fields.String(required=True, metadata=PASSWORD)
 
 
 class ProfileSchema(Schema):
@@ -22,14 +29,17 @@ class ProfileSchema(Schema):
 
     name = Name(NAME_LENGTH)
     email = EmailAddress(validate=validate.Length(max=EMAIL_LENGTH))
-    current_password = fields.String(metadata={"description": "needed with email"})
+    current_password = fields.String(metadata=PASSWORD | {"description": "needed with email"})
 
 
 ExportSchema = Schema.from_dict(
     {
-        "user": fields.Nested(UserSchema),
-        "sessions": fields.List(fields.Nested(SessionSchema)),
-        **{n: fields.List(fields.Nested(record_schema(t))) for n, t in synced_tables().items()},
+        "user": fields.Nested(UserSchema, required=True),
+        "sessions": fields.List(fields.Nested(SessionSchema), required=True),
+        **{
+            name: fields.List(fields.Nested(pulled_schema(table)), required=True)
+            for name, table in synced_tables().items()
+        },
     },
     name="Export",
 )

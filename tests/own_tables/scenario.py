@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 from conftest import statements
-from devices import NOTHING, Account, bare, created, deleted, edited, new_id, project, task, updated
+from devices import (
+    API,
+    NOTHING,
+    Account,
+    bare,
+    created,
+    deleted,
+    edited,
+    new_id,
+    project,
+    task,
+    updated,
+)
 from flask import Flask
 
 from melon_api.sync.tables import synced_tables
@@ -272,3 +284,12 @@ def test_the_description_has_the_new_tables(account: Account) -> None:
         spec["components"]["schemas"]["CommentRecord"]["properties"]["likes"]["type"] == "integer"
     )
     assert "tags" in spec["components"]["schemas"]["Changes"]["properties"]
+
+
+def test_the_examples_of_the_new_tables_are_true(account: Account) -> None:
+    spec = account.app.test_client().get("/openapi.json").json
+    push = spec["paths"][f"{API}/sync/push"]["post"]["requestBody"]["content"]["application/json"]
+    changes = push["examples"]["created"]["value"]["changes"]
+    assert {"projects", "tasks", "tags", "comments"} == set(changes)
+    account.first.push(**changes)
+    assert account.device().pull() == changes

@@ -1,0 +1,306 @@
+"""A person, her phones and a server, as the examples of `/openapi.json` have them; and the ways to
+have that server say each of its errors."""
+
+import gzip
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from devices import API, SECRETS, Device
+from flask import Flask
+from flask_jwt_extended import create_access_token
+from jsonschema import Draft202012Validator, FormatChecker
+from werkzeug.test import TestResponse
+
+from melon_api.auth.docs import ADA, MAILED
+from melon_api.auth.docs import CALLS as AUTH
+from melon_api.auth.tokens import digest
+from melon_api.errors import NotFound
+from melon_api.extensions import db
+from melon_api.models.base import utc_now
+from melon_api.models.mailed_token import MailedToken
+from melon_api.ops.described import Call
+from melon_api.sync.docs import NOW
+from melon_api.sync.docs import calls as sync_calls
+from melon_api.users import admin
+from melon_api.users.docs import NEW_ADDRESS
+from melon_api.users.docs import calls as user_calls
+
+CALLS = {call.id: call for call in (AUTH | user_calls() | sync_calls()).values()}
+METHODS = ("get", "post", "patch", "delete")
+PURPOSES = {"resetPassword": "reset", "verifyEmail": "verify"}
+JSON = "application/json"
+HAVE_RECORDS = {"pull", "pullByQuery", "push", "verify", "exportMe"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A call as it is described; `call` has what the description does not say."""
+
+    method: str
+    path: str
+    doc: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.doc["operationId"])
+
+    @property
+    def call(self) -> Call:
+        return CALLS[self.id]
+
+    @property
+    def codes(self) -> set[str]:
+        """The errors that it is said to answer."""
+        return {code for answer in self.doc["responses"].values() for code in told(answer)}
+
+    def problem(self, code: str) -> dict[str, Any]:
+        """The example of this error."""
+        found = [
+            told(answer)[code] for answer in self.doc["responses"].values() if code in told(answer)
+        ]
+        (example,) = found
+        return dict(example["value"])
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """The examples of an error's response, by code."""
+    problem = answer.get("content", {}).get("application/problem+json", {})
+    return dict(problem.get("examples", {}))
+
+
+def operations(spec: dict[str, Any]) -> list[Operation]:
+    return [
+        Operation(method, path, item[method])
+        for path, item in spec["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
+
+
+def misfits(spec: dict[str, Any], schema: dict[str, Any], value: Any) -> list[str]:
+    """In what a value is not as a schema of the description says."""
+    whole = schema | {"components": spec["components"]}  # that its references point into
+    checker = Draft202012Validator(whole, format_checker=FormatChecker())
+    return [f"{error.json_path}: {error.message}" for error in checker.iter_errors(value)]
+
+
+class World:
+    """Ada, on one server; everything she did before is undone by `begin`."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.http = app.test_client()
+
+    def begin(self, operation: Operation, code: str = "") -> None:
+        """As it is before this call: nobody there to register, else Ada on her phone."""
+        self.app.config["REQUIRE_VERIFIED_EMAIL"] = self.app.config["RATELIMIT_ENABLED"] = False
+        for email in (ADA["email"], NEW_ADDRESS["email"]):
+            with self.app.app_context(), suppress(NotFound):
+                admin.delete(admin.find(email))
+        if operation.id == "register" and code != "email_taken":
+            return
+        self.user = self._post("register", ADA)["user"]
+        self.phone, self.tablet = self._device(), self._device()
+        if operation.id in HAVE_RECORDS:
+            self.tablet.push(**CALLS["push"].requests["created"].value["changes"])
+        if purpose := PURPOSES.get(operation.id):
+            self._mail(purpose)
+        if code == "email_taken":
+            self._post("register", ADA | {"email": NEW_ADDRESS["email"]})
+
+    def _post(self, path: str, body: Any) -> Any:
+        answer = self.http.post(f"{API}/auth/{path}", json=body)
+        assert answer.status_code in (200, 201), answer.text
+        SECRETS.update((answer.json["access_token"], answer.json["refresh_token"]))
+        return answer.json
+
+    def _device(self) -> Device:
+        return Device(self.app, self._post("login", ADA))
+
+    def _mail(self, purpose: str) -> None:
+        """The example's token, as if it had been mailed."""
+        now = utc_now()
+        row = MailedToken(
+            digest=digest(MAILED),
+            user_id=self.user["id"],
+            purpose=purpose,
+            email=ADA["email"],
+            created_at=now,
+            expires_at=now + timedelta(minutes=1),
+        )
+        with self.app.app_context():
+            db.session.add(row)
+            db.session.commit()
+
+    def token(self, operation: Operation) -> str | None:
+        """What the call takes, of the phone."""
+        kinds = {kind for way in operation.doc["security"] for kind in way}
+        if "accessToken" in kinds:
+            return self.phone.access_token
+        return self.phone.refresh_token if "refreshToken" in kinds else None
+
+    def send(self, operation: Operation, http: Any = None, **kwargs: Any) -> TestResponse:
+        """The call with its first example, or as `kwargs` say otherwise: a `json` body, `query`,
+        `token`, `headers`, or all that Werkzeug's client takes."""
+        token = kwargs.pop("token", self.token(operation))
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= kwargs.pop("headers", {})
+        if not kwargs.keys() & {"json", "data"} and operation.call.requests:
+            kwargs["json"] = next(iter(operation.call.requests.values())).value
+        if kwargs.get("json", ...) is None:
+            del kwargs["json"]
+        query = kwargs.pop("query", operation.call.query)
+        path, session_id = operation.path, kwargs.pop("session_id", None)
+        if "{session_id}" in path:
+            (mine,) = [s for s in self._sessions() if s["current"]]
+            path = path.format(session_id=session_id or mine["id"])
+        return (http or self.http).open(
+            path,
+            method=operation.method.upper(),
+            headers=headers,
+            query_string=query,
+            buffered=True,
+            **kwargs,
+        )
+
+    def _sessions(self) -> Any:
+        found = self.phone.call("GET", "/auth/sessions").json
+        return found if isinstance(found, list) else [{"id": "over", "current": True}]
+
+
+Provocation = Callable[[World, Operation], TestResponse]
+
+
+def asked_otherwise(**kwargs: Any) -> Provocation:
+    return lambda world, operation: world.send(operation, **kwargs)
+
+
+def with_expired_token(world: World, operation: Operation) -> TestResponse:
+    with world.app.app_context():
+        claims = {"sid": "x", "dev": "x", "iat": 1}
+        token = create_access_token(
+            "x", expires_delta=timedelta(seconds=-1), additional_claims=claims
+        )
+    return world.send(operation, token=token)
+
+
+def after_sign_out(world: World, operation: Operation) -> TestResponse:
+    """Or with a refresh token that was used long ago."""
+    if operation.id == "register":
+        return world.send(operation)
+    if operation.id == "refresh":
+        used = world.phone.refresh_token
+        for _ in range(2):
+            pair = world.send(operation).json
+            world.phone.refresh_token = pair["refresh_token"]
+            SECRETS.update((pair["access_token"], pair["refresh_token"]))
+        return world.send(operation, token=used)
+    world.phone.call("POST", "/auth/logout")
+    return world.send(operation)
+
+
+def disabled(world: World, operation: Operation) -> TestResponse:
+    if operation.id != "register":
+        with world.app.app_context():
+            admin.set_active(world.user["id"], is_active=False)
+    return world.send(operation)
+
+
+def unverified(world: World, operation: Operation) -> TestResponse:
+    world.app.config["REQUIRE_VERIFIED_EMAIL"] = True
+    return world.send(operation)
+
+
+def too_often(world: World, operation: Operation) -> TestResponse:
+    """The tests' server allows one call of each kind."""
+    world.app.config["RATELIMIT_ENABLED"] = True
+    body = NEW_ADDRESS if operation.id == "updateMe" else None
+    more = {"json": body} if body else {}
+    for _ in range(2):
+        answer = world.send(operation, **more)
+    return answer
+
+
+def with_its_request(code: str) -> Provocation:
+    """The body that the example says it is the answer to."""
+    return lambda world, operation: world.send(
+        operation, json=operation.call.problems[code].request
+    )
+
+
+def wrongly(world: World, operation: Operation) -> TestResponse:
+    if operation.id == "pullByQuery":
+        return world.send(operation, query={"cursor": "another server's"})
+    return with_its_request("validation_failed")(world, operation)
+
+
+def behind_the_tablet(world: World, operation: Operation) -> TestResponse:
+    """Of a record that the phone made, and the tablet has edited since."""
+    problem = operation.call.problems.get("sync_conflict")
+    assert problem is not None
+    assert world.send(operation).status_code == 200
+    ((table, lists),) = problem.request["changes"].items()
+    edited = lists["created"][0] | {"updated_at": 7, "_changed": "updated_at"}
+    world.tablet.pull()
+    world.tablet.push(**{table: {"created": [], "updated": [edited], "deleted": []}})
+    return world.send(operation, json=problem.request)
+
+
+CUT = gzip.compress(b"{}" * 99, mtime=0)[:-9]
+PACKED = {"Content-Encoding": "gzip", "Content-Type": JSON}
+PROVOCATIONS: dict[str, Provocation] = {
+    "malformed_json": asked_otherwise(data=b"{", content_type=JSON),
+    "bad_request": asked_otherwise(data=CUT, headers=PACKED),
+    "token_missing": asked_otherwise(token=None),
+    "token_expired": with_expired_token,
+    "token_invalid": asked_otherwise(token="not.one.ours"),
+    "token_revoked": after_sign_out,
+    "invalid_credentials": with_its_request("invalid_credentials"),
+    "account_disabled": disabled,
+    "email_not_verified": unverified,
+    "not_found": asked_otherwise(session_id="not-mine"),
+    "not_acceptable": asked_otherwise(headers={"Accept": "text/html"}),
+    "email_taken": with_its_request("email_taken"),
+    "sync_conflict": behind_the_tablet,
+    "payload_too_large": asked_otherwise(environ_overrides={"CONTENT_LENGTH": str((32 << 20) + 1)}),
+    "unsupported_media_type": asked_otherwise(data=b"{}", content_type="text/html"),
+    "validation_failed": wrongly,
+    "unknown_table": with_its_request("unknown_table"),
+    "unknown_parent": with_its_request("unknown_parent"),
+    "rate_limited": too_often,
+}
+
+# What only those calls can meet that say so.
+OWN = {"invalid_credentials", "email_taken", "sync_conflict", "validation_failed"}
+OWN |= {"unknown_table", "unknown_parent"}
+CASES = [
+    (name, code)
+    for name, call in CALLS.items()
+    for code in PROVOCATIONS
+    if code in call.problems or code not in OWN
+]
+
+
+def timeless(value: Any) -> Any:
+    """Clocks of now as the examples' one."""
+    if isinstance(value, dict):
+        return {
+            k: NOW if k in ("timestamp", "lastPulledAt") and v else timeless(v)
+            for k, v in value.items()
+        }
+    return [timeless(item) for item in value] if isinstance(value, list) else value
+
+
+def shape(value: Any) -> Any:
+    """What keys there are, in what."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    return [shape(item) for item in value[:1]] if isinstance(value, list) else None
+
+
+def numberless(text: str) -> str:
+    return re.sub(r"\d+ per \d+ \w+", "a limit", text)
