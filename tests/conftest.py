@@ -26,6 +26,8 @@ from melon_api.extensions import db
 
 CLIENT = Path(__file__).parent / "client"
 BROWSER = Path(__file__).parent / "browser"
+MELON_SYNC = Path(__file__).parents[1] / "client"
+MELON_SYNC_SOURCES = ("src/*.ts", "tsconfig*.json", "build.js", "package.json")
 CI = bool(os.environ.get("CI"))
 SERVERS = {
     "mariadb": os.environ.get("TEST_MARIADB_URL", "mysql://melon:melon@127.0.0.1:3306"),
@@ -129,6 +131,20 @@ def install_packages(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def client_packages() -> None:
     install_packages(CLIENT)
+
+
+@pytest.fixture(scope="session")
+def melon_sync() -> Path:
+    """`client/` with its packages, and a `dist` of the sources as they are."""
+    install_packages(MELON_SYNC)
+    with (MELON_SYNC / "build.js").open() as wanted:
+        fcntl.flock(wanted, fcntl.LOCK_EX)  # the other processes of this run wait
+        built = MELON_SYNC / "dist" / "cjs" / "package.json"
+        sources = [p for pattern in MELON_SYNC_SOURCES for p in MELON_SYNC.glob(pattern)]
+        newest = max(path.stat().st_mtime for path in sources)
+        if not built.exists() or built.stat().st_mtime < newest:
+            subprocess.run(["node", "build.js"], cwd=MELON_SYNC, check=True)
+    return MELON_SYNC
 
 
 @pytest.fixture(scope="session")

@@ -77,8 +77,16 @@ def _migrate(environ: dict[str, str], folder: Path) -> None:
 
 
 @contextmanager
+def serving_copy(copy: Path) -> Iterator[Server]:
+    """Serve a checkout with its own database in `instance/`, which is migrated already."""
+    environ = {"INSTANCE_PATH": str(copy / "instance"), "WEB_CONCURRENCY": "1"}
+    with _gunicorn(environ, copy / "gunicorn.log", checkout=copy) as server:
+        yield server
+
+
+@contextmanager
 def _gunicorn(
-    environ: dict[str, str], log: Path, application: str = APPLICATION
+    environ: dict[str, str], log: Path, application: str = APPLICATION, checkout: Path = ROOT
 ) -> Iterator[Server]:
     port = free_port()
     shell = {name: os.environ[name] for name in KEPT if name in os.environ}
@@ -86,7 +94,7 @@ def _gunicorn(
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=checkout,
             env=shell | environ | {"HOST": "127.0.0.1", "PORT": str(port)},
             stdout=output,
             stderr=subprocess.STDOUT,

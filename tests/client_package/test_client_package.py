@@ -1,7 +1,6 @@
 """`client/`, the npm package melon-sync: with the stock WatermelonDB against a real server; packed,
 installed into an empty project and used there."""
 
-import fcntl
 import json
 import os
 import re
@@ -11,17 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import install_packages
 from servers import Server, serving
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-CLIENT = ROOT / "client"
+
 ALONE = "purge.test.js"  # it forgets the deletions of all accounts
 BOTH = "conflict.test.js"  # under either conflict policy
 PROCESSES = 4  # a test file each; they wait for the server most of the time
 NODE_SECONDS = 300  # against a hang
-SOURCES = ("src/*.ts", "tsconfig*.json", "build.js", "package.json")
 RESOLUTIONS = ("Node16", "Bundler", "Node10")
 
 
@@ -42,24 +39,11 @@ def run(*command: str | Path, cwd: Path, **environ: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def client() -> Path:
-    """`client/` with its packages, and a `dist` of the sources as they are."""
-    install_packages(CLIENT)
-    with (CLIENT / "build.js").open() as wanted:
-        fcntl.flock(wanted, fcntl.LOCK_EX)  # the other processes of this run wait
-        built = CLIENT / "dist" / "cjs" / "package.json"
-        newest = max(p.stat().st_mtime for pattern in SOURCES for p in CLIENT.glob(pattern))
-        if not built.exists() or built.stat().st_mtime < newest:
-            run("node", "build.js", cwd=CLIENT)
-    return CLIENT
-
-
-@pytest.fixture(scope="session")
-def project(client: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(melon_sync: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty project that has installed the packed package, and nothing else."""
     folder = tmp_path_factory.mktemp("project")
     packed = json.loads(
-        run("npm", "pack", "--json", "--silent", f"--pack-destination={folder}", cwd=client)
+        run("npm", "pack", "--json", "--silent", f"--pack-destination={folder}", cwd=melon_sync)
     )
     (folder / "package.json").write_text('{"private": true}')
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
@@ -69,7 +53,7 @@ def project(client: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_tests(client: Path, server: Server, *files: str, **environ: str) -> None:
+def run_tests(melon_sync: Path, server: Server, *files: str, **environ: str) -> None:
     """Run these node tests: all pass, none is skipped, and the server has not crashed."""
     options = ["--test", "--test-reporter=spec", "--test-force-exit"]
     said = run(
@@ -77,7 +61,7 @@ def run_tests(client: Path, server: Server, *files: str, **environ: str) -> None
         *options,
         f"--test-concurrency={PROCESSES}",
         *(f"tests/{name}" for name in files),
-        cwd=client,
+        cwd=melon_sync,
         MELON_URL=server.url,
         **server.environ | environ,
     )
@@ -87,26 +71,26 @@ def run_tests(client: Path, server: Server, *files: str, **environ: str) -> None
     assert "Traceback" not in server.log.read_text(errors="replace"), server.log_tail()
 
 
-def test_the_package_syncs(client: Path, tmp_path: Path) -> None:
-    files = {path.name for path in (client / "tests").glob("*.test.js")} - {ALONE}
+def test_the_package_syncs(melon_sync: Path, tmp_path: Path) -> None:
+    files = {path.name for path in (melon_sync / "tests").glob("*.test.js")} - {ALONE}
     with serving("sqlite", tmp_path) as server:
-        run_tests(client, server, *sorted(files))
+        run_tests(melon_sync, server, *sorted(files))
 
 
-def test_the_package_syncs_with_a_database_server(client: Path, tmp_path: Path) -> None:
+def test_the_package_syncs_with_a_database_server(melon_sync: Path, tmp_path: Path) -> None:
     """What depends on the server's storage; the rest is the same on any."""
     with serving("mariadb+redis", tmp_path) as server:
-        run_tests(client, server, "sync.test.js", "verify.test.js", BOTH)
+        run_tests(melon_sync, server, "sync.test.js", "verify.test.js", BOTH)
 
 
-def test_the_package_syncs_where_conflicts_are_refused(client: Path, tmp_path: Path) -> None:
+def test_the_package_syncs_where_conflicts_are_refused(melon_sync: Path, tmp_path: Path) -> None:
     with serving("sqlite", tmp_path, SYNC_CONFLICT_POLICY="reject") as server:
-        run_tests(client, server, BOTH, MELON_POLICY="reject", MELON_PYTHON=sys.executable)
+        run_tests(melon_sync, server, BOTH, MELON_POLICY="reject", MELON_PYTHON=sys.executable)
 
 
-def test_the_package_comes_back_after_a_purge(client: Path, tmp_path: Path) -> None:
+def test_the_package_comes_back_after_a_purge(melon_sync: Path, tmp_path: Path) -> None:
     with serving("sqlite", tmp_path) as server:
-        run_tests(client, server, ALONE, MELON_PYTHON=sys.executable)
+        run_tests(melon_sync, server, ALONE, MELON_PYTHON=sys.executable)
 
 
 def test_it_works_where_it_is_installed(project: Path, tmp_path: Path) -> None:
@@ -125,16 +109,16 @@ def test_only_watermelondb_comes_with_it(project: Path) -> None:
     assert there == {"LICENSE", "README.md", "dist", "examples", "package.json"}
 
 
-def test_it_names_no_built_in_module_of_node(client: Path) -> None:
+def test_it_names_no_built_in_module_of_node(melon_sync: Path) -> None:
     """React Native has none; the compiler, which knows no types of Node here, finds the globals."""
-    code = "".join(path.read_text() for path in (client / "src").glob("*.ts"))
+    code = "".join(path.read_text() for path in (melon_sync / "src").glob("*.ts"))
     imported = set(re.findall(r"from '([^']+)'", code))
     assert imported
     assert all(name.startswith(("./", "@nozbe/watermelondb")) for name in imported)
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
-def test_its_types_serve_an_app(resolution: str, client: Path, project: Path) -> None:
+def test_its_types_serve_an_app(resolution: str, melon_sync: Path, project: Path) -> None:
     """Strictly, by each way in which TypeScript finds them. WatermelonDB's own have mistakes."""
     module = {"Node16": "Node16", "Bundler": "ESNext", "Node10": "CommonJS"}[resolution]
     options = ["--noEmit", "--strict", "--target", "ES2020"]
@@ -143,31 +127,31 @@ def test_its_types_serve_an_app(resolution: str, client: Path, project: Path) ->
         shutil.copy(HERE / "consumer" / "types.ts", project / file)
         run(
             "node",
-            client / "node_modules" / "typescript" / "bin" / "tsc",
+            melon_sync / "node_modules" / "typescript" / "bin" / "tsc",
             *options,
             file,
             cwd=project,
         )
 
 
-def test_its_manifest_leads_everybody_to_the_right_types(client: Path, project: Path) -> None:
+def test_its_manifest_leads_everybody_to_the_right_types(melon_sync: Path, project: Path) -> None:
     (tarball,) = project.glob("*.tgz")
     run(
         "node",
-        client / "node_modules" / "@arethetypeswrong" / "cli" / "dist" / "index.js",
+        melon_sync / "node_modules" / "@arethetypeswrong" / "cli" / "dist" / "index.js",
         tarball,
-        cwd=client,
+        cwd=melon_sync,
     )
 
 
-def test_the_readme_is_right(client: Path, tmp_path: Path) -> None:
+def test_the_readme_is_right(melon_sync: Path, tmp_path: Path) -> None:
     """Its snippets compile, and its storage is the example's."""
-    page = (client / "README.md").read_text()
+    page = (melon_sync / "README.md").read_text()
     snippets = dict(re.findall(r"```ts (\w+)\n(.*?)```", page, flags=re.DOTALL))
     assert set(snippets) == {"start", "keychain", "options"}
-    example = (client / "examples" / "keychain.ts").read_text()
+    example = (melon_sync / "examples" / "keychain.ts").read_text()
     assert snippets["keychain"] in example
-    folder = client / "examples" / "readme"  # where the compiler finds the packages
+    folder = melon_sync / "examples" / "readme"  # where the compiler finds the packages
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
@@ -175,20 +159,24 @@ def test_the_readme_is_right(client: Path, tmp_path: Path) -> None:
             (folder / f"{name}.ts").write_text(text)
         database = "import type { Database } from '@nozbe/watermelondb'\n"
         (folder / "database.ts").write_text(f"{database}export declare const database: Database\n")
-        run("npm", "run", "check", cwd=client)
+        run("npm", "run", "check", cwd=melon_sync)
     finally:
         shutil.rmtree(folder)
 
 
-def test_the_readme_names_every_error_and_option(client: Path) -> None:
-    page = (client / "README.md").read_text()
-    errors = re.findall(r"class (\w+Error)\b", (client / "src" / "errors.ts").read_text())
-    options = re.findall(r"^  (\w+)\??:", (client / "src" / "client.ts").read_text(), re.MULTILINE)
-    sync = (client / "src" / "sync.ts").read_text()
+def test_the_readme_names_every_error_and_option(melon_sync: Path) -> None:
+    page = (melon_sync / "README.md").read_text()
+    errors = re.findall(r"class (\w+Error)\b", (melon_sync / "src" / "errors.ts").read_text())
+    options = re.findall(
+        r"^  (\w+)\??:", (melon_sync / "src" / "client.ts").read_text(), re.MULTILINE
+    )
+    sync = (melon_sync / "src" / "sync.ts").read_text()
     found = re.search(r"interface SyncOptions \{(.*?)^\}", sync, re.DOTALL | re.MULTILINE)
     assert found
     options += re.findall(r"^  (\w+)\?:", found[1], re.MULTILINE)
-    calls = re.findall(r"^  (?:async )?(\w+)\(", (client / "src" / "account.ts").read_text(), re.M)
+    calls = re.findall(
+        r"^  (?:async )?(\w+)\(", (melon_sync / "src" / "account.ts").read_text(), re.M
+    )
     private = {"constructor", "signIn", "open", "post", "kept", "tellLogout"}
     named = {*errors, *options, *calls} - private
     assert len(named) > 40

@@ -2,19 +2,17 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import DATABASES, environment, fresh_database
+from copies import copied, run
 
-ROOT = Path(__file__).parents[2]
+from config import ROOT
+
 PAGE = (ROOT / "docs" / "own-tables.md").read_text()
-COPIED = ("melon_api", "migrations", "tests", "config.py", "wsgi.py", "pyproject.toml")
-SKIPPED = shutil.ignore_patterns("node_modules", "__pycache__")
-
 HEAD = """
 from typing import Any
 from sqlalchemy import *
@@ -27,27 +25,7 @@ from melon_api.models.synced import Synced, belongs_to
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A checkout of the project to which an app developer adds."""
-    for name in COPIED:
-        source, target = ROOT / name, tmp_path / "copy" / name
-        target.parent.mkdir(exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=SKIPPED)
-        else:
-            shutil.copy(source, target)
-    return tmp_path / "copy"
-
-
-def run(copy: Path, environ: dict[str, str], *command: str) -> str:
-    kept = {
-        k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "CI") or k.startswith("TEST_")
-    }
-    kept["PATH"] = f"{Path(sys.executable).parent}:{kept['PATH']}"
-    environ = kept | environ | {"INSTANCE_PATH": str(copy / "instance")}
-    done = subprocess.run(
-        command, cwd=copy, env=environ, check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return copied(tmp_path / "copy")
 
 
 @pytest.mark.parametrize("database", DATABASES)
@@ -57,9 +35,9 @@ def test_the_walk_through_works_as_printed(copy: Path, tmp_path: Path, database:
     (migrate,) = re.findall(r"```sh migrate\n(.*?)```", PAGE, flags=re.DOTALL)
     with fresh_database(database, tmp_path) as url:
         environ = environment(database, url)
-        run(copy, environ, "flask", "--app", "wsgi", "db", "upgrade")
-        run(copy, environ, "bash", "-euc", migrate)
-        run(copy, environ, "flask", "--app", "wsgi", "db", "check")
+        run(copy, "flask", "--app", "wsgi", "db", "upgrade", **environ)
+        run(copy, "bash", "-euc", migrate, **environ)
+        run(copy, "flask", "--app", "wsgi", "db", "check", **environ)
         scenario = [
             "tests/own_tables/scenario.py",
             "tests/api/test_migrations.py",
@@ -67,9 +45,9 @@ def test_the_walk_through_works_as_printed(copy: Path, tmp_path: Path, database:
             "no:xdist",
         ]
         only = ["-k", f"{database} and not redis or not sqlite and not mariadb and not mysql"]
-        output = run(copy, environ, sys.executable, "-m", "pytest", *scenario, *only)
+        output = run(copy, sys.executable, "-m", "pytest", *scenario, *only, **environ)
         assert "passed" in output
-        run(copy, environ, "flask", "--app", "wsgi", "db", "downgrade")
+        run(copy, "flask", "--app", "wsgi", "db", "downgrade", **environ)
 
 
 WRONG = {

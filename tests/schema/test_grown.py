@@ -1,47 +1,29 @@
 """docs/own-tables.md on the app's side: the next version, printed, and phones that come along."""
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import install_packages
+from copies import copied, run
 from printed import HERE, compiled, flask, printed
 
-ROOT = Path(__file__).parents[2]
+from config import ROOT
+
 PAGE = (ROOT / "docs" / "own-tables.md").read_text()
-COPIED = ("melon_api", "migrations", "tests", "config.py", "wsgi.py", "pyproject.toml")
-SKIPPED = shutil.ignore_patterns("node_modules", "__pycache__")
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A checkout of the project with the page's models, and no migration of them yet."""
     install_packages(HERE)
-    folder = tmp_path / "copy"
-    folder.mkdir()
-    for name in COPIED:
-        source, target = ROOT / name, folder / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=SKIPPED)
-        else:
-            shutil.copy(source, target)
+    folder = copied(tmp_path / "copy")
     (folder / "tests" / "schema" / "node_modules").symlink_to(HERE / "node_modules")
     for path, text in re.findall(r"```python (\S+)\n(.*?)```", PAGE, flags=re.DOTALL):
         (folder / path).write_text(text)
     return folder
-
-
-def run(copy: Path, *command: str, **environ: str) -> None:
-    kept = {name: os.environ[name] for name in ("HOME", "CI") if name in os.environ}
-    kept["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        command, cwd=copy, env=kept | environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_new_table_is_a_new_version_that_phones_migrate_to(copy: Path, tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""A checkout of the project that a test changes, as an app developer does."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from config import ROOT
+
+COPIED = (
+    "melon_api",
+    "migrations",
+    "tests",
+    "config.py",
+    "gunicorn.conf.py",
+    "wsgi.py",
+    "pyproject.toml",
+)
+SKIPPED = shutil.ignore_patterns("node_modules", "__pycache__")
+
+
+def copied(folder: Path) -> Path:
+    """`folder`, which is made, with the project in it; nothing is installed there."""
+    folder.mkdir()
+    for name in COPIED:
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=SKIPPED)
+        else:
+            shutil.copy(source, target)
+    return folder
+
+
+def run(copy: Path, *command: str, **environ: str) -> str:
+    """What a command says there, with this environment's Python; it has to succeed."""
+    kept = {k: v for k, v in os.environ.items() if k in ("HOME", "CI") or k.startswith("TEST_")}
+    kept["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    kept["INSTANCE_PATH"] = str(copy / "instance")
+    done = subprocess.run(
+        command, cwd=copy, env=kept | environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
