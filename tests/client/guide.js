@@ -1,0 +1,72 @@
+// The guides in docs/, for the tests that hold them to what they say.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const HERE = fileURLToPath(new URL('.', import.meta.url))
+const ROOT = join(HERE, '..', '..')
+
+export const pageText = (path) => readFileSync(join(ROOT, path), 'utf8')
+
+/** The block that the page calls `name`, as a module; `./sync` is the README's. */
+export async function snippet(path, name) {
+  const folder = mkdtempSync(join(tmpdir(), 'melon-guide-'))
+  symlinkSync(join(HERE, 'node_modules'), join(folder, 'node_modules'))
+  writeFileSync(join(folder, 'sync.mjs'), block('README.md', 'sync'))
+  writeFileSync(join(folder, 'snippet.mjs'), block(path, name))
+  return import(pathToFileURL(join(folder, 'snippet.mjs')))
+}
+
+function block(path, name) {
+  const found = pageText(path).match(new RegExp('```js ' + name + '\\n(.*?)```', 's'))
+  assert.ok(found, `${path} has no block called ${name}`)
+  return found[1]
+    .replaceAll('http://127.0.0.1:8000', process.env.MELON_URL)
+    .replaceAll("'./sync'", "'./sync.mjs'")
+    // Node wants the file's name where an app's bundler finds it
+    .replace(/'(@nozbe\/watermelondb\/[\w/]+)'/g, "'$1/index.js'")
+    .replace("'@nozbe/watermelondb'", "'@nozbe/watermelondb/index.js'")
+}
+
+/**
+ * The messages that a guide explains, of the chapters whose heading `wanted` takes: their headings in
+ * code, `…` for what differs each time.
+ */
+export class Messages {
+  seen = new Set()
+
+  constructor(path, wanted) {
+    const chapters = pageText(path).split(/^## /m).slice(1)
+    const headings = chapters.filter(wanted).join('').matchAll(/^### (`+)(.*?)\1$/gm)
+    this.all = Array.from(headings, ([, , message]) => message.trim())
+    assert.ok(this.all.length)
+  }
+
+  /** Fails unless the page has this text, word for word, and once. */
+  shows(text) {
+    const found = this.all.filter((message) => pattern(message).test(text))
+    assert.equal(found.length, 1, `${found.length} headings are: ${text}`)
+    this.seen.add(found[0])
+    return found[0]
+  }
+
+  /** Those that nothing has shown. */
+  get rest() {
+    return this.all.filter((message) => !this.seen.has(message))
+  }
+
+  /** Fails unless `work` fails with one of them. */
+  async throws(work) {
+    await assert.rejects(work, (error) => this.shows(error.message) !== undefined)
+  }
+}
+
+/** A code is searched in the whole answer; anything else is all that is printed. */
+function pattern(message) {
+  const parts = message.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  const text = parts.join('[^]+?')
+  return new RegExp(message.startsWith('"code"') ? text : `^${text}$`)
+}
