@@ -74,6 +74,14 @@ class Task extends Timestamped {
 
 const MODELS = { projects: Project, tasks: Task }
 
+/** A table that this server need not know has a model without anything. */
+function modelOf(table) {
+  class Other extends Model {
+    static table = table
+  }
+  return MODELS[table] ?? Other
+}
+
 // --- How apps call the server ----------------------------------------------------------------
 
 const SNIPPETS = {
@@ -127,7 +135,7 @@ export class Phone {
   }
 
   open(adapter) {
-    const modelClasses = Object.keys(adapter.schema.tables).map((table) => MODELS[table])
+    const modelClasses = Object.keys(adapter.schema.tables).map(modelOf)
     this.database = new Database({ adapter, modelClasses })
   }
 
