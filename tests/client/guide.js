@@ -32,8 +32,8 @@ function block(path, name) {
 }
 
 /**
- * The messages that a guide explains, of the chapters whose heading `wanted` takes: their headings in
- * code, `…` for what differs each time.
+ * The messages that a guide explains: the headings in code, `…` for what differs each time, of the
+ * chapters that `wanted` takes.
  */
 export class Messages {
   seen = new Set()

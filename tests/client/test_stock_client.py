@@ -16,6 +16,8 @@ BACKENDS = ("sqlite", "mariadb+redis", "mysql+redis")
 ALONE = "purge.test.js"  # it forgets the deletions of all accounts
 RESTORED = "restore.test.js"  # it loses the database of all accounts
 REFUSING = ["reject.test.js"]  # of a server with that policy
+GUIDES = ["conflicts_guide.test.js", "troubleshooting.test.js"]  # docs/; once is enough
+EITHER = ["chaos.test.js", "resolver.test.js", "conflicts_guide.test.js"]  # under either policy
 REFUSED = "troubleshooting_server.test.js"  # wants limits that are soon reached
 SOON_REACHED = {
     "JWT_SECRET_KEY": "a test makes its tokens older with it",
@@ -66,7 +68,7 @@ def _node(output: Path, server: Server, files: Iterable[str], more: dict[str, st
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_stock_client_syncs(backend: str, tmp_path: Path) -> None:
     files = {path.name for path in HERE.glob("*.test.js")}
-    files -= {ALONE, RESTORED, REFUSED, *REFUSING}
+    files -= {ALONE, RESTORED, REFUSED, *REFUSING, *GUIDES}
     with serving(backend, tmp_path) as server:
         run_client(server, *sorted(files))
 
@@ -74,7 +76,7 @@ def test_the_stock_client_syncs(backend: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("client_packages")
 def test_the_stock_client_converges_where_conflicts_are_refused(tmp_path: Path) -> None:
     with serving("sqlite", tmp_path, SYNC_CONFLICT_POLICY="reject") as server:
-        run_client(server, "chaos.test.js", "resolver.test.js", *REFUSING)
+        run_client(server, *EITHER, *REFUSING)
 
 
 @pytest.mark.usefixtures("client_packages")
@@ -83,6 +85,13 @@ def test_the_stock_client_survives_killed_workers(backend: str, tmp_path: Path) 
     """SIGKILL in the middle of pushes; `MELON_SEEDS=1,2,3` chooses the stories (make chaos)."""
     with serving(backend, tmp_path) as server:
         run_client(server, "chaos.test.js", MELON_KILL=str(server.pid))
+
+
+@pytest.mark.usefixtures("client_packages")
+def test_the_guides_say_what_happens(tmp_path: Path) -> None:
+    """docs/conflicts.md, and what the client prints in docs/troubleshooting.md."""
+    with serving("sqlite", tmp_path) as server:
+        run_client(server, *GUIDES)
 
 
 @pytest.mark.usefixtures("client_packages")

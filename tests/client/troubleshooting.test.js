@@ -272,7 +272,7 @@ const COLUMNS = [
 ]
 const PROJECTS = (...more) => tableSchema({ name: 'projects', columns: [...COLUMNS, ...more] })
 const PRIORITY = { name: 'priority', type: 'number' }
-const version = (number, ...columns) => appSchema({ version: number, tables: [PROJECTS(...columns)] })
+const version = (number) => appSchema({ version: number, tables: [PROJECTS()] })
 const steps = (...versions) =>
   migrations.schemaMigrations({
     migrations: versions.map((toVersion) => ({ toVersion, steps: [] })),
@@ -323,6 +323,9 @@ const OPTIONS = {
   extraLokiOptions: { autosave: false }, // its timer would keep node alive
 }
 const adapter = (app) => new LokiJSAdapter({ ...OPTIONS, ...app })
+/** Another database over the phone's adapter. */
+const another = (phone, modelClasses) =>
+  new Database({ adapter: phone.database.adapter.underlyingAdapter, modelClasses })
 const throwsAtOnce = (work) => guide.throws(async () => work())
 
 test('a schema and migrations that do not meet', async () => {
@@ -356,15 +359,17 @@ test('migrationsEnabledAtVersion and its conditions', async () => {
 test('without migration syncs, older records of a new table stay away', async () => {
   const account = new Account()
   const { task } = await account.twoPhones()
-  const [without, with_] = [await account.phone({ app: OLD_APP }), await account.phone({ app: OLD_APP })]
-  for (const old of [without, with_]) {
+  const updated = async () => {
+    const old = await account.phone({ app: OLD_APP })
     await old.sync()
     await old.restart(NEW_APP)
+    return old
   }
-  await syncing(without, { migrationsEnabledAtVersion: undefined })
-  assert.equal(await without.record('tasks', task), undefined)
-  await with_.sync()
-  assert.equal((await with_.record('tasks', task)).title, 'Paint')
+  const [bare, complete] = [await updated(), await updated()]
+  await syncing(bare, { migrationsEnabledAtVersion: undefined })
+  assert.equal(await bare.record('tasks', task), undefined)
+  await complete.sync()
+  assert.equal((await complete.record('tasks', task)).title, 'Paint')
   takeLines()
 })
 
@@ -375,21 +380,27 @@ test('columns that cannot be', async () => {
   PROJECTS(PRIORITY)
 })
 
-test('a model without a table is told, a table without a model is left out', async () => {
-  class Project extends Model {
-    static table = 'projects'
-  }
+test('a model without a table is told', async () => {
   class Note extends Model {
     static table = 'notes'
   }
-  const open = (...modelClasses) =>
-    new Database({ adapter: adapter({ schema: version(1) }), modelClasses })
-  await throwsAtOnce(() => open(Project, Note))
-  const { database } = { database: open() }
-  const pulled = { changes: {}, timestamp: 1 }
-  const pushChanges = () => assert.fail('there is something to push')
-  await synchronize({ database, pullChanges: async () => pulled, pushChanges })
-  takeLines()
+  const open = () =>
+    new Database({ adapter: adapter({ schema: version(1) }), modelClasses: [Note] })
+  await throwsAtOnce(open)
+})
+
+test('what is in a table without a model is not pushed', async () => {
+  const account = new Account()
+  const { a, project } = await account.twoPhones()
+  const task = await a.create('tasks', { title: 'New', project_id: project })
+  const { modelClass } = a.database.get('projects')
+  await a.restart()
+  a.database = another(a, [modelClass])
+  await a.sync()
+  assert.equal(a.traffic.pushed, undefined)
+  logged('You are trying to sync a collection named tasks')
+  await a.restart()
+  assert.equal((await account.converge()).tasks[task].title, 'New')
 })
 
 // --- Reading and writing next to a sync ----------------------------------------------------------
@@ -430,6 +441,17 @@ test('a record that is prepared while a sync comes', async () => {
   await a.restart()
   assert.equal((await account.converge()).tasks[task].title, 'from b')
   takeLines()
+})
+
+test('two databases over one adapter', async () => {
+  const account = new Account()
+  const { a } = await account.twoPhones()
+  const models = ['projects', 'tasks'].map((table) => a.database.get(table).modelClass)
+  const second = another(a, models)
+  await guide.throws(() => second.get('projects').query().fetch())
+  logged('sent over the bridge')
+  await a.restart()
+  await account.converge()
 })
 
 test('a record that another phone deleted', async () => {
