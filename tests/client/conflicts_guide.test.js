@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { Account, assertRefused, syncPatiently } from './account.js'
+import { Account, assertLost, assertRefused, syncPatiently } from './account.js'
 import { pageText, snippet } from './guide.js'
 import { takeLines } from './phone.js'
 
@@ -52,7 +52,7 @@ row(
   },
 )
 row(
-  '| names it "A" | names it "B" | "B"',
+  '| names it "A" | names it "B" | "B": who syncs last wins, not who typed last |',
   [editing({ title: 'A' }), editing({ title: 'B' })],
   ({ tasks }, { task }) => assert.equal(tasks[task].title, 'B'),
 )
@@ -233,11 +233,14 @@ test('without a resolver one of two texts is gone; with it both are there', asyn
   assert.equal((await account.converge()).tasks[task].description, THEIRS_AND_MINE)
 })
 
-test('a resolver that is called again after a lost answer says the same', async () => {
+test('a resolver that is called again after a failed push says the same', async () => {
   const { conflictResolver } = await snippet(PAGE, 'texts')
   const { account, a, b, task } = await twoTexts()
   await a.sync()
-  await assert.rejects(b.sync({ conflictResolver, loseAnswer: 'push' }))
+  const offline = () => Promise.reject(new TypeError('fetch failed'))
+  await assertLost(b.sync({ conflictResolver, beforePush: offline }))
+  await a.editAndSync('tasks', task, { is_completed: true })
+  await assertLost(b.sync({ conflictResolver, loseAnswer: 'push' }))
   await a.editAndSync('tasks', task, { title: 'Renamed' })
   await syncPatiently(b, { conflictResolver })
   await b.sync({ conflictResolver })
