@@ -1,7 +1,7 @@
 // The guides in docs/, for the tests that hold them to what they say.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -17,7 +17,11 @@ export async function snippet(path, name) {
   symlinkSync(join(HERE, 'node_modules'), join(folder, 'node_modules'))
   writeFileSync(join(folder, 'sync.mjs'), block('README.md', 'sync'))
   writeFileSync(join(folder, 'snippet.mjs'), block(path, name))
-  return import(pathToFileURL(join(folder, 'snippet.mjs')))
+  try {
+    return await import(pathToFileURL(join(folder, 'snippet.mjs')))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 function block(path, name) {
@@ -32,17 +36,17 @@ function block(path, name) {
 }
 
 /**
- * The messages that a guide explains: the headings in code, `…` for what differs each time, of the
- * chapters that `wanted` takes.
+ * The messages that a guide explains: the headings in code, `…` for what differs each time. Those of
+ * the chapters that `wanted` takes are to be shown.
  */
 export class Messages {
   seen = new Set()
 
   constructor(path, wanted) {
     const chapters = pageText(path).split(/^## /m).slice(1)
-    const headings = chapters.filter(wanted).join('').matchAll(/^### (`+)(.*?)\1$/gm)
-    this.all = Array.from(headings, ([, , message]) => message.trim())
-    assert.ok(this.all.length)
+    this.all = chapters.flatMap(messagesOf)
+    this.wanted = chapters.filter(wanted).flatMap(messagesOf)
+    assert.ok(this.wanted.length)
   }
 
   /** Fails unless the page has this text, word for word, and once. */
@@ -53,9 +57,9 @@ export class Messages {
     return found[0]
   }
 
-  /** Those that nothing has shown. */
+  /** Those of the wanted that nothing has shown. */
   get rest() {
-    return this.all.filter((message) => !this.seen.has(message))
+    return this.wanted.filter((message) => !this.seen.has(message))
   }
 
   /** Fails unless `work` fails with one of them. */
@@ -63,6 +67,9 @@ export class Messages {
     await assert.rejects(work, (error) => this.shows(error.message) !== undefined)
   }
 }
+
+const messagesOf = (chapter) =>
+  Array.from(chapter.matchAll(/^### (`+)(.*?)\1$/gm), ([, , message]) => message.trim())
 
 /** A code is searched in the whole answer; anything else is all that is printed. */
 function pattern(message) {

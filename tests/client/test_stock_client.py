@@ -16,7 +16,11 @@ BACKENDS = ("sqlite", "mariadb+redis", "mysql+redis")
 ALONE = "purge.test.js"  # it forgets the deletions of all accounts
 RESTORED = "restore.test.js"  # it loses the database of all accounts
 REFUSING = ["reject.test.js"]  # of a server with that policy
-GUIDES = ["conflicts_guide.test.js", "troubleshooting.test.js"]  # docs/; once is enough
+GUIDES = [  # docs/; once is enough
+    "conflicts_guide.test.js",
+    "troubleshooting.test.js",
+    "troubleshooting_database.test.js",
+]
 EITHER = ["chaos.test.js", "resolver.test.js", "conflicts_guide.test.js"]  # under either policy
 REFUSED = "troubleshooting_server.test.js"  # wants limits that are soon reached
 SOON_REACHED = {
