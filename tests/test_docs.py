@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -90,6 +91,19 @@ def test_every_link_leads_somewhere() -> None:
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_a_phone_in_the_same_network_reaches_the_server_as_printed(tmp_path: Path) -> None:
+    """docs/troubleshooting.md: `HOST=0.0.0.0` is all that `scripts/serve` wants."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    (host,) = re.findall(r"`HOST=(\S+) \./scripts/serve`", page)
+    (server,) = re.findall(r"^exec (gunicorn .*)$", (ROOT / "scripts" / "serve").read_text(), re.M)
+    kept = {"PATH": os.environ["PATH"], "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", *server.split(), "--print-config"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=kept | {"HOST": host}, capture_output=True, text=True, check=True
+    )
+    assert re.search(r"^bind\s+= \['0\.0\.0\.0:8000'\]$", done.stdout, re.M), done.stdout
 
 
 def test_every_requirement_is_used() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from servers import Server, serving
+from servers import Server, free_port, serving
 
 HERE = Path(__file__).resolve().parent
 # Redis has no part in sync: once with each database is enough.
@@ -16,6 +16,21 @@ BACKENDS = ("sqlite", "mariadb+redis", "mysql+redis")
 ALONE = "purge.test.js"  # it forgets the deletions of all accounts
 RESTORED = "restore.test.js"  # it loses the database of all accounts
 REFUSING = ["reject.test.js"]  # of a server with that policy
+GUIDES = [  # docs/; once is enough
+    "conflicts_guide.test.js",
+    "troubleshooting.test.js",
+    "troubleshooting_database.test.js",
+]
+EITHER = ["chaos.test.js", "resolver.test.js", "conflicts_guide.test.js"]  # under either policy
+REFUSED = "troubleshooting_server.test.js"  # wants limits that are soon reached
+SOON_REACHED = {
+    "JWT_SECRET_KEY": "a test makes its tokens older with it",
+    "MAX_PUSH_RECORDS": "100",
+    "RATELIMIT_ENABLED": "true",
+    "RATELIMIT_PULL_PER_ACCOUNT": "60/second",
+    "RATELIMIT_LOGIN_PER_ADDRESS": "1000/second",
+    "RATELIMIT_REGISTER_PER_ADDRESS": "1000/second",
+}
 PROCESSES = 4  # a test file each; they wait for the server most of the time
 NODE_SECONDS = int(os.environ.get("NODE_SECONDS", "300"))  # against a hang; a run takes ten
 
@@ -56,7 +71,8 @@ def _node(output: Path, server: Server, files: Iterable[str], more: dict[str, st
 @pytest.mark.usefixtures("client_packages")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_stock_client_syncs(backend: str, tmp_path: Path) -> None:
-    files = {path.name for path in HERE.glob("*.test.js")} - {ALONE, RESTORED, *REFUSING}
+    files = {path.name for path in HERE.glob("*.test.js")}
+    files -= {ALONE, RESTORED, REFUSED, *REFUSING, *GUIDES}
     with serving(backend, tmp_path) as server:
         run_client(server, *sorted(files))
 
@@ -64,7 +80,7 @@ def test_the_stock_client_syncs(backend: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("client_packages")
 def test_the_stock_client_converges_where_conflicts_are_refused(tmp_path: Path) -> None:
     with serving("sqlite", tmp_path, SYNC_CONFLICT_POLICY="reject") as server:
-        run_client(server, "chaos.test.js", "resolver.test.js", *REFUSING)
+        run_client(server, *EITHER, *REFUSING)
 
 
 @pytest.mark.usefixtures("client_packages")
@@ -73,6 +89,22 @@ def test_the_stock_client_survives_killed_workers(backend: str, tmp_path: Path) 
     """SIGKILL in the middle of pushes; `MELON_SEEDS=1,2,3` chooses the stories (make chaos)."""
     with serving(backend, tmp_path) as server:
         run_client(server, "chaos.test.js", MELON_KILL=str(server.pid))
+
+
+@pytest.mark.usefixtures("client_packages")
+def test_the_guides_say_what_happens(tmp_path: Path) -> None:
+    """docs/conflicts.md, and what the client prints in docs/troubleshooting.md."""
+    with serving("sqlite", tmp_path) as server:
+        run_client(server, *GUIDES)
+
+
+@pytest.mark.usefixtures("client_packages")
+def test_what_the_server_refuses_is_explained(tmp_path: Path, chromium: str) -> None:
+    """docs/troubleshooting.md, and a web app in a browser of an origin that is not named."""
+    port = str(free_port())
+    named = f"http://127.0.0.1:{port}"
+    with serving("sqlite", tmp_path, workers=1, CORS_ORIGINS=named, **SOON_REACHED) as server:
+        run_client(server, REFUSED, WEB_APP_PORT=port, CHROMIUM=chromium)
 
 
 @pytest.mark.usefixtures("client_packages")
