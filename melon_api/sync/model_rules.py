@@ -14,8 +14,14 @@ from sqlalchemy import (
 
 from melon_api.models.synced import BELONGS_TO, Synced
 
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")  # WatermelonDB's own rule for tables and columns
-RESERVED = ("_status", "_changed", "__proto__", "constructor", "prototype", "local_storage")
+# WatermelonDB's own rules for tables and columns (its checkName and tableSchema), in any case.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+RESERVED = {
+    *("_status", "_changed", "local_storage"),
+    *("constructor", "prototype", "hasownproperty", "isprototypeof"),
+    *("tostring", "tolocalestring", "valueof"),
+    *("rowid", "oid", "_rowid_", "sqlite_master"),
+}
 
 
 class ModelError(Exception):
@@ -45,7 +51,8 @@ def check_unsynced(base: Any) -> None:
 
 def _name_problems(table: Table) -> Iterator[str]:
     for name in (table.name, *(column.name for column in table.columns)):
-        if name in RESERVED or not NAME.match(name):
+        low = name.lower()
+        if low in RESERVED or low.startswith("sqlite_stat") or not NAME.match(name):
             yield f"the name {name!r} is reserved or not a name; WatermelonDB could not take it"
 
 

@@ -54,6 +54,8 @@ WRONG = {
     "own_key": ("id: Mapped[int] = mapped_column(primary_key=True)", "'id' belongs to the sync"),
     "reserved": ("is_deleted: Mapped[bool]", "'is_deleted' belongs to the sync engine"),
     "reserved_name": ('_status: Mapped[str] = mapped_column("_status", String(9))', "'_status'"),
+    "sqlite_name": ("rowid: Mapped[int]", "'rowid' is reserved"),
+    "javascript_name": ("valueOf: Mapped[int]", "'valueOf' is reserved"),
     "unsafe_name": ('x: Mapped[str] = mapped_column("a b", String(9))', "'a b' is reserved"),
     "leaves": (
         'task_id: Mapped[str] = mapped_column(String(36), ForeignKey("tasks.id"))',
