@@ -79,7 +79,12 @@ class Put:
 
 
 class Cache(Protocol):
-    """Values of an account by name; a value is anything that JSON can hold but null."""
+    """Values of an account by name; a value is anything that JSON can hold but null.
+
+    `remembers`: False where nothing is kept.
+    """
+
+    remembers: bool
 
     def moment(self) -> int:
         """Now, by a clock that all processes share (ms)."""
@@ -105,6 +110,8 @@ class Cache(Protocol):
 class NoCache:
     """The database is asked each time."""
 
+    remembers = False
+
     def moment(self) -> int:
         return 0
 
@@ -126,6 +133,8 @@ class NoCache:
 
 class RedisCache:
     """One round trip a call; never raises for a Redis that is away."""
+
+    remembers = True
 
     def __init__(self, url: str) -> None:
         self._redis = connect(url, redis_connect_func=self._connected)

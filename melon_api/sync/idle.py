@@ -22,7 +22,7 @@ from melon_api.auth import sessions
 from melon_api.auth.guard import is_verified_enough
 from melon_api.auth.sessions import Caller
 from melon_api.auth.tokens import VerifiedTokens
-from melon_api.cache import Cache, NoCache
+from melon_api.cache import Cache
 from melon_api.http import API, PLAIN_ACCEPTS, request_id
 from melon_api.ops import logs
 from melon_api.sync import clock
@@ -43,7 +43,8 @@ UNUSUAL = {"HTTP_ORIGIN", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING"}
 
 def init_app(app: Flask) -> None:
     """Stand in front of what serves the application by now; not where the database is asked."""
-    if isinstance(app.extensions["account_cache"], NoCache):
+    cache: Cache = app.extensions["account_cache"]
+    if not cache.remembers:
         return
     app.wsgi_app = IdlePulls(app, app.wsgi_app)  # type: ignore[method-assign]
 

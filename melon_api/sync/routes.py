@@ -108,7 +108,7 @@ def _pull(pull_request: PullRequest) -> Response:
 
 
 def _known_clock() -> int | None:
-    if caller().clock is not None:
+    if not cache().remembers:
         return caller().clock
     if idle.CLOCK in request.environ:
         known: int | None = request.environ[idle.CLOCK]
