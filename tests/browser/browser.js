@@ -30,7 +30,12 @@ export async function visiting(origin, { width, height }, visit) {
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(`logged: ${message.text()}`)
     })
-    await visit(page, complaints)
+    try {
+      await visit(page, complaints)
+    } catch (error) {
+      const shown = await page.locator('body').innerText({ timeout: 5_000 })
+      throw new Error(`${complaints.join('\n')}\nthe page showed:\n${shown}`, { cause: error })
+    }
   } finally {
     await browser.close()
   }
