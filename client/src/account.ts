@@ -39,6 +39,8 @@ const LOGOUT_TIMEOUT_MS = 5_000
 export interface DeviceNames {
   id: () => Promise<string>
   name: string | undefined
+  /** Gets rid of an id that cannot be read. */
+  mend: () => Promise<void>
 }
 
 export class Account {
@@ -62,6 +64,7 @@ export class Account {
   /** Signs this device out, offline too. The database keeps its records. */
   async logout(): Promise<LoggedOut> {
     const session = await this.tokens.close('logout')
+    await this.device.mend()
     return { serverTold: session !== null && (await this.tellLogout(session.refresh)) }
   }
 

@@ -1,7 +1,7 @@
 /** Calls to the server: signed, refreshed when needed, repeated when that may help. */
 
 import { abortable } from './abort.js'
-import { ApiError, SignedOutError } from './errors.js'
+import { isTokenProblem, SignedOutError } from './errors.js'
 import type { Listener } from './events.js'
 import type { HttpRequest, Send } from './http.js'
 import { retrying, type Repeat, type RetryPolicy } from './retry.js'
@@ -13,8 +13,6 @@ export interface Call extends HttpRequest {
   /** Only as this account: another one that has signed in meanwhile gets a `SignedOutError`. */
   as?: string
 }
-
-const TOKEN_PROBLEMS = ['token_expired', 'token_invalid', 'token_revoked', 'token_missing']
 
 export class Api {
   constructor(
@@ -58,8 +56,4 @@ export class Api {
     if (call.as && call.as !== session.user.id) throw new SignedOutError('signed_out')
     return session
   }
-}
-
-function isTokenProblem(error: unknown): boolean {
-  return error instanceof ApiError && TOKEN_PROBLEMS.includes(error.code)
 }

@@ -4,7 +4,7 @@ import type { Database } from '@nozbe/watermelondb'
 import { hasUnsyncedChanges } from '@nozbe/watermelondb/sync/index.js'
 import { Account } from './account.js'
 import { Api } from './api.js'
-import { deviceId } from './device.js'
+import { deviceId, forgetUnreadable } from './device.js'
 import { SignedOutError } from './errors.js'
 import { teller, type Listener } from './events.js'
 import { platformGzip } from './gzip.js'
@@ -49,11 +49,13 @@ export class MelonClient extends Account {
 
   constructor(private readonly options: Readonly<MelonOptions>) {
     const parts = assemble(options)
-    super(parts.api, parts.tokens, { id: parts.device, name: options.deviceName })
+    const mend = () => forgetUnreadable(options.storage)
+    super(parts.api, parts.tokens, { id: parts.device, name: options.deviceName, mend })
     this.parts = parts
     this.start = async (database, manner, hooks) => {
       const as = await parts.accountId()
-      const work = () => run({ api: parts.api, as, database, manner, ...hooks })
+      const { api, waiting } = parts
+      const work = () => run({ api, as, database, waiting, manner, ...hooks })
       return exclusive(options.storage, 'sync', await parts.device(), work)
     }
   }
@@ -114,7 +116,7 @@ function assemble(options: MelonOptions) {
     if (!session) throw new SignedOutError('signed_out')
     return session.user.id
   }
-  return { tokens, api, device, accountId }
+  return { tokens, waiting: tokens.waiting, api, device, accountId }
 }
 
 /** Looked up at each call, so that an app may wrap it after the client was made. */

@@ -127,6 +127,13 @@ export class ServerError extends ApiError {
   override readonly name = 'ServerError'
 }
 
+const TOKEN_PROBLEMS = ['token_expired', 'token_invalid', 'token_revoked', 'token_missing']
+
+/** Whether the server says so of a token; a 401 of something on the way is another one. */
+export function isTokenProblem(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.status === 401 && TOKEN_PROBLEMS.includes(error.code)
+}
+
 const BY_CODE: Record<string, typeof ApiError> = {
   invalid_credentials: InvalidCredentialsError,
   email_taken: EmailTakenError,

@@ -3,18 +3,27 @@
 import type { Database } from '@nozbe/watermelondb'
 import { getLastPulledAt, setLastPulledAt } from '@nozbe/watermelondb/sync/impl/index.js'
 import { OtherAccountError } from './errors.js'
+import type { Waiting } from './waiting.js'
 
 const OWNER = 'melon_sync_account'
 
 /** Notes that the database is this account's. A database without records, which was never pulled into,
- * is anybody's. Throws `OtherAccountError`; `adopt` takes over one that something else has synced. */
-export async function claim(database: Database, userId: string, adopt: boolean): Promise<void> {
+ * is anybody's. Throws `OtherAccountError`; `adopt` takes over one that something else has synced, or in
+ * which somebody may have worked who signed in here and never synced. */
+export async function claim(
+  database: Database,
+  userId: string,
+  { adopt, waiting }: { adopt: boolean; waiting: Waiting },
+): Promise<void> {
   const owner = await database.adapter.getLocal(OWNER)
   if (owner === userId) return
   const isNew = (await getLastPulledAt(database)) === null
-  if (owner && !(isNew && (await isEmpty(database)))) throw new OtherAccountError('other_account')
-  if (!owner && !isNew && !adopt) throw new OtherAccountError('unknown_account')
+  const isAnybodys = isNew && (await isEmpty(database))
+  if (owner && !isAnybodys) throw new OtherAccountError('other_account')
+  const isDoubtful = !isNew || (!isAnybodys && (await waiting.hasOthers(userId)))
+  if (!owner && isDoubtful && !adopt) throw new OtherAccountError('unknown_account')
   await database.adapter.setLocal(OWNER, userId)
+  await waiting.remove(userId)
 }
 
 /** Whether no table holds a record, not even one that is to be deleted on the server. */

@@ -20,8 +20,18 @@ export function exclusive<T>(
   return turn
 }
 
+/** Whether other tabs wait for what holds a lock. A browser without Web Locks (a page of plain http)
+ * cannot see to it; outside of a page there are no tabs. */
+export function keepsTabsOut(): boolean {
+  return typeof document === 'undefined' || webLocks() !== undefined
+}
+
 function amongTabs<T>(name: string, work: () => Promise<T>): Promise<T> {
-  const here: { locks?: LockManager } = typeof navigator === 'undefined' ? {} : navigator
-  const { locks } = here
+  const locks = webLocks()
   return locks ? (locks.request(name, work) as Promise<T>) : work()
+}
+
+function webLocks(): LockManager | undefined {
+  const here: { locks?: LockManager } = typeof navigator === 'undefined' ? {} : navigator
+  return here.locks
 }

@@ -5,6 +5,7 @@ import type { Api } from './api.js'
 import { addChanges, countOf, type Changes } from './changes.js'
 import { NetworkError } from './errors.js'
 import { isObject, parsed } from './http.js'
+import type { Repeat } from './retry.js'
 
 /** What WatermelonDB hands to `pullChanges`. */
 export interface PullArgs {
@@ -33,9 +34,13 @@ export interface PullOptions {
 
 const LARGE_AFTER_MS = 24 * 60 * 60 * 1000
 
-/** The answer as raw text, unpaged; only with a first pull. */
-export function pullText(args: PullArgs, options: PullOptions): Promise<string> {
-  return ask(options, bodyOf(args, options))
+/** The answer as raw text, unpaged; only with a first pull. Not repeated: pages come through where it
+ * does not. Throws `NetworkError` for what is not the server's, as far as that shows without parsing. */
+export async function pullText(args: PullArgs, options: PullOptions): Promise<string> {
+  const text = await ask(options, bodyOf(args, options), 'unapplied')
+  const isWhole = text.startsWith('{"changes":') && /"timestamp":[1-9]\d*\}\s*$/.test(text.slice(-99))
+  if (!isWhole) throw notAnAnswer()
+  return text
 }
 
 /** Everything since `lastPulledAt`. In pages where it may be much; all have one timestamp. */
@@ -69,9 +74,13 @@ function mayBeLarge({ lastPulledAt, migration }: PullArgs, { replacement }: Pull
   return isOld || replacement || Boolean(migration)
 }
 
-function ask({ api, as, signal }: PullOptions, body: object): Promise<string> {
+function ask(
+  { api, as, signal }: PullOptions,
+  body: object,
+  repeat: Repeat = 'always',
+): Promise<string> {
   ensureNotAborted(signal)
-  return api.signed({ method: 'POST', path: '/sync/pull', body, as, signal, repeat: 'always' })
+  return api.signed({ method: 'POST', path: '/sync/pull', body, as, signal, repeat })
 }
 
 function whole(text: string): PullAnswer & { cursor?: unknown } {
@@ -79,7 +88,11 @@ function whole(text: string): PullAnswer & { cursor?: unknown } {
   if (isObject(answer['changes']) && typeof answer['timestamp'] === 'number') {
     return answer as unknown as PullAnswer
   }
-  throw new NetworkError('bad_answer', 'The answer to a pull is not one.')
+  throw notAnAnswer()
+}
+
+function notAnAnswer(): NetworkError {
+  return new NetworkError('bad_answer', 'The answer to a pull is not one.')
 }
 
 function withoutCursor({ timestamp, experimentalStrategy }: PullAnswer): Omit<PullAnswer, 'changes'> {

@@ -2,6 +2,7 @@
 
 import type { Api } from './api.js'
 import { rejectedRecords, type Changes, type RejectedRecord } from './changes.js'
+import { NetworkError } from './errors.js'
 import { parsed } from './http.js'
 
 export interface PushArgs {
@@ -23,15 +24,19 @@ export interface PushOptions {
   partial: boolean
 }
 
-/** Repeated after a lost answer, a push changes nothing (contract push 1). Throws `ConflictError`. */
+/** Repeated after a lost answer, a push changes nothing (contract push 1). Throws `ConflictError`, and
+ * `NetworkError` for an answer that is not the server's: nothing counts as stored then. */
 export async function push(args: PushArgs, options: PushOptions): Promise<PushAnswer> {
   const { api, as, signal, partial } = options
   const body = { ...args, ...(partial ? { allowPartial: true } : {}) }
   const call = { method: 'POST', path: '/sync/push', body, as, signal, repeat: 'always' } as const
   const answer = parsed(await api.signed(call))
   const { timestamp, experimentalRejectedIds: ids } = answer
+  if (timestamp !== null && typeof timestamp !== 'number') {
+    throw new NetworkError('bad_answer', 'The answer to a push is not one.')
+  }
   return {
-    timestamp: typeof timestamp === 'number' ? timestamp : null,
+    timestamp,
     rejected: rejectedRecords(args.changes, answer),
     experimentalRejectedIds: (ids ?? {}) as Record<string, string[]>,
   }

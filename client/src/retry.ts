@@ -35,6 +35,9 @@ export interface RetryOptions {
   onRetry: (note: RetryNote) => void
 }
 
+/** What a call within a call was given up with: it was tried often enough. */
+const exhausted = new WeakSet<object>()
+
 /** `work`, again while that may help. Throws the last error, `AbortError`. */
 export async function retrying<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { policy, signal, onRetry } = options
@@ -42,9 +45,10 @@ export async function retrying<T>(work: () => Promise<T>, options: RetryOptions)
     try {
       return await work()
     } catch (error) {
+      if (!mayHelp(error, options.repeat)) throw error
+      if (attempt >= policy.attempts || asked(error) > policy.maxMs) exhausted.add(error)
+      if (exhausted.has(error)) throw error
       const delayMs = pause(error, attempt, policy)
-      const isLast = attempt >= policy.attempts || delayMs > policy.maxMs
-      if (isLast || !mayHelp(error, options.repeat)) throw error
       onRetry({ attempt, delayMs, error })
       await sleep(delayMs, signal)
     }
@@ -58,11 +62,16 @@ function mayHelp(error: unknown, repeat: Repeat): error is Error {
   return repeat === 'always' && (error.status === 429 || error.status >= 500)
 }
 
-/** Milliseconds: what the server asks for and a little more, so that not all phones come back at
- * once; else twice as long each time, of which a random half. */
+/** Milliseconds: twice as long each time, of which a random half; at least what the server asks for and
+ * a little more, so that not all phones come back at once. */
 export function pause(error: unknown, attempt: number, policy: RetryPolicy): number {
-  const asked = error instanceof ApiError ? error.retryAfter : undefined
-  if (asked !== undefined) return asked * 1000 + Math.random() * policy.baseMs
   const most = Math.min(policy.maxMs, policy.baseMs * 2 ** (attempt - 1))
-  return most * (0.5 + Math.random() / 2)
+  const ours = most * (0.5 + Math.random() / 2)
+  const theirs = asked(error)
+  return theirs ? Math.max(ours, theirs + Math.random() * policy.baseMs) : ours
+}
+
+/** The server's `Retry-After` in ms, 0 without one. */
+function asked(error: unknown): number {
+  return error instanceof ApiError ? (error.retryAfter ?? 0) * 1000 : 0
 }

@@ -7,12 +7,14 @@ import { getLastPulledAt } from '@nozbe/watermelondb/sync/impl/index.js'
 import { ensureNotAborted, sleep } from './abort.js'
 import type { Api } from './api.js'
 import { countOf, type RawRecord, type RejectedRecord } from './changes.js'
-import { ConflictError } from './errors.js'
+import { ConflictError, NetworkError } from './errors.js'
 import { claim, fastForward, type Pushed } from './local.js'
+import { keepsTabsOut } from './locks.js'
 import { pull, pullText, type PullArgs, type PullOptions } from './pull.js'
 import { push, type PushArgs } from './push.js'
 import { pause, type RetryPolicy } from './retry.js'
 import { canTurbo } from './turbo.js'
+import type { Waiting } from './waiting.js'
 
 /** How far a sync is. `records` counts from its beginning; no total is known beforehand. */
 export type SyncProgress =
@@ -62,6 +64,7 @@ export interface RunContext {
   /** The account's id: a run is one account's, whoever signs in meanwhile. */
   as: string
   database: Database
+  waiting: Waiting
   manner: Manner
   signal: AbortSignal
   onProgress: (progress: SyncProgress) => void
@@ -77,7 +80,8 @@ export async function run(context: RunContext): Promise<SyncResult> {
   const result = await emptyResult(context.database)
   for (;;) {
     ensureNotAborted(context.signal)
-    await claim(context.database, context.as, context.manner.adopt)
+    const { adopt } = context.manner
+    await claim(context.database, context.as, { adopt, waiting: context.waiting })
     result.rounds += 1
     const conflict = await conflictOf(() => round(context, result))
     if (conflict && result.rounds >= ROUNDS) throw conflict
@@ -109,10 +113,22 @@ async function emptyResult(database: Database): Promise<SyncResult> {
   return { ...flags, pulled: 0, pushed: 0, rejected: [], rounds: 0, timestamp: 0 }
 }
 
+/** By Turbo mode if it can be; in pages where its one large answer does not come through. */
 async function round(context: RunContext, result: SyncResult): Promise<void> {
   const { database, manner } = context
   const isFirst = (await getLastPulledAt(database)) === null
   const isTurbo = isFirst && manner.turbo && (await canTurbo(database))
+  if (!isTurbo) return attempt(context, result, false)
+  try {
+    await attempt(context, result, true)
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error
+    await attempt(context, result, false)
+  }
+}
+
+async function attempt(context: RunContext, result: SyncResult, isTurbo: boolean): Promise<void> {
+  const { database, manner } = context
   let pushed: Pushed | undefined
   const pushChanges = async (args: PushArgs) => {
     const answer = await pushRound(args, context, result)
@@ -128,7 +144,7 @@ async function round(context: RunContext, result: SyncResult): Promise<void> {
       context.onProgress({ phase: 'apply', records: Number.isNaN(count) ? null : count }),
     ...optional(manner),
   } as SyncArgs)
-  if (pushed) await fastForward(database, pushed)
+  if (pushed && keepsTabsOut()) await fastForward(database, pushed)
 }
 
 function optional({ conflictResolver, migrationsEnabledAtVersion }: Manner): Partial<SyncArgs> {

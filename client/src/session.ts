@@ -1,6 +1,7 @@
 /** The signed-in session as it is stored: in two slots by turns, so that a new pair of tokens is there
  * whole before the old one is overwritten (a keychain deletes before it writes). */
 
+import { StorageError } from './errors.js'
 import { isObject } from './http.js'
 import type { GuardedStorage } from './storage.js'
 
@@ -50,12 +51,26 @@ export async function saveSession(storage: GuardedStorage, session: Session): Pr
   await storage.set(slotOf(session), JSON.stringify(session))
 }
 
-/** Nobody is signed in after this. The newest goes last: half done, it is not done. */
+/** Nobody is signed in after this. The newest goes last: half done, it is not done. What cannot be read
+ * any more goes all the same: a keychain may have lost its own key. */
 export async function removeSessions(storage: GuardedStorage): Promise<void> {
-  const texts = await Promise.all(SLOTS.map((slot) => storage.get(slot)))
-  const [first, second] = texts.map((text) => read(text)?.seq ?? -1) as [number, number]
-  const order = first > second ? [SLOTS[1], SLOTS[0]] : SLOTS
-  for (const slot of order) await storage.remove(slot)
+  for (const slot of await newestLast(storage)) await storage.remove(slot)
+}
+
+async function newestLast(storage: GuardedStorage): Promise<readonly string[]> {
+  const texts = await readable(() => Promise.all(SLOTS.map((slot) => storage.get(slot))))
+  const [first = -1, second = -1] = (texts ?? []).map((text) => read(text)?.seq ?? -1)
+  return first > second ? [SLOTS[1], SLOTS[0]] : SLOTS
+}
+
+/** What `work` reads, or null where the storage fails. */
+export async function readable<T>(work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof StorageError) return null
+    throw error
+  }
 }
 
 /** The highest `seq` in the storage, of whatever server; -1 without any. */

@@ -6,7 +6,7 @@
  * remembered outside the storage, so that a second tab's refresh, or its logout, counts here at once.
  */
 
-import { ApiError, SignedOutError, StorageError } from './errors.js'
+import { AbortError, isTokenProblem, SignedOutError, StorageError, type ApiError } from './errors.js'
 import type { Listener } from './events.js'
 import { parsed, type Send } from './http.js'
 import { exclusive } from './locks.js'
@@ -14,6 +14,7 @@ import { retrying } from './retry.js'
 import * as sessions from './session.js'
 import type { Session, TokenAnswer, User } from './session.js'
 import { guarded, type GuardedStorage, type MelonStorage } from './storage.js'
+import { Waiting } from './waiting.js'
 
 // Four tries fit into the server's 30 s: its answers may take 6 s each, and the pauses are short.
 const REFRESH_TIMEOUT_MS = 6_000
@@ -29,11 +30,16 @@ export interface TokensOptions {
 export class Tokens {
   private readonly storage: GuardedStorage
   private refreshing: Promise<Session> | undefined
+  private leaving = new AbortController()
   /** A pair that the storage would not take: nothing is done with it before it is stored. */
   private unsaved: Session | undefined
 
+  /** Who has signed in here, and has not synced yet. */
+  readonly waiting: Waiting
+
   constructor(private readonly options: TokensOptions) {
     this.storage = guarded(options.storage)
+    this.waiting = new Waiting(this.storage)
   }
 
   /** The session, or null when nobody is signed in. Throws `StorageError`. */
@@ -62,7 +68,8 @@ export class Tokens {
   /** Signs in with a token answer. */
   open(user: User, answer: TokenAnswer): Promise<Session> {
     return this.alone(async () => {
-      const seq = (await sessions.lastSeq(this.storage)) + 1
+      const seq = (await this.lastSeq()) + 1
+      await this.waiting.add(user.id)
       const session = sessions.withTokens({ seq, root: this.options.root, user }, answer)
       this.unsaved = undefined
       await sessions.saveSession(this.storage, session)
@@ -71,8 +78,10 @@ export class Tokens {
     })
   }
 
-  /** Signs out here; the session that was, or null. */
+  /** Signs out here, whatever the network or the storage does; the session that was, or null. */
   close(reason: string): Promise<Session | null> {
+    this.leaving.abort() // a refresh under way may take half a minute
+    this.leaving = new AbortController()
     return this.alone(() => this.forget(reason))
   }
 
@@ -99,19 +108,22 @@ export class Tokens {
       const answer = await this.ask(held.refresh)
       return await this.replace(held, sessions.withTokens({ ...held, seq: held.seq + 1 }, answer))
     } catch (error) {
-      if (!isRefusal(error)) throw error
+      if (error instanceof AbortError) throw new SignedOutError('signed_out')
+      if (!isTokenProblem(error)) throw error
       return this.ended(held, error)
     }
   }
 
   private async ask(refresh: string): Promise<TokenAnswer> {
     const request = { method: 'POST', path: '/auth/refresh', token: refresh } as const
-    const send = () => this.options.send({ ...request, timeoutMs: REFRESH_TIMEOUT_MS })
+    const { signal } = this.leaving
+    const send = () => this.options.send({ ...request, signal, timeoutMs: REFRESH_TIMEOUT_MS })
     const onRetry = (note: { attempt: number; delayMs: number; error: Error }) =>
       this.options.tell({ type: 'retry', path: request.path, ...note })
     const text = await retrying(async () => parsed(await send()), {
       policy: REFRESH_POLICY,
       repeat: 'always',
+      signal,
       onRetry,
     })
     return text as unknown as TokenAnswer
@@ -148,15 +160,18 @@ export class Tokens {
     throw new SignedOutError(error.code, error)
   }
 
+  /** Of slots that cannot be read any more nothing is kept: whoever signs in gets out of it. */
+  private async lastSeq(): Promise<number> {
+    const seq = await sessions.readable(() => sessions.lastSeq(this.storage))
+    if (seq === null) await sessions.removeSessions(this.storage)
+    return seq ?? -1
+  }
+
   private async forget(reason: string): Promise<Session | null> {
-    const session = await this.session()
+    const session = await sessions.readable(() => this.session())
     this.unsaved = undefined
     await sessions.removeSessions(this.storage)
     if (session) this.options.tell({ type: 'signed_out', user: session.user, reason })
     return session
   }
-}
-
-function isRefusal(error: unknown): error is ApiError {
-  return error instanceof ApiError && error.status === 401
 }
