@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from marshmallow import Schema, ValidationError, fields, validate
 from marshmallow_sqlalchemy import ModelConverter
-from sqlalchemy import Text
+from sqlalchemy import Text, inspect
 
 from melon_api.models.synced import INTERNAL
 from melon_api.sync.tables import TEXT_BYTES, Column, SyncedTable
@@ -46,6 +46,8 @@ def columns_of(table: SyncedTable) -> dict[str, Any]:
     made = RecordConverter().fields_for_model(
         cast(Any, table.model), include_fk=True, exclude=INTERNAL
     )
+    attributes = cast(Any, inspect(table.model)).column_attrs
+    made = {a.columns[0].name: made[a.key] for a in attributes if a.key in made}
     made |= {column.name: _integer(column) for column in table.columns if column.bits}
     made |= {column.name: _reference(column) for column in table.columns if column.refers}
     return {name: made[name] for name in ("id", *(column.name for column in table.columns))}

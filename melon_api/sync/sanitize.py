@@ -6,12 +6,19 @@ only to explain a record that does not fit.
 """
 
 import functools
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
 from melon_api.sync.tables import Column, SyncedTable
+
+log = logging.getLogger(__name__)
+
+NOT_COLUMNS = {"id", "_status", "_changed"}
+MOST_TOLD = 100
+_dropped: set[tuple[str, str]] = set()  # that were told of
 
 Rule = tuple[str, Callable[[Any], bool], Callable[[Any], Any], Callable[[Any], bool]]
 EXACT_BITS, LONG_BITS = 53, 63  # of a double's whole numbers; of the JSON library's
@@ -35,7 +42,18 @@ def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], l
             if value is not sent and value != sent:
                 as_sent = False
     known = len(values) + ("id" in raw) + ("_status" in raw) + ("_changed" in raw)
+    if known != len(raw):
+        _tell_dropped(table.name, raw.keys() - values.keys() - NOT_COLUMNS)
     return values, misfits, as_sent and known == len(raw)
+
+
+def _tell_dropped(table: str, columns: Iterable[str]) -> None:
+    """Once for each: an app is newer than this server, or the server was not started again after a
+    migration. The names are anybody's, so there is an end to them."""
+    for column in columns:
+        if (table, column) not in _dropped and len(_dropped) < MOST_TOLD:
+            _dropped.add((table, column))
+            log.warning("pushed, unknown here and dropped: %s.%s", table, ascii(column[:64]))
 
 
 def as_javascript_writes(number: float) -> int | float:

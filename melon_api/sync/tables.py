@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Boolean, Double, Integer, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Double,
+    Enum,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
 
 from melon_api import models
 from melon_api.extensions import db
@@ -19,6 +29,9 @@ from melon_api.sync.model_rules import ModelError, check, check_unsynced
 Kind = Literal["string", "number", "integer", "boolean"]
 
 TEXT_BYTES = 65_535  # what MySQL's TEXT holds
+MOST_CHARACTERS = 16_383  # of a VARCHAR in MySQL's utf8mb4
+PLAIN_TYPES = String.__module__  # SQLAlchemy's own; a database's are in others
+NUMBER_IN_THE_APP = "last_modified"  # WatermelonDB's own rule
 INTEGER_BITS = ((SmallInteger, 16), (BigInteger, 64), (Integer, 32))
 EMPTY: dict[Kind, str | int | bool] = {"string": "", "number": 0, "integer": 0, "boolean": False}
 
@@ -108,21 +121,31 @@ def _parents(table: Table) -> Iterator[Parent]:
 
 
 def _column(column: Any, refers: bool) -> Column:
+    found = _plain_column(column, refers)
+    if found is None:
+        raise ModelError(
+            f"{column.table.name}.{column.name}: {column.type!r} does not sync; use String(n), "
+            f"Text, Boolean, Integer, BigInteger or Double; n is {MOST_CHARACTERS} characters at most"
+        )
+    if found.name == NUMBER_IN_THE_APP and found.kind not in ("integer", "number"):
+        raise ModelError(f"{column.table.name}.{found.name}: WatermelonDB wants a number there")
+    return found
+
+
+def _plain_column(column: Any, refers: bool) -> Column | None:
+    """None for a type that could refuse what an app may push: an Enum, a database's own."""
     kind = column.type
     name, optional = str(column.name), bool(column.nullable)
+    if type(kind).__module__ != PLAIN_TYPES or isinstance(kind, Enum):
+        return None
     if isinstance(kind, Boolean):
         return Column(name, "boolean", optional)
     if isinstance(kind, Text):
         octets = kind.length or TEXT_BYTES
         return Column(name, "string", optional, octets=octets)
-    if isinstance(kind, String) and kind.length:
+    if isinstance(kind, String) and kind.length and kind.length <= MOST_CHARACTERS:
         return Column(name, "string", optional, characters=kind.length, refers=refers)
     for integer, bits in INTEGER_BITS:
         if isinstance(kind, integer):
             return Column(name, "integer", optional, bits=bits)
-    if isinstance(kind, Double):
-        return Column(name, "number", optional)
-    raise ModelError(
-        f"{column.table.name}.{column.name}: {kind!r} does not sync; use String(n), Text, "
-        "Boolean, Integer, BigInteger or Double"
-    )
+    return Column(name, "number", optional) if isinstance(kind, Double) else None

@@ -10,7 +10,6 @@ from config import ROOT
 
 QUICK_START = (ROOT / "docs" / "quick-start.md").read_text()
 NODE_SECONDS = 120  # against a hang
-STORAGE = "import { memoryStorage } from 'melon-sync'\n\nexport const storage = memoryStorage()\n"
 # As docs/app-schema.md asks for decorators.
 OPTIONS = {
     "strict": True,
@@ -50,9 +49,8 @@ def written(app: Path, melon_sync: Path) -> None:
     (modules / "melon-sync").symlink_to(melon_sync)
     (modules / "@nozbe").symlink_to(melon_sync / "node_modules" / "@nozbe")
     (app / "src").mkdir()
-    for name in ("melon", "database"):
+    for name in ("melon", "storage", "database"):
         (app / "src" / f"{name}.ts").write_text(block(QUICK_START, f"src/{name}.ts"))
-    (app / "src" / "storage.ts").write_text(STORAGE)
 
 
 def compiled(app: Path, melon_sync: Path, out: str) -> Path:

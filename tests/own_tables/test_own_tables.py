@@ -16,6 +16,7 @@ PAGE = (ROOT / "docs" / "own-tables.md").read_text()
 HEAD = """
 from typing import Any
 from sqlalchemy import *
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 from melon_api.extensions import db
 from melon_api.models.synced import Synced, belongs_to
@@ -65,6 +66,11 @@ WRONG = {
     "no_parent": ('x_id: Mapped[str] = belongs_to("nowhere")', "there is no table"),
     "float": ("x: Mapped[float] = mapped_column(Float)", "use String(n), Text"),
     "date": ("x: Mapped[Any] = mapped_column(DateTime)", "does not sync"),
+    "enum": ('x: Mapped[str] = mapped_column(Enum("low", "high"))', "does not sync"),
+    "narrow": ("x: Mapped[int] = mapped_column(mysql.TINYINT())", "does not sync"),
+    "ascii": ('x: Mapped[str] = mapped_column(mysql.VARCHAR(9, charset="ascii"))', "not sync"),
+    "long": ("x: Mapped[str] = mapped_column(String(16384))", "16383 characters"),
+    "last_modified": ("last_modified: Mapped[str] = mapped_column(String(9))", "wants a number"),
     "unbounded": ("x: Mapped[str] = mapped_column(String)", "does not sync"),
     "unique": ("x: Mapped[str] = mapped_column(String(9), unique=True)", "unique"),
     "rootless": ('wrong_id: Mapped[str] = belongs_to("wrongs")', "no record could be first"),
@@ -80,6 +86,16 @@ def test_a_model_that_cannot_work_stops_the_start(copy: Path, kind: str) -> None
     text += '    wrong_id: Mapped[str | None] = belongs_to("wrongs")\n'
     (copy / "melon_api" / "models" / "wrong.py").write_text(text)
     assert sentence in start(copy)
+
+
+def test_an_attribute_may_have_another_name_than_its_column(copy: Path) -> None:
+    """The only way to a column that is called `metadata`."""
+    text = f'{HEAD}\nclass Note(Synced, db.Model):\n    __tablename__ = "notes"\n'
+    text += '    meta: Mapped[str | None] = mapped_column("metadata", Text)\n'
+    (copy / "melon_api" / "models" / "note.py").write_text(text)
+    run(copy, "flask", "--app", "wsgi", "db", "upgrade")
+    run(copy, "flask", "--app", "wsgi", "db", "migrate", "-m", "Notes")
+    assert "name: 'metadata'" in run(copy, "flask", "--app", "wsgi", "sync", "schema")
 
 
 def test_a_model_without_an_account_key_stops_the_start(copy: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -80,3 +81,12 @@ def test_changed_names_columns_of_the_table_only(changed: Any) -> None:
     assert found is not None
     assert found <= table.column_names
     assert changed_columns(table, {}) is None
+
+
+def test_a_dropped_column_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Or a server that was not started again after a migration would lose it unseen."""
+    name = f"unheard_of\n{uuid4()}"
+    for _ in range(2):
+        sanitize(synced_tables()["tasks"], {"id": "t", "title": "", name: 1, "_status": "created"})
+    (line,) = [record.getMessage() for record in caplog.records if "unheard_of" in record.message]
+    assert line == f"pushed, unknown here and dropped: tasks.{name!a}"
