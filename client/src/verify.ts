@@ -11,7 +11,8 @@ import type { SyncOptions } from './sync.js'
 
 /** With the options of the syncs that it makes. */
 export interface VerifyOptions extends Omit<SyncOptions, 'replacement'> {
-  /** Put a device that differs right, by pulling the full set; unpushed work is kept. */
+  /** Put a device that differs right, by pulling the full set; unpushed work is kept. What the server has
+   * lost is then lost here, too: not after it was restored from a backup. */
   repair?: boolean
 }
 

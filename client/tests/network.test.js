@@ -86,3 +86,24 @@ test('an ill server is asked a few times, then told about', async () => {
   const error = await assertFails(a.sync(), ServerError, 'http_502')
   assert.deepEqual([error.status, error.requestId], [502, 'r-1'])
 })
+
+test('an answer to a push that is not the server’s: nothing counts as stored', async () => {
+  const [phone] = await phones(1)
+  await phone.sync()
+  await phone.create('projects', { name: 'Home' })
+  const headers = { 'Content-Type': 'application/json' }
+  phone.network.on('/sync/push', { status: 200, headers, body: '{"ok":true}' })
+  await assertFails(phone.sync(), NetworkError, 'bad_answer')
+  assert.equal(await phone.client.hasUnsyncedChanges(phone.database), true)
+  assert.equal((await phone.sync()).pushed, 1)
+})
+
+test('a Retry-After of 0 is no reason to hurry', async () => {
+  const [phone] = await phones(1, { retry: { attempts: 3, baseMs: 40, maxMs: 5_000 } })
+  const body = JSON.stringify({ status: 503, code: 'unavailable' })
+  const busy = { status: 503, headers: { 'Retry-After': '0' }, body }
+  phone.network.on('/sync/pull', busy, busy)
+  await phone.sync()
+  const waits = phone.events.filter(({ type }) => type === 'retry').map(({ delayMs }) => delayMs)
+  assert.ok(waits.length === 2 && waits[0] >= 20 && waits[1] >= 40, `${waits}`)
+})

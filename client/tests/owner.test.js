@@ -104,3 +104,26 @@ test('two databases of one client sync one after the other, and miss nothing of 
   assert.equal(Object.keys((await phone.records()).projects).length, 6)
   assert.deepEqual(await twin.records(), await phone.records())
 })
+
+test('what somebody made here and never synced does not go to the next account', async () => {
+  const [phone] = await phones(1)
+  await phone.create('projects', { name: 'Ada’s, never synced' })
+  const other = await stranger(phone)
+  const calls = phone.network.calls.length
+  await assertFails(phone.sync(), OtherAccountError, 'unknown_account')
+  assert.equal(phone.network.calls.length, calls)
+  await phone.reset()
+  await phone.create('projects', { name: 'the other’s' })
+  await phone.sync({ adopt: true })
+  assert.equal((await other.sync()).pulled, 1)
+})
+
+test('who has synced is in nobody’s way: the next one may begin offline', async () => {
+  const [phone] = await phones(1)
+  await phone.sync()
+  const other = await stranger(phone)
+  await phone.reset()
+  await phone.create('projects', { name: 'the other’s' })
+  assert.equal((await phone.sync()).pushed, 1)
+  assert.equal((await other.sync()).pulled, 1)
+})

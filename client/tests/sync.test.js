@@ -309,3 +309,16 @@ test('with partial the rest is stored, and what was refused stays here with the 
   assert.deepEqual((await a.sync({ partial: true })).rejected, [])
   await assertConverged(a, b)
 })
+
+test('in a page whose browser cannot keep other tabs out, no clock is moved on', async () => {
+  const [phone] = await phones(1)
+  await phone.sync()
+  await phone.create('projects', { name: 'Home' })
+  globalThis.document = {} // Node 20 has no Web Locks either
+  try {
+    await phone.sync()
+  } finally {
+    delete globalThis.document
+  }
+  assert.equal((await phone.sync()).pulled, 1)
+})

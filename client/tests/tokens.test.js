@@ -237,3 +237,57 @@ test('tokens are sent to the server that made them, and to no other', async () =
   await assertFails(elsewhere.client.me(), SignedOutError, 'signed_out')
   assert.equal(elsewhere.network.calls.length, 0)
 })
+
+test('a 401 of something on the way signs nobody out', async () => {
+  const [phone] = await phones(1)
+  await phone.ageToken()
+  const box = { status: 401, headers: { 'WWW-Authenticate': 'Basic' }, body: '<h1>Hotel</h1>' }
+  phone.network.on(REFRESH, box)
+  await assertFails(phone.client.me(), ApiError, 'http_401')
+  assert.notEqual(await phone.client.user(), null)
+  await phone.client.me()
+  assert.ok(!phone.eventTypes().includes('signed_out'))
+})
+
+test('a refresh that was tried enough is not tried again by the call that wanted it', async () => {
+  const [phone] = await phones(1)
+  await phone.ageToken()
+  phone.network.on(REFRESH, ...Array(20).fill('cut'))
+  await assertFails(phone.client.me(), NetworkError, 'network_failed')
+  assert.equal(phone.network.count(REFRESH), 4)
+})
+
+test('a logout does not wait for a refresh that hangs', async () => {
+  const [phone] = await phones(1)
+  await phone.ageToken()
+  phone.network.on(REFRESH, 'hang', 'hang', 'hang', 'hang')
+  const call = assertFails(phone.client.me(), SignedOutError, 'signed_out')
+  while (phone.network.count(REFRESH) === 0) await new Promise((wake) => setTimeout(wake, 5))
+  await phone.client.logout()
+  await call
+  assert.equal(phone.network.count(REFRESH), 1)
+  assert.equal(await phone.client.user(), null)
+})
+
+test('a keychain that has lost its key: signing out and in leads out of it', async () => {
+  const kept = memoryStorage()
+  const lost = new Set()
+  const storage = {
+    get: (key) => {
+      if (lost.has(key)) throw new Error('the key is gone')
+      return kept.get(key)
+    },
+    set: (key, value) => (lost.delete(key), kept.set(key, value)),
+    remove: (key) => (lost.delete(key), kept.remove(key)),
+  }
+  const [phone] = await phones(1, { storage })
+  const lose = () => ['session.0', 'session.1', 'device'].forEach((key) => lost.add(`melon.${key}`))
+  lose()
+  await assertFails(phone.client.me(), StorageError)
+  await phone.client.logout()
+  await phone.client.login(phone.credentials)
+  await phone.client.me()
+  lost.add('melon.session.0').add('melon.session.1')
+  await phone.client.login(phone.credentials)
+  await phone.client.me()
+})

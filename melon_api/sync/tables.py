@@ -125,7 +125,7 @@ def _column(column: Any, refers: bool) -> Column:
     if found is None:
         raise ModelError(
             f"{column.table.name}.{column.name}: {column.type!r} does not sync; use String(n), "
-            f"Text, Boolean, Integer, BigInteger or Double; n is {MOST_CHARACTERS} characters at most"
+            f"Text, Boolean, Integer, BigInteger or Double; n is {MOST_CHARACTERS} at most"
         )
     if found.name == NUMBER_IN_THE_APP and found.kind not in ("integer", "number"):
         raise ModelError(f"{column.table.name}.{found.name}: WatermelonDB wants a number there")

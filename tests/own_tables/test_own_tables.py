@@ -69,7 +69,7 @@ WRONG = {
     "enum": ('x: Mapped[str] = mapped_column(Enum("low", "high"))', "does not sync"),
     "narrow": ("x: Mapped[int] = mapped_column(mysql.TINYINT())", "does not sync"),
     "ascii": ('x: Mapped[str] = mapped_column(mysql.VARCHAR(9, charset="ascii"))', "not sync"),
-    "long": ("x: Mapped[str] = mapped_column(String(16384))", "16383 characters"),
+    "long": ("x: Mapped[str] = mapped_column(String(16384))", "16383 at most"),
     "last_modified": ("last_modified: Mapped[str] = mapped_column(String(9))", "wants a number"),
     "unbounded": ("x: Mapped[str] = mapped_column(String)", "does not sync"),
     "unique": ("x: Mapped[str] = mapped_column(String(9), unique=True)", "unique"),
