@@ -4,11 +4,12 @@ Taken from the models, and from a database as its migrations left it; the two mu
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Boolean, Connection, Float, Integer, Numeric, String, inspect
 
+from melon_api.models.base import ID_LENGTH
 from melon_api.models.synced import INTERNAL
 from melon_api.sync.tables import synced_tables
 
@@ -34,6 +35,7 @@ class AppColumn:
     type: Type
     optional: bool = False
     indexed: bool = False
+    is_parent: bool = field(default=False, compare=False)  # only the server knows
 
 
 Columns = dict[str, AppColumn]
@@ -83,8 +85,15 @@ def app_column(table: str, name: str, kind: Any, optional: bool, indexed: set[st
     """Raises UnknownType."""
     for of_server, of_app in TYPES:
         if isinstance(kind, of_server):
-            return AppColumn(name, of_app, optional, name in indexed)
+            return AppColumn(
+                name, of_app, optional, name in indexed, _is_parent(kind, name, indexed)
+            )
     raise UnknownType(f"{table}.{name} is a {kind!r}, which does not sync")
+
+
+def _is_parent(kind: Any, name: str, indexed: set[str]) -> bool:
+    """As `belongs_to` makes one; of a table that has no model any more nothing else is known."""
+    return isinstance(kind, String) and kind.length == ID_LENGTH and name in indexed
 
 
 def _indexed(indices: Iterable[Iterable[str | None]]) -> set[str]:
