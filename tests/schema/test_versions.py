@@ -12,7 +12,7 @@ from conftest import install_packages
 from flask import Flask
 from printed import HERE, compiled, node
 
-from melon_api.sync.app_schema.history import HistoryError, Version, versions, versions_in
+from melon_api.sync.app_schema.history import HistoryError, Version, drift, versions, versions_in
 from melon_api.sync.app_schema.statements import Sql
 from melon_api.sync.app_schema.steps import AddColumns, CreateTable, Past, change
 from melon_api.sync.app_schema.typescript import migrations_module, schema_module
@@ -282,3 +282,59 @@ def test_a_migration_that_asks_the_session_asks_no_real_database(
     folder = past.write(tmp_path / "migrations", [*past.YEARS[:2], ("Data", body)])
     with plain_app.app_context():
         assert len(versions_in(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('op.execute("ALTER TABLE notes MODIFY title TEXT")', "OperationalError"),
+        ('op.create_unique_constraint("u", "notes", ["title"])', "NotImplementedError"),
+        ('op.get_bind().execute(sa.text("SELECT 1 WHERE 0")).one()', "NoResultFound"),
+    ],
+)
+def test_a_migration_that_sqlite_cannot_run_is_named(
+    plain_app: Flask, tmp_path: Path, body: str, reason: str
+) -> None:
+    years = [*past.YEARS[:2], ("MySQL's own", body)]
+    plain_app.config["MIGRATIONS"] = past.write(tmp_path / "migrations", years)
+    said = plain_app.test_cli_runner().invoke(args=["sync", "schema"])
+    assert said.exit_code == 1
+    assert said.output.startswith("Error: revision 0003 does not run on SQLite")
+    assert reason in said.output
+    assert 'if op.get_bind().dialect.name == "mysql"' in said.output
+
+
+def test_a_migration_may_be_guarded_or_commit_for_itself(history: History) -> None:
+    body = """
+        if op.get_bind().dialect.name == "mysql":
+            op.execute("ALTER TABLE notes MODIFY title TEXT")
+        add("notes", sa.Column("due", sa.Integer(), nullable=True))
+        with op.get_context().autocommit_block():
+            op.execute("CREATE INDEX idx_y ON notes (title)")
+        add("notes", sa.Column("word", sa.Integer(), nullable=True))
+        """
+    found = history([*past.YEARS[:2], ("Both", body), *past.YEARS[3:5]])
+    assert list(found[1].tables["notes"])[-2:] == ["due", "word"]
+    assert len(found) == 4
+
+
+def test_a_flag_declared_in_raw_sql_is_a_boolean(history: History) -> None:
+    body = """
+        op.execute("ALTER TABLE notes ADD COLUMN is_raw TINYINT(1) NOT NULL DEFAULT 0")
+        op.execute("ALTER TABLE notes ADD COLUMN small TINYINT(4) NOT NULL DEFAULT 0")
+        add("notes", sa.Column("is_own", sa.Boolean(), nullable=False, server_default="0"))
+        """
+    notes = history([*past.YEARS[:2], ("Flags", body)])[-1].tables["notes"]
+    types = [notes[name].type for name in ("is_raw", "is_own", "small")]
+    assert types == ["boolean", "boolean", "number"]
+
+
+def test_drift_names_both_sides_types() -> None:
+    ours: Tables = {
+        "a": {"x": AppColumn("x", "number"), "y": AppColumn("y", "string", optional=True)}
+    }
+    theirs: Tables = {"a": {"x": AppColumn("x", "boolean", indexed=True)}}
+    assert sorted(drift(ours, theirs)) == [
+        "a.x (in the migrations number, in the models boolean indexed)",
+        "a.y (in the migrations string optional, in the models missing)",
+    ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Boolean, Connection, Float, Integer, Numeric, String, inspect
+from sqlalchemy.dialects.mysql import TINYINT
 
 from melon_api.models.base import ID_LENGTH
 from melon_api.models.synced import INTERNAL
@@ -83,6 +84,8 @@ def from_database(connection: Connection) -> Tables:
 
 def app_column(table: str, name: str, kind: Any, optional: bool, indexed: set[str]) -> AppColumn:
     """Raises UnknownType."""
+    if isinstance(kind, TINYINT) and kind.display_width == 1:
+        kind = Boolean()  # what MySQL makes of one, and a migration in raw SQL declares
     for of_server, of_app in TYPES:
         if isinstance(kind, of_server):
             return AppColumn(
