@@ -85,6 +85,8 @@ def test_what_phones_would_lose_is_said(history: History) -> None:
     assert "labels is gone" in cautions[3] and "notes.color is gone" in cautions[3]
     assert "labels was there before" in cautions[4]
     assert "notes.size was a string" in cautions[5]
+    for number, lost in ((3, "what was not pushed by then is lost"), (3, "edits that were not")):
+        assert lost in cautions[number]
     assert "notes.body was optional" in cautions[6]
     assert "Was notes.body renamed to text?" in cautions[7]
 

@@ -55,7 +55,8 @@ def change(before: Tables, after: Tables, past: Past) -> Change:
     """`past` holds every version up to `before`."""
     steps: list[Step] = []
     cautions = [
-        f"{name} is gone. Phones keep their rows of it, unused."
+        f"{name} is gone. Phones keep their rows of it, unused; what was not pushed by then is"
+        " lost, also where the table was renamed."
         for name in before
         if name not in after
     ]
@@ -107,7 +108,10 @@ def _cautions(
     gone = [before[c] for c in before if c not in after]
     born = [after[c] for c in after if c not in before]
     for column in gone:
-        yield f"{table}.{column.name} is gone. Phones keep their values of it, unused."
+        yield (
+            f"{table}.{column.name} is gone. Phones keep their values of it, unused; edits that"
+            " were not pushed by then are lost."
+        )
         yield from _rename(table, column, born)
     for name in after:
         if name in retyped:
