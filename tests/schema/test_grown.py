@@ -33,8 +33,11 @@ def test_a_new_table_is_a_new_version_that_phones_migrate_to(copy: Path, tmp_pat
     run(copy, "bash", "-euc", migrate)
     young = flask("schema", "--output", str(tmp_path / "new"), cwd=copy)
     assert young.returncode == 0, young.stderr
+    text = flask("schema", cwd=copy)
+    assert text.returncode == 0, text.stderr
+    (tmp_path / "one.ts").write_text(text.stdout)
     shutil.copy(HERE / "grown.ts", tmp_path)
-    out = compiled(tmp_path, "grown.ts", "old", "new")
+    out = compiled(tmp_path, "grown.ts", "old", "new", "one.ts")
     scenario = [sys.executable, "-m", "pytest", "-p", "no:xdist", "tests/schema/updated_phone.py"]
     run(copy, *scenario, OLD=str(out / "old"), NEW=str(out / "new"))
 

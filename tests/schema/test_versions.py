@@ -12,12 +12,16 @@ from conftest import install_packages
 from flask import Flask
 from printed import HERE, compiled, node
 
-from melon_api.sync.app_schema.history import HistoryError, Version, versions, versions_in
-from melon_api.sync.app_schema.steps import AddColumns, CreateTable
+from melon_api.sync.app_schema.history import HistoryError, Version, drift, versions, versions_in
+from melon_api.sync.app_schema.statements import Sql
+from melon_api.sync.app_schema.steps import AddColumns, CreateTable, Past, change
 from melon_api.sync.app_schema.typescript import migrations_module, schema_module
+from melon_api.sync.app_schema.view import AppColumn, Tables
+from melon_api.sync.model_rules import NAME
 
 History = Callable[..., list[Version]]
 ALL = range(1, 8)
+NOTES_OF_5 = {"table": "notes", "columns": ["body", "text"]}
 
 
 @pytest.fixture
@@ -70,18 +74,71 @@ def test_each_version_adds_what_is_new(history: History) -> None:
         3: [],
         4: [("labels", ["word"]), ("notes", ["color"])],
         5: [("notes", ["size"])],
-        6: [],
+        6: [("notes", ["body"])],
         7: [("notes", ["text"])],
     }
 
 
 def test_what_phones_would_lose_is_said(history: History) -> None:
     cautions = {version.number: " ".join(version.change.cautions) for version in history()}
-    assert cautions[1] == cautions[2] == cautions[6] == ""
+    assert cautions[1] == cautions[2] == ""
     assert "labels is gone" in cautions[3] and "notes.color is gone" in cautions[3]
     assert "labels was there before" in cautions[4]
     assert "notes.size was a string" in cautions[5]
+    for number, lost in ((3, "what was not pushed by then is lost"), (3, "edits that were not")):
+        assert lost in cautions[number]
+    assert "notes.body was optional" in cautions[6]
     assert "Was notes.body renamed to text?" in cautions[7]
+
+
+REQUIRED = (
+    "A folder is needed",
+    'alter("notes", "folder_id", nullable=False, existing_type=sa.String(36))',
+)
+ADDED = (
+    "An author is needed",
+    """
+    add("notes", sa.Column("author_id", sa.String(36), nullable=False, server_default=""))
+    op.create_index("idx_notes_author_id", "notes", ["user_id", "author_id"])
+    add("notes", sa.Column("word", sa.String(36), nullable=False, server_default=""))
+    """,
+)
+
+
+def test_a_parent_that_becomes_required_is_asked_for_again(history: History) -> None:
+    """Else the phone's next push of the record names none, and is refused for ever."""
+    found = history([*past.YEARS[:4], REQUIRED, ADDED])
+    required, added = (version.change for version in found[-2:])
+    assert [list(one.columns) for one in required.steps if isinstance(one, AddColumns)] == [
+        ["folder_id"]
+    ]
+    for done, name in ((required, "folder_id"), (added, "author_id")):
+        (caution,) = [one for one in done.cautions if "apps of before" in one]
+        assert caution.startswith(f"notes.{name} is a parent that each record needs")
+    assert not any("apps of before" in one for v in found[:-2] for one in v.change.cautions)
+
+
+@pytest.mark.parametrize("version", range(1, 6))
+def test_what_becomes_required_keeps_what_people_wrote(
+    phones: dict[str, Any], version: int
+) -> None:
+    """A null is pulled anew instead of pushed as '' over what the server filled in."""
+    insert = "INSERT INTO notes (id, _status, _changed, body) VALUES"
+    phone = updated(
+        phones,
+        version,
+        f"{insert} ('a', 'updated', 'body,title', NULL)",
+        f"{insert} ('b', 'updated', 'body', 'B')",
+        f"{insert} ('c', 'created', '', 'C')",
+    )
+    rows = phone.execute("SELECT id, _status, _changed, body FROM notes ORDER BY id").fetchall()
+    assert rows == [
+        ("a", "updated", "title", ""),
+        ("b", "updated", "body", "B"),
+        ("c", "created", "", "C"),
+    ]
+    left = phone.execute("SELECT name FROM sqlite_master WHERE name LIKE '\\_%' ESCAPE '\\'")
+    assert left.fetchall() == []
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +207,24 @@ def test_what_a_phone_holds_stays(phones: dict[str, Any], version: int) -> None:
     assert row == (changed, "updated", "T", "f", size)
 
 
+def test_a_table_in_between_is_called_as_no_model_can_be() -> None:
+    """`tasks_next` may be a synced table itself."""
+    size = AppColumn("size", "string")
+    before: Tables = {name: {"size": size} for name in ("tasks", "tasks_next", "next_tasks")}
+    after: Tables = {**before, "tasks": {"size": AppColumn("size", "number")}}
+    past_names = Past()
+    past_names.note(before)
+    made = [one.text for one in change(before, after, past_names).steps if isinstance(one, Sql)]
+    names = {text.split('"')[1] for text in made if text.startswith("create table")}
+    assert names and not any(NAME.match(name) for name in names)
+    phone = sqlite3.connect(":memory:")
+    for name in before:
+        phone.execute(f'create table "{name}" (id primary key, _changed, _status, size)')
+    phone.executescript("".join(made))
+    assert columns(phone, "tasks") == {"id", "_changed", "_status"}
+    assert columns(phone, "tasks_next") == {"id", "_changed", "_status", "size"}
+
+
 def test_no_old_row_comes_back(phones: dict[str, Any]) -> None:
     """Of a table, and of a column, that went and came again."""
     phone = updated(
@@ -168,10 +243,10 @@ def test_the_server_is_asked_for_what_is_new(phones: dict[str, Any]) -> None:
     assert asked[1] == {
         "from": 1,
         "tables": ["folders", "labels"],
-        "columns": [{"table": "notes", "columns": ["is_pinned", "color", "size", "text"]}],
+        "columns": [{"table": "notes", "columns": ["is_pinned", "color", "size", "body", "text"]}],
     }
-    assert asked[4]["columns"] == [{"table": "notes", "columns": ["size", "text"]}]
-    assert asked[5] == {**asked[6], "from": 5}
+    assert asked[4]["columns"] == [{"table": "notes", "columns": ["size", "body", "text"]}]
+    assert asked[5] == {**asked[4], "from": 5, "columns": [NOTES_OF_5]}
 
 
 def test_migrations_that_branch_have_no_order(plain_app: Flask, tmp_path: Path) -> None:
@@ -209,3 +284,59 @@ def test_a_migration_that_asks_the_session_asks_no_real_database(
     folder = past.write(tmp_path / "migrations", [*past.YEARS[:2], ("Data", body)])
     with plain_app.app_context():
         assert len(versions_in(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('op.execute("ALTER TABLE notes MODIFY title TEXT")', "OperationalError"),
+        ('op.create_unique_constraint("u", "notes", ["title"])', "NotImplementedError"),
+        ('op.get_bind().execute(sa.text("SELECT 1 WHERE 0")).one()', "NoResultFound"),
+    ],
+)
+def test_a_migration_that_sqlite_cannot_run_is_named(
+    plain_app: Flask, tmp_path: Path, body: str, reason: str
+) -> None:
+    years = [*past.YEARS[:2], ("MySQL's own", body)]
+    plain_app.config["MIGRATIONS"] = past.write(tmp_path / "migrations", years)
+    said = plain_app.test_cli_runner().invoke(args=["sync", "schema"])
+    assert said.exit_code == 1
+    assert said.output.startswith("Error: revision 0003 does not run on SQLite")
+    assert reason in said.output
+    assert 'if op.get_bind().dialect.name == "mysql"' in said.output
+
+
+def test_a_migration_may_be_guarded_or_commit_for_itself(history: History) -> None:
+    body = """
+        if op.get_bind().dialect.name == "mysql":
+            op.execute("ALTER TABLE notes MODIFY title TEXT")
+        add("notes", sa.Column("due", sa.Integer(), nullable=True))
+        with op.get_context().autocommit_block():
+            op.execute("CREATE INDEX idx_y ON notes (title)")
+        add("notes", sa.Column("word", sa.Integer(), nullable=True))
+        """
+    found = history([*past.YEARS[:2], ("Both", body), *past.YEARS[3:5]])
+    assert list(found[1].tables["notes"])[-2:] == ["due", "word"]
+    assert len(found) == 4
+
+
+def test_a_flag_declared_in_raw_sql_is_a_boolean(history: History) -> None:
+    body = """
+        op.execute("ALTER TABLE notes ADD COLUMN is_raw TINYINT(1) NOT NULL DEFAULT 0")
+        op.execute("ALTER TABLE notes ADD COLUMN small TINYINT(4) NOT NULL DEFAULT 0")
+        add("notes", sa.Column("is_own", sa.Boolean(), nullable=False, server_default="0"))
+        """
+    notes = history([*past.YEARS[:2], ("Flags", body)])[-1].tables["notes"]
+    types = [notes[name].type for name in ("is_raw", "is_own", "small")]
+    assert types == ["boolean", "boolean", "number"]
+
+
+def test_drift_names_both_sides_types() -> None:
+    ours: Tables = {
+        "a": {"x": AppColumn("x", "number"), "y": AppColumn("y", "string", optional=True)}
+    }
+    theirs: Tables = {"a": {"x": AppColumn("x", "boolean", indexed=True)}}
+    assert sorted(drift(ours, theirs)) == [
+        "a.x (in the migrations number, in the models boolean indexed)",
+        "a.y (in the migrations string optional, in the models missing)",
+    ]

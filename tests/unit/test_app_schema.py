@@ -10,6 +10,7 @@ from flask import Flask
 import config as settings
 from melon_api import create_app
 from melon_api.sync.app_schema.differences import ERROR, HINT, WARNING, differences
+from melon_api.sync.app_schema.modules import Module, one_text
 from melon_api.sync.app_schema.reading import app_schema, read_schema
 from melon_api.sync.app_schema.view import from_models
 from melon_api.sync.sanitize import sanitize
@@ -202,3 +203,13 @@ def test_a_file_may_have_a_mark_at_its_beginning_and_must_be_text(
     done = invoke(plain_app, "check-schema", str(path))
     assert (done.exit_code, done.exception.__class__) == (1, SystemExit)
     assert "can't decode" in done.output
+
+
+def test_one_text_imports_each_name_once() -> None:
+    """Compiled in tests/schema/test_grown.py: of two imports of one name TypeScript takes none."""
+    modules = [
+        Module("a", ["1"], {"p": {"Model", "type Query"}}),
+        Module("b", ["2"], {"p": {"type Model", "type Relation"}}),
+    ]
+    text = one_text(modules)
+    assert text.startswith("import { Model, type Query, type Relation } from 'p'\n")

@@ -79,6 +79,13 @@ READABLE: dict[str, tuple[str, Tables]] = {
         ),
         TIMED,
     ),
+    "used after": (
+        script(notes(TITLE)).replace("export default", "const schema =")
+        + "new Database({ adapter: new Adapter({ schema }) })\n"
+        "schema.tables.notes.columnArray.map((one) => one.name)\n"
+        "export default schema",
+        NOTES,
+    ),
     "require": (
         "const { appSchema, tableSchema: t } = require('@nozbe/watermelondb')\n"
         "const notes = t({ name: 'notes', columns: [" + TITLE + "] })\n"
@@ -145,6 +152,40 @@ REFUSED = {
     "renamed": (
         script("tableSchema({ name: T.N, columns: [] })", "const T = { N: 'n' }\n", "T.N = 'm'"),
         "might be changed",
+    ),
+    "changed after": (
+        script(notes(TITLE), after="").replace("export default", "const schema =")
+        + "schema.tables.notes = tableSchema({ name: 'notes', columns: [] })",
+        "line 3: `schema` might be changed",
+    ),
+    "assigned to": (
+        script(notes(TITLE), after="").replace("export default", "const schema =")
+        + "Object.assign(schema.tables, {})",
+        "line 3: `schema` might be changed",
+    ),
+    "changed in an object": (
+        script(
+            notes("...times"),
+            TIMES,
+            "const step = addColumns({ table: 'x', columns: times })\nstep.columns.push({})",
+        ).replace("columnName }", "columnName, addColumns }"),
+        "line 5: `step` might be changed",
+    ),
+    "taken apart into": (
+        script(
+            "tableSchema({ name: T.N, columns: [] })", "const T = { N: 'n' }\n", ";[T.N] = ['m']"
+        ),
+        "line 4: `T` might be changed",
+    ),
+    "taken apart by name": (
+        script(
+            "tableSchema({ name: T.N, columns: [] })", "const T = { N: 'n' }\n", ";({ a: T.N } = x)"
+        ),
+        "line 4: `T` might be changed",
+    ),
+    "prototype": (
+        script(notes("{ name: 'a', type: 'string', __proto__: { isOptional: true } }")),
+        "line 2: `__proto__`",
     ),
     "circle": (script(notes("...a"), "const a = [...b]\nconst b = [...a]\n"), "is made of itself"),
     "broken": (script(notes("{ name: ")), "line 2"),

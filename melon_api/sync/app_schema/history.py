@@ -14,10 +14,17 @@ from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import Connection
+from sqlalchemy.dialects.mysql import TINYINT
 
 from melon_api.extensions import db
 from melon_api.sync.app_schema.steps import Change, Past, change
-from melon_api.sync.app_schema.view import Tables, UnknownType, from_database, from_models
+from melon_api.sync.app_schema.view import (
+    AppColumn,
+    Tables,
+    UnknownType,
+    from_database,
+    from_models,
+)
 
 MEMORY = {"SQLALCHEMY_DATABASE_URI": "sqlite://", "SQLALCHEMY_ENGINE_OPTIONS": {}}
 
@@ -77,7 +84,15 @@ def drift(migrated: Tables, wanted: Tables) -> Iterator[str]:
             continue
         for name in ours.keys() | theirs.keys():
             if ours.get(name) != theirs.get(name):
-                yield f"{table}.{name}"
+                sides = f"{_told(ours.get(name))}, in the models {_told(theirs.get(name))}"
+                yield f"{table}.{name} (in the migrations {sides})"
+
+
+def _told(column: AppColumn | None) -> str:
+    if column is None:
+        return "missing"
+    flags = " optional" * column.optional + " indexed" * column.indexed
+    return f"{column.type}{flags}"
 
 
 def _snapshots(folder: Path) -> list[tuple[str, Tables]]:
@@ -92,12 +107,28 @@ def _snapshots(folder: Path) -> list[tuple[str, Tables]]:
     scripts = ScriptDirectory.from_config(config)
     found = []
     with _memory() as connection, EnvironmentContext(config, scripts) as environment:
-        environment.configure(connection=connection)
-        with Operations.context(environment.get_context()):
+        # In a transaction of Alembic's each, without which there is no `autocommit_block`.
+        environment.configure(connection=connection, transactional_ddl=True)
+        context = environment.get_context()
+        with Operations.context(context):
             for one in _in_order(list(scripts.walk_revisions())):
-                one.module.upgrade()
-                found.append((f"{one.revision} {one.doc}", _seen(connection, one.revision)))
+                with context.begin_transaction():
+                    _upgrade(one)
+                    found.append((f"{one.revision} {one.doc}", _seen(connection, one.revision)))
     return found
+
+
+def _upgrade(script: Any) -> None:
+    """A migration is anybody's code: whatever stops it, its revision is named."""
+    try:
+        script.module.upgrade()
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise HistoryError(
+            f"revision {script.revision} does not run on SQLite, by which the versions are found"
+            f" ({type(error).__name__}: {reason}); guard"
+            ' what only MySQL can do: if op.get_bind().dialect.name == "mysql": …'
+        ) from error
 
 
 def _in_order(revisions: list[Any]) -> list[Any]:
@@ -127,4 +158,6 @@ def _memory() -> Iterator[Connection]:
     app.config.from_mapping({**current_app.config, **MEMORY})
     db.init_app(app)
     with app.app_context(), db.engine.connect() as connection:
+        dialect: Any = connection.dialect  # this engine's own
+        dialect.ischema_names = {**dialect.ischema_names, "TINYINT": TINYINT}
         yield connection

@@ -42,7 +42,9 @@ def _packages_first(source: str) -> tuple[bool, str]:
 
 
 def _import(source: str, names: set[str]) -> str:
-    """Types alone are imported as such: Babel drops them, so modules do not import in circles."""
+    """Types alone are imported as such: Babel drops them, so modules do not import in circles.
+    What one module takes as a type and another as a value is imported once, as the value."""
+    names = {name for name in names if name.removeprefix("type ") not in names - {name}}
     if all(name.startswith("type ") for name in names):
         listed = ", ".join(sorted(name.removeprefix("type ") for name in names))
         return f"import type {{ {listed} }} from '{source}'"

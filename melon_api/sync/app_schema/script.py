@@ -9,6 +9,7 @@ from typing import Any
 
 from tree_sitter import Node
 
+from melon_api.sync.app_schema.changed import expect_unchanged
 from melon_api.sync.app_schema.reading import Unreadable
 from melon_api.sync.app_schema.syntax import (
     INSTEAD,
@@ -59,6 +60,7 @@ class Script:
         value = self._call(calls[0])
         for node in self._nodes:
             self._expect_unchanged(node)
+        expect_unchanged(self._nodes, [n for n in self._nodes if self._helper(n) in LOOKERS])
         return value
 
     def _helper(self, node: Node) -> str | None:
@@ -113,6 +115,8 @@ class Script:
         return found
 
     def _key(self, node: Node) -> str:
+        if text_of(node).strip("'\"") == "__proto__":
+            raise refusal(node, "`__proto__` is no property of its own")
         if node.type == "property_identifier":
             return text_of(node)
         if node.type == "string":

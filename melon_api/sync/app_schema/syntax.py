@@ -19,7 +19,7 @@ WRAPPERS = (
 PLAIN = {"variable_declarator", "lexical_declaration", "variable_declaration", "export_statement"}
 PLAIN |= {"assignment_expression", "expression_statement", "object", "pair", *WRAPPERS}
 WRITES = {"assignment_expression", "augmented_assignment_expression", "update_expression"}
-WRITES |= {"unary_expression"}  # delete
+WRITES |= {"unary_expression", "for_in_statement"}  # delete; `for (it of …)`
 
 
 def parse(text: str, *, is_typed: bool) -> Node:
@@ -36,6 +36,8 @@ def parse(text: str, *, is_typed: bool) -> Node:
 
 def is_read(member: Node) -> bool:
     above = parent_of(member)
+    if above.type.endswith("_pattern"):  # something is taken apart into it
+        return False
     return above.type not in WRITES or above.child_by_field_name("right") == member
 
 

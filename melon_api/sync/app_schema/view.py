@@ -4,11 +4,13 @@ Taken from the models, and from a database as its migrations left it; the two mu
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Boolean, Connection, Float, Integer, Numeric, String, inspect
+from sqlalchemy.dialects.mysql import TINYINT
 
+from melon_api.models.base import ID_LENGTH
 from melon_api.models.synced import INTERNAL
 from melon_api.sync.tables import synced_tables
 
@@ -34,6 +36,7 @@ class AppColumn:
     type: Type
     optional: bool = False
     indexed: bool = False
+    is_parent: bool = field(default=False, compare=False)  # only the server knows
 
 
 Columns = dict[str, AppColumn]
@@ -81,10 +84,19 @@ def from_database(connection: Connection) -> Tables:
 
 def app_column(table: str, name: str, kind: Any, optional: bool, indexed: set[str]) -> AppColumn:
     """Raises UnknownType."""
+    if isinstance(kind, TINYINT) and kind.display_width == 1:
+        kind = Boolean()  # what MySQL makes of one, and a migration in raw SQL declares
     for of_server, of_app in TYPES:
         if isinstance(kind, of_server):
-            return AppColumn(name, of_app, optional, name in indexed)
+            return AppColumn(
+                name, of_app, optional, name in indexed, _is_parent(kind, name, indexed)
+            )
     raise UnknownType(f"{table}.{name} is a {kind!r}, which does not sync")
+
+
+def _is_parent(kind: Any, name: str, indexed: set[str]) -> bool:
+    """As `belongs_to` makes one; of a table that has no model any more nothing else is known."""
+    return isinstance(kind, String) and kind.length == ID_LENGTH and name in indexed
 
 
 def _indexed(indices: Iterable[Iterable[str | None]]) -> set[str]:
