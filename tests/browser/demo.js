@@ -15,6 +15,7 @@ const NARROW = { width: 390, height: 844 }
 const EXPECTED = ['blocked by another connection', /Failed to load resource: .* (401|409|429) /]
 
 async function byHand(demo) {
+  await stories.anEditOnOneIsNoMerge(demo)
   await stories.editsOnBothStay(demo)
   await picture(demo.page, 'merged')
   await stories.theLastPushWins(demo)
