@@ -70,7 +70,7 @@ const VISITS = {
 
 const name = process.argv[2]
 await visiting(ORIGIN, name === 'narrow' ? NARROW : WIDE, async (page, complaints) => {
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000) // of a busy machine
   const seen = watching(page)
   const demo = new Demo(page, ORIGIN)
   await demo.visit()

@@ -148,10 +148,11 @@ export async function aReloadKeepsAll(demo) {
   await a.sync()
   await a.turn('Online', false)
   await a.add('<img src=x onerror=alert(1)>') // a title is text
+  await a.mark('<img src=x onerror=alert(1)>').waitFor()
   await page.waitForFunction(stored, 'melon-demo-a')
   const before = await a.tasks()
   await page.reload()
-  await a.mark('<img src=x onerror=alert(1)>').waitFor()
+  await a.column.locator('li.task').first().waitFor() // all rows come at once
   assert.deepEqual(await a.tasks(), before)
   assert.equal(await page.locator('.tasks img').count(), 0)
   assert.deepEqual(await a.exchanges(), [])
