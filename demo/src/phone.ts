@@ -1,6 +1,8 @@
 // A phone: what it stores, its network and its sign-in, and what its screen shows of them.
 import { signal } from '@preact/signals'
 import type { Account } from './account'
+import type { Json } from './exchange'
+import { isAmong, Pushed } from './pushed'
 import type { TaskValues } from './schema'
 import { Refused, Session } from './session'
 import { Store, type Row } from './store'
@@ -22,15 +24,17 @@ export class Phone {
   readonly notice = signal<Notice>({ mood: 'calm', text: 'Not synced since this page was opened.' })
   readonly store: Store
   private readonly session: Session
+  private readonly pushed: Pushed
   private notBefore = 0 // when the server wants to be asked again, ms
 
-  /** `key` names its database, its tokens and its device_id. */
+  /** `key` names its database, its device_id, and what it keeps in localStorage. */
   constructor(
     readonly name: string,
     readonly key: string,
     account: Account,
   ) {
     this.session = new Session(this.wire, key, account)
+    this.pushed = new Pushed(key)
     this.store = new Store(key, this.complain)
     this.store.watch(() => this.look().catch(this.complain))
     setInterval(() => this.syncByItself(), AUTO_MS)
@@ -70,14 +74,21 @@ export class Phone {
   private async syncUntilAccepted(): Promise<Result> {
     for (let conflicts = 0; ; conflicts++) {
       try {
-        const log = await sync(this.store.database, (path, body) => this.session.call(path, body))
-        const { localChangeCount: sent = 0, remoteChangeCount: got = 0, resolvedConflicts } = log
-        return { sent, got, merged: resolvedConflicts?.length ?? 0, conflicts }
+        const before = this.pushed.last
+        const log = await sync(this.store.database, this.call)
+        const { localChangeCount: sent = 0, remoteChangeCount: got = 0 } = log
+        const merged = log.resolvedConflicts?.filter(({ remote }) => !isAmong(before, remote)) ?? []
+        return { sent, got, merged: merged.length, conflicts }
       } catch (error) {
         const isConflict = error instanceof Refused && error.code === 'sync_conflict'
         if (!isConflict || conflicts + 1 === ATTEMPTS) throw error
       }
     }
+  }
+
+  private call = (path: string, body: Json): Promise<Json> => {
+    if (path === '/sync/push') this.pushed.keep(body)
+    return this.session.call(path, body)
   }
 
   private syncByItself(): void {

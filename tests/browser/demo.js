@@ -15,6 +15,7 @@ const NARROW = { width: 390, height: 844 }
 const EXPECTED = ['blocked by another connection', /Failed to load resource: .* (401|409|429) /]
 
 async function byHand(demo) {
+  await stories.anEditOnOneIsNoMerge(demo)
   await stories.editsOnBothStay(demo)
   await picture(demo.page, 'merged')
   await stories.theLastPushWins(demo)
@@ -69,7 +70,7 @@ const VISITS = {
 
 const name = process.argv[2]
 await visiting(ORIGIN, name === 'narrow' ? NARROW : WIDE, async (page, complaints) => {
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000) // of a busy machine
   const seen = watching(page)
   const demo = new Demo(page, ORIGIN)
   await demo.visit()

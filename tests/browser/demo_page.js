@@ -113,9 +113,12 @@ export class Demo {
     await this.b.ended(0)
   }
 
-  /** Until nothing is left to tell. */
+  /** A, B, A: until nothing is left to tell. What the phones say. */
   async syncBoth() {
-    for (const phone of [this.a, this.b, this.a]) assert.match(await phone.sync(), /Synced/)
+    const said = []
+    for (const phone of [this.a, this.b, this.a]) said.push(await phone.sync())
+    for (const text of said) assert.match(text, /Synced/)
+    return said
   }
 
   async bothOffline() {
@@ -124,7 +127,7 @@ export class Demo {
 
   async bothBack() {
     for (const phone of [this.a, this.b]) await phone.turn('Online', true)
-    await this.syncBoth()
+    return this.syncBoth()
   }
 
   /** Both show the same, all of it known to the server; what they show. */

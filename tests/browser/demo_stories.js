@@ -1,6 +1,20 @@
 // What a visitor of the demo tries, by clicks.
 import assert from 'node:assert/strict'
 
+const MERGED = / Merged 1 edited on both\.$/
+
+/** What a phone pushed comes back in its next pull, and is nobody else's edit. */
+export async function anEditOnOneIsNoMerge({ a, b }) {
+  for (const [from, to] of [
+    ['Bread', 'Brown bread'],
+    ['Brown bread', 'Bread'],
+  ]) {
+    await a.rename(from, to)
+    assert.doesNotMatch(await a.sync(), /Merged/)
+  }
+  assert.doesNotMatch(await b.sync(), /Merged/)
+}
+
 export async function editsOnBothStay(demo) {
   const { a, b } = demo
   await demo.bothOffline()
@@ -8,7 +22,11 @@ export async function editsOnBothStay(demo) {
   await b.tick('Milk')
   assert.match(await b.sync(), /^Offline/)
   assert.deepEqual(await b.mark('Milk').getAttribute('title'), 'Not synced: is_completed')
-  await demo.bothBack()
+  const said = await demo.bothBack()
+  assert.deepEqual(
+    said.map((text) => MERGED.test(text)),
+    [false, true, false],
+  )
   const [milk] = await demo.same()
   assert.deepEqual([milk.title, milk.isDone], ['Oat milk', true])
 }
@@ -21,7 +39,7 @@ export async function theLastPushWins(demo) {
   await a.turn('Online', true)
   await b.turn('Online', true)
   await a.sync()
-  assert.match(await b.sync(), /Merged 1 edited on both/)
+  assert.match(await b.sync(), MERGED)
   await a.sync()
   assert.ok((await demo.titles()).includes('White bread'))
 }
@@ -126,16 +144,21 @@ export async function aFasterPhoneIsMet(demo) {
 
 export async function aReloadKeepsAll(demo) {
   const { page, a } = demo
+  await a.rename('Milk', 'Oat milk')
+  await a.sync()
   await a.turn('Online', false)
   await a.add('<img src=x onerror=alert(1)>') // a title is text
+  await a.mark('<img src=x onerror=alert(1)>').waitFor()
   await page.waitForFunction(stored, 'melon-demo-a')
   const before = await a.tasks()
   await page.reload()
-  await a.mark('<img src=x onerror=alert(1)>').waitFor()
+  await a.column.locator('li.task').first().waitFor() // all rows come at once
   assert.deepEqual(await a.tasks(), before)
   assert.equal(await page.locator('.tasks img').count(), 0)
   assert.deepEqual(await a.exchanges(), [])
-  await demo.syncBoth()
+  await a.rename('Oat milk', 'Milk')
+  const [said] = await demo.syncBoth()
+  assert.doesNotMatch(said, /Merged/) // it knows its own push
   const paths = (await a.exchanges()).map(({ path }) => path)
   assert.ok(!paths.includes('/auth/login'), 'its tokens are kept, too')
   await demo.same()

@@ -107,6 +107,19 @@ test('no conflict is told to A; the log of B has it', async () => {
   assert.equal((await a.record('tasks', task)).title, 'B')
 })
 
+test('the log has what a phone pushed itself, too, when it has edited it again', async () => {
+  const account = new Account()
+  const a = await account.phone()
+  const id = await a.create('projects', { name: 'Home' })
+  await a.sync()
+  await a.editAndSync('projects', id, { name: 'Hut' })
+  await a.edit('projects', id, { name: 'House' })
+  const log = {}
+  await synchronize({ database: a.database, ...a.client, log })
+  const [{ local, remote, resolved }] = log.resolvedConflicts
+  assert.deepEqual([local.name, remote.name, resolved.name], ['House', 'Hut', 'House'])
+})
+
 // --- Deletions -----------------------------------------------------------------------------------
 
 test('a deleted id stays deleted', async () => {
@@ -213,29 +226,71 @@ test('two columns may be of two phones, one column is of one', async () => {
 
 // --- Text, and conflictResolver ------------------------------------------------------------------
 
-const THEIRS_AND_MINE = 'From A\n\nFrom B'
-
-async function twoTexts() {
+/** Two phones that have written this into the same column, and not synced since. */
+async function twoEdits(ofA, ofB) {
   const account = new Account()
   const { a, b, task } = await account.twoPhones()
-  await a.edit('tasks', task, { description: 'From A' })
-  await b.edit('tasks', task, { description: 'From B' })
+  await a.edit('tasks', task, { description: ofA })
+  await b.edit('tasks', task, { description: ofB })
   return { account, a, b, task }
 }
 
-test('without a resolver one of two texts is gone; with it both are there', async () => {
-  const { conflictResolver } = await snippet(PAGE, 'texts')
-  const first = await twoTexts()
-  for (const phone of [first.a, first.b]) await phone.sync()
-  assert.equal((await first.account.converge()).tasks[first.task].description, 'From B')
-  const { account, a, b, task } = await twoTexts()
-  for (const phone of [a, b, a]) await phone.sync({ conflictResolver })
-  assert.equal((await account.converge()).tasks[task].description, THEIRS_AND_MINE)
+const twoDates = () => twoEdits('2026-03-05', '2026-03-02')
+
+/** A resolver of the page; `calls` are the texts that it was asked about, local and remote. */
+async function greater() {
+  const { greaterOf } = await snippet(PAGE, 'greater')
+  const resolve = greaterOf('tasks', 'description')
+  const calls = []
+  const conflictResolver = (...args) => {
+    calls.push([args[1].description, args[2].description])
+    return resolve(...args)
+  }
+  return { conflictResolver, calls }
+}
+
+test('one of two texts is gone; of two rows both are there', async () => {
+  const { account, a, b, task } = await twoEdits('From A', 'From B')
+  for (const phone of [a, b]) await phone.sync()
+  const { tasks } = await account.converge()
+  assert.equal(tasks[task].description, 'From B')
+  const remark = { project_id: tasks[task].project_id }
+  await a.create('tasks', { title: 'From A', ...remark })
+  await b.create('tasks', { title: 'From B', ...remark })
+  for (const phone of [a, b]) await phone.sync()
+  const titles = Object.values((await account.converge()).tasks).map(({ title }) => title)
+  assert.deepEqual(titles.sort(), ['From A', 'From B', 'Paint'])
+})
+
+test('what a resolver is asked about may be an old text that nobody else has touched', async () => {
+  const { conflictResolver, calls } = await greater()
+  const account = new Account()
+  const { a, b, task } = await account.twoPhones()
+  await a.editAndSync('tasks', task, { description: '2026-03-01' })
+  await a.edit('tasks', task, { description: '2026-03-02' })
+  await a.sync({ conflictResolver })
+  assert.deepEqual(calls.splice(0), [['2026-03-02', '2026-03-01']]) // its own push
+  await b.sync()
+  await b.editAndSync('tasks', task, { is_completed: true })
+  await a.edit('tasks', task, { description: '2026-03-03' })
+  await a.sync({ conflictResolver })
+  assert.deepEqual(calls, [['2026-03-03', '2026-03-02']]) // the other phone ticked it off
+  const found = (await account.converge()).tasks[task]
+  assert.deepEqual([found.description, found.is_completed], ['2026-03-03', true])
+})
+
+test('the greater one stays, whoever syncs last', async () => {
+  const { conflictResolver } = await greater()
+  for (const order of ['ab', 'ba']) {
+    const { account, task, ...phones } = await twoDates()
+    for (const name of order) await phones[name].sync({ conflictResolver })
+    assert.equal((await account.converge()).tasks[task].description, '2026-03-05')
+  }
 })
 
 test('a resolver that is called again after a failed push says the same', async () => {
-  const { conflictResolver } = await snippet(PAGE, 'texts')
-  const { account, a, b, task } = await twoTexts()
+  const { conflictResolver, calls } = await greater()
+  const { account, a, b, task } = await twoDates()
   await a.sync()
   const offline = () => Promise.reject(new TypeError('fetch failed'))
   await assertLost(b.sync({ conflictResolver, beforePush: offline }))
@@ -244,7 +299,8 @@ test('a resolver that is called again after a failed push says the same', async 
   await a.editAndSync('tasks', task, { title: 'Renamed' })
   await syncPatiently(b, { conflictResolver })
   await b.sync({ conflictResolver })
-  assert.equal((await account.converge()).tasks[task].description, THEIRS_AND_MINE)
+  assert.ok(calls.length > 2)
+  assert.equal((await account.converge()).tasks[task].description, '2026-03-05')
 })
 
 test('a resolver is called for each record that differs, and not for deletions', async () => {
@@ -285,18 +341,18 @@ test('what a resolver changes in a record without an edit stays on that phone', 
 })
 
 testDefault('between pull and push the server merges, without the resolver', async () => {
-  const { conflictResolver } = await snippet(PAGE, 'texts')
-  const { account, a, b, task } = await twoTexts()
+  const { conflictResolver } = await greater()
+  const { account, a, b, task } = await twoDates()
   await b.sync({ conflictResolver, beforePush: () => a.sync() })
-  assert.equal((await account.converge()).tasks[task].description, 'From B')
+  assert.equal((await account.converge()).tasks[task].description, '2026-03-02')
 })
 
 // --- reject --------------------------------------------------------------------------------------
 
 testReject('reject: between pull and push it is a 409, and the resolver decides', async () => {
-  const { conflictResolver } = await snippet(PAGE, 'texts')
+  const { conflictResolver } = await greater()
   const { patiently } = await snippet(PAGE, 'patient')
-  const { account, a, b, task } = await twoTexts()
+  const { account, a, b, task } = await twoDates()
   let syncs = 0
   const faster = () => (syncs === 1 ? a.sync() : undefined)
   await patiently(() => {
@@ -304,7 +360,7 @@ testReject('reject: between pull and push it is a 409, and the resolver decides'
     return b.sync({ conflictResolver, beforePush: faster })
   })
   assert.equal(syncs, 2)
-  assert.equal((await account.converge()).tasks[task].description, THEIRS_AND_MINE)
+  assert.equal((await account.converge()).tasks[task].description, '2026-03-05')
 })
 
 testReject('reject: a push without lastPulledAt is a conflict each time', async () => {
