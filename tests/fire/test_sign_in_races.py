@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from conftest import DATABASES
+from conftest import BACKENDS
 from devices import created, project
 from schedule import Schedule
 from servers import PrivateRedis, serving
@@ -49,7 +49,7 @@ class Service:
             yield turn
 
 
-@pytest.fixture(scope="module", params=[d + r for d in DATABASES for r in ("", "+redis")])
+@pytest.fixture(scope="module", params=BACKENDS)
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
@@ -283,7 +283,7 @@ def test_a_new_password_and_a_deletion_with_the_old_one_do_not_both_succeed(
 
 # Redis goes, and comes back
 
-WITH_REDIS = pytest.mark.parametrize("running", [d + "+redis" for d in DATABASES], indirect=True)
+WITH_REDIS = pytest.mark.parametrize("running", ["mariadb+redis", "mysql+redis"], indirect=True)
 GOING = {
     "frozen": (PrivateRedis.freeze, PrivateRedis.thaw),  # and does then what it was asked meanwhile
     "killed": (PrivateRedis.kill, PrivateRedis.start),  # and has forgotten
