@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from devices import API, SECRETS, Device
+from devices import API, Device, note_tokens
 from flask import Flask
 from flask_jwt_extended import create_access_token
 from jsonschema import Draft202012Validator, FormatChecker
@@ -115,7 +115,7 @@ class World:
     def _post(self, path: str, body: Any) -> Any:
         answer = self.http.post(f"{API}/auth/{path}", json=body)
         assert answer.status_code in (200, 201), answer.text
-        SECRETS.update((answer.json["access_token"], answer.json["refresh_token"]))
+        note_tokens(answer.json["access_token"], answer.json["refresh_token"])
         return answer.json
 
     def _device(self) -> Device:
@@ -197,7 +197,7 @@ def after_sign_out(world: World, operation: Operation) -> TestResponse:
         for _ in range(2):
             pair = world.send(operation).json
             world.phone.refresh_token = pair["refresh_token"]
-            SECRETS.update((pair["access_token"], pair["refresh_token"]))
+            note_tokens(pair["access_token"], pair["refresh_token"])
         return world.send(operation, token=used)
     world.phone.call("POST", "/auth/logout")
     return world.send(operation)
