@@ -1,4 +1,4 @@
-// The tables of the README, and their models without decorators: no build plugin is needed.
+// The tables of docs/stock-client.md, and their models without decorators: no build plugin is needed.
 import { appSchema, Model, tableSchema } from '@nozbe/watermelondb'
 
 const times = [

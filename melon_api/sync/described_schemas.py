@@ -13,7 +13,7 @@ from melon_api.sync.schemas import HeldTableSchema, PushSchema, VerifySchema
 from melon_api.sync.tables import SyncedTable, synced_tables
 
 Fields = dict[str, fields.Field[Any]]
-ID = fields.String(required=True, metadata={"pattern": "^[A-Za-z0-9_.-]{1,36}$"})  # push 8
+ID = fields.String(required=True, metadata={"pattern": "^[A-Za-z0-9_.-]{1,36}$"})  # push 11
 STATUS = fields.String(metadata={"description": "WatermelonDB's own; it may stay in"})
 CHANGED = fields.String(
     metadata={"description": "the columns that were edited here, with commas between (push 3)"}

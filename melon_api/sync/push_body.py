@@ -10,7 +10,7 @@ from melon_api.sync.records import explain
 from melon_api.sync.sanitize import changed_columns, sanitize
 from melon_api.sync.tables import SyncedTable
 
-ID = re.compile(r"[A-Za-z0-9_.-]{1,36}\Z")  # contract push 8
+ID = re.compile(r"[A-Za-z0-9_.-]{1,36}\Z")  # contract push 11
 BAD_ID = ["An id is 1 to 36 of A-Z a-z 0-9 _ . -"]
 LISTS = ("created", "updated", "deleted")
 

@@ -44,7 +44,7 @@ from melon_api.sync.tables import SyncedTable, synced_tables
 
 FIRST_BLOCK = 1_000  # rows
 BLOCK_BYTES = 1 << 20  # about; the most is `group_concat_max_len`
-BEHIND_ALL = "\x7f"  # no id goes on with it (contract push 8)
+BEHIND_ALL = "\x7f"  # no id goes on with it (contract push 11)
 ONE_ROW: ColumnElement[int] = literal_column("1")
 STATEMENTS = 256  # kept; an app's migrations ask for others
 

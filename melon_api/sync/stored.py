@@ -31,7 +31,7 @@ Values = Iterable[Sequence[Any]]  # rows: id, own columns, clocks
 
 
 def read_rows(connection: Connection, user_id: str, wanted: Ids) -> Stored:
-    """The rows of these ids, which are well formed (contract push 8), living and deleted."""
+    """The rows of these ids, which are well formed (contract push 11), living and deleted."""
     stored: Stored = {name: {} for name in wanted}
     for ids in _portions(wanted):
         for name, rows in _read(connection, user_id, ids):

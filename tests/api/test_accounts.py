@@ -82,6 +82,7 @@ def test_registering_answers_tokens_and_the_user(app: Flask) -> None:
 
 
 def test_an_address_is_taken_regardless_of_case(account: Account) -> None:
+    """Contract, Accounts 6."""
     answer = register(account.app, email=account.email.upper(), password=PASSWORD)
     assert failure(answer) == (409, "email_taken")
 
@@ -118,13 +119,14 @@ def test_a_bad_registration_names_the_place(app: Flask, body: dict[str, Any], pl
 
 
 def test_a_password_is_the_same_on_every_keyboard(app: Flask) -> None:
-    """Contract, Accounts: NFKC."""
+    """Contract, Accounts 9: NFKC."""
     decomposed, composed = "Mu\u0308ller \ufb01sche", "M\u00fcller fische"
     account = Account(app, password=decomposed)
     assert login(app, account.email, composed).status_code == 200
 
 
 def test_unknown_address_and_wrong_password_answer_alike(account: Account) -> None:
+    """Contract, Accounts 7."""
     known = login(account.app, account.email, "wrong-password")
     unknown = login(account.app, "nobody@example.com", "wrong-password")
     assert failure(known) == failure(unknown) == (401, "invalid_credentials")
@@ -135,7 +137,7 @@ def test_unknown_address_and_wrong_password_answer_alike(account: Account) -> No
 def test_an_unknown_address_costs_a_hash_too(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time must not tell who has an account; counted, not timed."""
+    """Contract, Accounts 7: the time must not tell who has an account; counted, not timed."""
     hasher = passwords._hasher_for(1, 64, 1)
     verified: list[str] = []
     original = type(hasher).verify
@@ -153,6 +155,8 @@ def test_an_unknown_address_costs_a_hash_too(
 
 
 def test_passwords_are_argon2id_and_upgraded_at_login(account: Account, settings_of: Any) -> None:
+    """Contract, Accounts 9."""
+
     def stored() -> str:
         with account.app.app_context():
             found = db.session.get(User, account.user["id"])
@@ -169,6 +173,7 @@ def test_passwords_are_argon2id_and_upgraded_at_login(account: Account, settings
 
 
 def test_a_refresh_rotates_and_only_a_hash_is_stored(account: Account) -> None:
+    """Contract, Accounts 1 and 2."""
     phone = account.first
     answer = phone.call("POST", "/auth/refresh", phone.refresh_token)
     assert answer.status_code == 200
@@ -183,7 +188,7 @@ def test_a_refresh_rotates_and_only_a_hash_is_stored(account: Account) -> None:
 
 
 def test_a_lost_refresh_answer_does_not_sign_out(account: Account) -> None:
-    """Contract, Accounts: for 30 s the direct predecessor is answered with the same successor."""
+    """Contract, Accounts 2: for 30 s the direct predecessor is answered with the same successor."""
     phone = account.first
     first = phone.call("POST", "/auth/refresh", phone.refresh_token).json
     again = phone.call("POST", "/auth/refresh", phone.refresh_token).json
@@ -192,7 +197,7 @@ def test_a_lost_refresh_answer_does_not_sign_out(account: Account) -> None:
 
 
 def test_a_used_refresh_token_ends_its_session(account: Account) -> None:
-    """Contract, Accounts: theft, after the grace; the other device is not disturbed."""
+    """Contract, Accounts 2 and 3: theft, after the grace; the other device is not disturbed."""
     phone, tablet = account.first, account.device()
     fresh = phone.call("POST", "/auth/refresh", phone.refresh_token).json
     session = sessions(account)[0]
@@ -208,7 +213,7 @@ def test_a_used_refresh_token_ends_its_session(account: Account) -> None:
 
 @pytest.mark.parametrize("tail", [", Basic abc", ",", " x", ", Bearer x"])
 def test_an_odd_header_is_no_theft(account: Account, tail: str) -> None:
-    """Contract, Accounts: only a token already used ends its session."""
+    """Contract, Accounts 2: only a token already used ends its session."""
     phone = account.first
     headers = {"Authorization": f"Bearer {phone.refresh_token}{tail}"}
     answer = phone.http.post(f"{API}/auth/refresh", headers=headers)
@@ -242,7 +247,7 @@ def test_a_token_that_never_expires_is_refused(account: Account) -> None:
 
 
 def test_login_asks_the_database_as_often_for_an_unknown_address(account: Account) -> None:
-    """Contract, Accounts: alike in time."""
+    """Contract, Accounts 7: alike in time."""
     counts = []
     for email in (account.email, "nobody@example.com"):
         with statements(account.app) as seen:
@@ -252,6 +257,7 @@ def test_login_asks_the_database_as_often_for_an_unknown_address(account: Accoun
 
 
 def test_the_grace_does_not_reach_back_two_generations(account: Account) -> None:
+    """Contract, Accounts 2."""
     phone = account.first
     second = phone.call("POST", "/auth/refresh", phone.refresh_token).json["refresh_token"]
     phone.call("POST", "/auth/refresh", second)
@@ -262,6 +268,7 @@ def test_the_grace_does_not_reach_back_two_generations(account: Account) -> None
 
 @pytest.mark.parametrize("kind", ["access", "refresh"])
 def test_logout_signs_out_this_device_at_once(account: Account, kind: str) -> None:
+    """Contract, Accounts 3 and 5."""
     phone, tablet = account.first, account.device()
     token = phone.access_token if kind == "access" else phone.refresh_token
     answer = phone.call("POST", "/auth/logout", token)
@@ -273,7 +280,7 @@ def test_logout_signs_out_this_device_at_once(account: Account, kind: str) -> No
 
 
 def test_a_session_ends_for_good_after_its_lifetime(account: Account) -> None:
-    """Contract, Accounts: 180 days after sign-in, however often it was refreshed."""
+    """Contract, Accounts 1: 180 days after sign-in, however often it was refreshed."""
     (session,) = sessions(account)
     assert session.expires_at - session.created_at == timedelta(days=180)
     change(account, Session, expires_at=utc_now())
@@ -283,6 +290,7 @@ def test_a_session_ends_for_good_after_its_lifetime(account: Account) -> None:
 
 
 def test_a_disabled_account_is_told_so(account: Account) -> None:
+    """Contract, Accounts 5."""
     change(account, User, is_active=False)
     assert failure(account.first.call("GET", "/users/me")) == (403, "account_disabled")
     assert failure(login(account.app, account.email)) == (403, "account_disabled")
@@ -377,6 +385,7 @@ def test_the_name_may_be_changed(account: Account) -> None:
 
 
 def test_a_new_address_needs_the_password(account: Account) -> None:
+    """Contract, Accounts 8 and 11."""
     new = f"new.{account.email}".upper()
     for body in ({}, {"current_password": "wrong-password"}):
         answer = account.first.call("PATCH", "/users/me", json={"email": new, **body})
@@ -414,7 +423,7 @@ def test_a_profile_change_does_not_touch_the_sync_clock(account: Account) -> Non
 
 
 def test_the_signed_in_devices_are_listed_and_ended_one_by_one(account: Account) -> None:
-    """Contract, Accounts."""
+    """Contract, Accounts 3."""
     phone, tablet = account.first, account.device(device_name="Tablet")
     listed = phone.call("GET", "/auth/sessions").json
     assert {(s["device_name"], s["current"]) for s in listed} == {("Tablet", False), (None, True)}
@@ -432,13 +441,13 @@ def test_the_signed_in_devices_are_listed_and_ended_one_by_one(account: Account)
 
 @pytest.mark.parametrize("session_id", ["x", "x" * 300, "%C3%BC", "%F0%9F%8D%89", "%FF", "%00"])
 def test_an_odd_session_is_not_there(account: Account, session_id: str) -> None:
-    """Contract, Accounts: 404."""
+    """Contract, Accounts 3: 404."""
     answer = account.first.call("DELETE", f"/auth/sessions/{session_id}")
     assert failure(answer) == (404, "not_found")
 
 
 def test_logout_all_signs_every_device_out(account: Account) -> None:
-    """Contract, Accounts."""
+    """Contract, Accounts 5."""
     phone, tablet, other = account.first, account.device(), Account(account.app).first
     assert phone.call("POST", "/auth/logout-all").status_code == 204
     for device in (phone, tablet):
@@ -449,7 +458,7 @@ def test_logout_all_signs_every_device_out(account: Account) -> None:
 
 
 def test_a_new_password_signs_every_other_device_out(account: Account) -> None:
-    """Contract, Accounts."""
+    """Contract, Accounts 10."""
     phone, tablet = account.first, account.device()
     new = "another-horse-battery"
     for body, place in (
@@ -469,7 +478,7 @@ def test_a_new_password_signs_every_other_device_out(account: Account) -> None:
 
 
 def test_a_deleted_account_is_gone_with_all_its_data(account: Account) -> None:
-    """Contract, Accounts."""
+    """Contract, Accounts 12."""
     phone, tablet, other = account.first, account.device(), Account(account.app)
     home = project()
     phone.push(projects=created(home, gone := project()), tasks=created(task(home["id"])))
@@ -493,7 +502,7 @@ def test_a_deleted_account_is_gone_with_all_its_data(account: Account) -> None:
 
 
 def test_an_export_holds_everything_of_the_caller(account: Account) -> None:
-    """Contract, Accounts."""
+    """Contract, Accounts 12."""
     home = project(description="Ünï")
     paint = task(home["id"])
     account.first.push(projects=created(home), tasks=created(paint))

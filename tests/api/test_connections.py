@@ -85,7 +85,7 @@ def test_a_connection_that_the_server_ended_is_replaced(app: Flask) -> None:
 
 
 def test_a_push_whose_connection_is_lost_stores_nothing(app: Flask) -> None:
-    """Contract push 1, Contract, Errors: 503, nothing was applied; and the pool is whole."""
+    """Contract push 1 and Errors 6: 503, nothing was applied; and the pool is whole."""
     phone, home = Account(app).first, project()
     with app.app_context():
         engine = db.engine
@@ -123,8 +123,8 @@ def test_connections_that_work_are_counted_through_an_outage(app: Flask) -> None
 
 
 def test_a_push_that_may_be_stored_is_not_said_to_be_lost(app: Flask) -> None:
-    """Contract, Errors: a 503 says that nothing was applied. The database goes away at the COMMIT,
-    and is still away when it is asked what became of it."""
+    """Contract, Errors 6: a 503 says that nothing was applied. The database goes away at the
+    COMMIT, and is still away when it is asked what became of it."""
     phone, home = Account(app).first, project()
     with app.app_context():
         engine = db.engine
@@ -230,7 +230,7 @@ def test_a_transaction_that_failed_to_commit_is_rolled_back(app: Flask) -> None:
 
 
 def test_no_statement_takes_for_ever(engine: Engine) -> None:
-    """Contract, Errors: 503; MariaDB and MySQL stop it themselves, and the connection lives."""
+    """Contract, Errors 6: 503; MariaDB and MySQL stop it themselves, and the connection lives."""
     collations = ", ".join(f"information_schema.collations AS c{number}" for number in range(4))
     slow = f"SELECT COUNT(*) FROM {collations}"  # thousands of millions of rows
     with engine.connect() as connection:
@@ -261,7 +261,7 @@ def test_every_connection_has_its_limits(engine: Engine) -> None:
 
 
 def test_who_gets_no_connection_is_told_so(app: Flask, engine: Engine) -> None:
-    """Contract, Errors: 503 with Retry-After; `/readyz` does not ask the pool."""
+    """Contract, Errors 6: 503 with Retry-After; `/readyz` does not ask the pool."""
     phone, home = Account(app).first, project()
     engine.pool._timeout = 0.1
     with ExitStack() as others:

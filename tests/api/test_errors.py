@@ -41,6 +41,7 @@ def phone(plain_app: Flask) -> Any:
 
 
 def test_unknown_urls_and_methods(phone: Any) -> None:
+    """Contract, Errors 1 and Requests 5."""
     client = phone.http
     assert failure(client.get("/nowhere")) == (404, "not_found")
     assert failure(client.get(f"{API}/nowhere")) == (404, "not_found")
@@ -55,6 +56,7 @@ def test_unknown_urls_and_methods(phone: Any) -> None:
     [b"", b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b'"\\ud800', b'{"a": 1e999, "b": "\\ud83d"}'],
 )
 def test_what_is_not_json(phone: Any, path: str, body: bytes) -> None:
+    """Contract, Errors 1."""
     answer = phone.http.post(API + path, data=body, content_type="application/json")
     assert failure(answer) == (400, "malformed_json")
     answer = phone.call("POST", "/sync/push", data=body, content_type="application/json")
@@ -70,7 +72,7 @@ def test_json_that_is_no_object(phone: Any, body: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=utf-8", ""])
 def test_sync_takes_plain_text_and_no_type_and_the_rest_does_not(phone: Any, kind: str) -> None:
-    """Contract, base path: the docs' `fetch` sends no better type."""
+    """Contract, Requests 1: the docs' `fetch` sends no better type."""
     body = orjson.dumps({"changes": {}})
     headers = {"Content-Type": kind} if kind else {}
     assert phone.call("POST", "/sync/push", data=body, headers=headers).status_code == 200
@@ -81,12 +83,14 @@ def test_sync_takes_plain_text_and_no_type_and_the_rest_does_not(phone: Any, kin
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/html", "image/png"])
 def test_other_types_are_refused(phone: Any, kind: str) -> None:
+    """Contract, Requests 1."""
     for path in ("/auth/login", "/sync/pull", "/sync/push"):
         answer = phone.call("POST", path, data=b"{}", content_type=kind)
         assert failure(answer) == (415, "unsupported_media_type")
 
 
 def test_a_gzipped_push_is_taken(phone: Any) -> None:
+    """Contract, Requests 2."""
     body = gzip.compress(orjson.dumps({"changes": {"projects": created(project(id="x"))}}))
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     assert phone.call("POST", "/sync/push", data=body, headers=headers).status_code == 200
@@ -111,6 +115,7 @@ def test_another_content_encoding_is_refused(phone: Any) -> None:
 
 
 def test_bodies_are_bounded_packed_and_unpacked(phone: Any, monkeypatch: Any) -> None:
+    """Contract, Requests 3."""
     monkeypatch.setitem(phone.http.application.config, "MAX_CONTENT_LENGTH", 1000)
     answer = phone.call("POST", "/sync/push", data=b" " * 1001, content_type="application/json")
     assert failure(answer) == (413, "payload_too_large")
@@ -141,6 +146,7 @@ def test_a_client_that_takes_json(phone: Any, accept: str) -> None:
 
 
 def test_answers_are_compressed_for_those_who_ask(phone: Any) -> None:
+    """Contract, Requests 2."""
     phone.push(projects=created(*(project() for _ in range(50))))
     plain = phone.call("POST", "/sync/pull", json={})
     assert "Content-Encoding" not in plain.headers
@@ -183,6 +189,8 @@ def test_a_log_line_cannot_be_forged(phone: Any, caplog: Any) -> None:
 
 
 def test_a_crash_is_logged_and_says_nothing(phone: Any, monkeypatch: Any, caplog: Any) -> None:
+    """Contract, Errors 1."""
+
     def crash(*_: object) -> None:
         raise RuntimeError("the secret recipe")
 
@@ -197,6 +205,8 @@ def test_a_crash_is_logged_and_says_nothing(phone: Any, monkeypatch: Any, caplog
 def test_a_database_that_is_away_is_unavailable(
     phone: Any, monkeypatch: Any, reason: tuple[Any, ...]
 ) -> None:
+    """Contract, Errors 6."""
+
     def fail(*_: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception(*reason))
 
@@ -232,7 +242,7 @@ def test_a_commit_without_an_answer_is_looked_up(
 
 
 def test_a_registration_without_an_answer_promises_nothing(app: Flask, monkeypatch: Any) -> None:
-    """Contract, Errors: 503 would say that nothing was applied."""
+    """Contract, Errors 6: 503 would say that nothing was applied."""
     commit = RootTransaction.commit
 
     def broken(self: RootTransaction) -> None:
@@ -248,6 +258,7 @@ def test_a_registration_without_an_answer_promises_nothing(app: Flask, monkeypat
 
 
 def test_a_request_id_is_taken_over_or_made(phone: Any) -> None:
+    """Contract, Errors 3."""
     given = phone.http.get("/healthz", headers={"X-Request-ID": "abc-123_456.7"})
     assert given.headers["X-Request-ID"] == "abc-123_456.7"
     for bad in ("short", "x" * 65, "with space", "<script>", ""):
@@ -257,6 +268,7 @@ def test_a_request_id_is_taken_over_or_made(phone: Any) -> None:
 
 
 def test_every_line_of_a_request_carries_its_id(plain_app: Flask, capsys: Any) -> None:
+    """Contract, Errors 3."""
     logging.getLogger("melon_api").setLevel("INFO")
     handler = next(h for h in logging.getLogger().handlers if type(h) is logging.StreamHandler)
     lines: list[str] = []
@@ -269,7 +281,7 @@ def test_every_line_of_a_request_carries_its_id(plain_app: Flask, capsys: Any) -
 
 @pytest.mark.parametrize("backend", ["sqlite", "sqlite+redis"])
 def test_rate_limits_answer_with_a_time(backend: str, tmp_path: Path, monkeypatch: Any) -> None:
-    """Contract, Errors: 429 always has Retry-After."""
+    """Contract, Errors 5: 429 always has Retry-After."""
     monkeypatch.setattr(limiter, "enabled", limiter.enabled)  # one for all applications: put back
     url = f"sqlite:///{tmp_path}/limited.db"
     limits = {"RATELIMIT_ENABLED": "true", "TRUSTED_PROXIES": "1"}

@@ -72,7 +72,7 @@ def check_refused(answers: Iterable[Answer]) -> None:
 
 
 def test_a_flood_of_sign_ins_leaves_threads_for_pulls(tmp_path: Path) -> None:
-    """Contract, Errors: those who find no seat are told at once, with 503 and Retry-After."""
+    """Contract, Errors 6: those who find no seat are told at once, with 503 and Retry-After."""
     with serving("sqlite", tmp_path, workers=1, WEB_THREADS="2", **SLOW_HASHES) as server:
         token = register(server)["access_token"]
         wrong = {"email": "nobody@example.com", "password": PASSWORD}

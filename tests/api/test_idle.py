@@ -159,7 +159,7 @@ def test_whatever_is_unusual_goes_to_flask(
 
 
 def test_a_body_cut_short_is_not_parsed(phone: Device) -> None:
-    """Contract, Errors; what came happens to be a pull."""
+    """Contract, Requests 4; what came happens to be a pull."""
     sent = {"json": {"lastPulledAt": phone.pulled_at}}
     assert phone.call("POST", "/sync/pull", **sent).status_code == 200
     answer = phone.call("POST", "/sync/pull", **sent, environ_overrides={"CONTENT_LENGTH": "99"})
@@ -173,7 +173,7 @@ def test_a_packed_body_is_read(phone: Device) -> None:
 
 
 def test_a_long_answer_is_compressed(phone: Device) -> None:
-    """Contract, top: as Flask would; so it is left to Flask."""
+    """Contract, Requests 2: as Flask would; so it is left to Flask."""
     phone.http.application.config["COMPRESS_MIN_SIZE"] = 1
     answer = idle_pull(phone, headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
@@ -181,7 +181,7 @@ def test_a_long_answer_is_compressed(phone: Device) -> None:
 
 
 def test_a_push_is_seen_by_the_next_pull(phone: Device) -> None:
-    """Contract, Pull 1."""
+    """Contract pull 1."""
     for number in range(20):
         phone.push(projects=created(project(name=f"number {number}")))
         (told,) = phone.pull()["projects"]["updated"]

@@ -57,7 +57,7 @@ def test_nobody_is_signed_out_when_the_key_changes(keys: Rotate, app: Flask) -> 
 
 
 def test_a_lost_answer_is_repeated_after_the_key_has_changed(keys: Rotate, app: Flask) -> None:
-    """Contract, Accounts: the same successor, although another key signs now."""
+    """Contract, Accounts 2: the same successor, although another key signs now."""
     phone = Account(app).first
     lost = refreshed(phone)
     keys(NEW, OLD)

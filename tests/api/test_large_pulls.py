@@ -178,7 +178,7 @@ def test_pushes_between_the_blocks_do_not_tear_the_snapshot(account: Account) ->
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("turn", [2, 3, 4])
 def test_a_database_that_goes_away_between_the_blocks(account: Account, turn: int) -> None:
-    """Contract, Errors: 503, and no beginning of an answer."""
+    """Contract, Errors 6: 503, and no beginning of an answer."""
     with account.app.app_context():
         engine = db.engine
     home = project()

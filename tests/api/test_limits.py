@@ -89,7 +89,8 @@ def codes(answers: list[Answer]) -> list[int]:
 
 
 def test_login_is_limited(server: Server) -> None:
-    """For an account from however many addresses, and for an address whatever it tries."""
+    """Contract, Accounts 13: for an account from however many addresses, and for an address
+    whatever it tries."""
     email, _ = Client(server).register()
     assert codes([Client(server).login(email) for _ in range(3)]) == [401, 401, 429]
     assert Client(server).login(email.upper(), PASSWORD).status == 429
@@ -99,7 +100,7 @@ def test_login_is_limited(server: Server) -> None:
 
 
 def test_mails_are_limited(server: Server) -> None:
-    """Known or not: the limit does not tell, either."""
+    """Contract, Accounts 13, known or not: the limit does not tell, either."""
     known, _ = Client(server).register()
     for email in (known, f"{new_id()}@example.com"):
         asked = [Client(server).call("/auth/password/forgot", {"email": email}) for _ in range(3)]
@@ -111,7 +112,8 @@ def test_mails_are_limited(server: Server) -> None:
 
 @pytest.mark.parametrize(("path", "kind"), [("/sync/pull", "pull"), ("/sync/push", "push")])
 def test_sync_is_limited(server: Server, path: str, kind: str) -> None:
-    """Accounts behind one address do not disturb each other, until the address is out."""
+    """Contract, Accounts 13: accounts behind one address do not disturb each other, until the
+    address is out."""
     house = Client(server)
     people = [Client(server).register()[1]["access_token"] for _ in range(3)]
     body = {"changes": {}} if kind == "push" else {}
@@ -140,6 +142,7 @@ def test_a_pull_is_a_pull_however_it_is_asked(server: Server) -> None:
 
 
 def test_refreshes_are_limited(server: Server) -> None:
+    """Contract, Accounts 13."""
     _, tokens = Client(server).register()
     asked = [Client(server).call("/auth/refresh", token=tokens["refresh_token"]) for _ in range(3)]
     assert codes(asked) == [200, 200, 429]
@@ -150,7 +153,8 @@ def test_refreshes_are_limited(server: Server) -> None:
 
 
 def test_registrations_are_limited(tmp_path: Path) -> None:
-    """For an address, and for an account that somebody tries to open again and again."""
+    """Contract, Accounts 13: for an address, and for an account that somebody tries to open again
+    and again."""
     few = {f"RATELIMIT_REGISTER_PER_{what}": "2/hour" for what in ("ADDRESS", "ACCOUNT")}
     with limited(tmp_path, **few) as server:
         client = Client(server)
@@ -223,7 +227,7 @@ def test_an_odd_address_is_counted_too(server: Server, address: str) -> None:
 
 
 def test_the_headers_are_honest(tmp_path: Path) -> None:
-    """Contract, Errors: who waits for Retry-After gets through, and nobody else is told to."""
+    """Contract, Errors 5: who waits for Retry-After gets through, and nobody else is told to."""
     limit = {"RATELIMIT_LOGIN_PER_ACCOUNT": "2/2 seconds"}
     with limited(tmp_path, **limit) as server:
         email, client = f"{new_id()}@example.com", Client(server)
@@ -321,7 +325,8 @@ def test_no_request_fails_while_redis_goes(tmp_path: Path) -> None:
 
 
 def test_guesses_of_one_password_share_one_limit(server: Server) -> None:
-    """Whichever call they are made by, and however often a name is changed."""
+    """Contract, Accounts 13: whichever call they are made by, and however often a name is
+    changed."""
     email, tokens = (client := Client(server)).register()
     token, wrong = tokens["access_token"], {"password": "x", "current_password": "x"}
     assert client.login(email).status == 401
@@ -375,7 +380,7 @@ def test_a_redis_that_goes_during_a_call(
 
 
 def test_an_outage_says_its_own_time(phone: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract, Errors: 503 is over in seconds, whatever limit the call has."""
+    """Contract, Errors 6: 503 is over in seconds, whatever limit the call has."""
 
     def fail(*_: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception(2003, "no"))

@@ -301,7 +301,7 @@ def test_without_a_mail_server_there_is_nothing_to_wait_for(
 def test_when_too_much_waits_the_phone_is_told(
     ada: Account, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Contract, Errors: 503 `unavailable` with Retry-After; what else was asked for is done."""
+    """Contract, Errors 6: 503 `unavailable` with Retry-After; what else was asked for is done."""
     monkeypatch.setattr(outgoing, "MOST_WAITING", 2)
     monkeypatch.setitem(ada.app.extensions, "outbox", outgoing.Outbox(ada.app))
     with held_up(ada.app):

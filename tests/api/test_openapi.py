@@ -96,7 +96,7 @@ def each(calls: list[str]) -> Any:
 
 
 def test_every_call_is_described(app: Flask, spec: dict[str, Any]) -> None:
-    """Contract, Service: and the names that clients are generated with stay as they are."""
+    """Contract, Service 4: and the names that clients are generated with stay as they are."""
     assert [o.id for o in operations(spec)] and {o.id for o in operations(spec)} == {
         *API_CALLS,
         *SERVICE_CALLS,
@@ -166,8 +166,8 @@ def check(spec: dict[str, Any], operation: Operation, answer: Any) -> None:
 def test_its_errors_are_those_that_are_described(
     spec: dict[str, Any], operation: Operation, world: World, code: str
 ) -> None:
-    """Contract, Errors: each call in each trouble. What is named comes as printed, what comes is
-    named."""
+    """Contract, Errors 1 and 2: each call in each trouble. What is named comes as printed, what
+    comes is named."""
     world.begin(operation, code)
     answer = PROVOCATIONS[code](world, operation)
     if code not in operation.codes:
@@ -194,7 +194,7 @@ def check_problem(spec: dict[str, Any], operation: Operation, answer: Any) -> No
 def test_its_outages_are_those_that_are_described(
     spec: dict[str, Any], broken: dict[str, Flask], operation: Operation, world: World, code: str
 ) -> None:
-    """Contract, Errors: a database without tables is our fault, one that is away nobody's."""
+    """Contract, Errors 6: a database without tables is our fault, one that is away nobody's."""
     if operation.id in NEVER_FAIL:
         assert code in operation.codes  # any call may crash
         return
@@ -217,7 +217,7 @@ def test_the_examples_of_sync_are_exact(operation: Operation, world: World) -> N
 
 
 def test_another_method_names_those_that_there_are(app: Flask) -> None:
-    """Contract, Errors: as the description says of every call at once."""
+    """Contract, Requests 5: as the description says of every call at once."""
     answer = app.test_client().put(f"{API}/users/me")
     spec = app.test_client().get("/openapi.json").json
     printed = {e["code"]: e for e in spec["components"]["schemas"]["Problem"]["examples"]}

@@ -90,7 +90,7 @@ def test_an_address_is_found_as_people_write_it(app: Flask) -> None:
 
 
 def test_a_deactivated_account_is_out_until_it_is_let_in(account: Account) -> None:
-    """Contract, Accounts: 403, at once; the devices are still signed in afterwards."""
+    """Contract, Accounts 5: 403, at once; the devices are still signed in afterwards."""
     phone = account.first
     assert phone.call("GET", "/users/me").status_code == 200
     flask(account.app, "deactivate", account.email.upper())

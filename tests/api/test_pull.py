@@ -127,7 +127,7 @@ def test_a_record_two_devices_made_is_updated_for_both(account: Account) -> None
 
 
 def test_the_same_phone_signed_in_again_is_the_same_device(account: Account) -> None:
-    """Contract, Accounts: `device_id` names the local database."""
+    """Contract, Accounts 4: `device_id` names the local database."""
     phone = account.device(device_id="phone-1")
     phone.pull()
     home = project()
@@ -218,7 +218,7 @@ def test_a_wrong_clock_is_named(account: Account, wrong: object) -> None:
 
 
 def test_accounts_never_see_each_others_records(account: Account) -> None:
-    """Contract push 8."""
+    """Contract push 11."""
     other = Account(account.app)
     home = project()
     account.first.push(projects=created(home))

@@ -1,4 +1,4 @@
-"""Contract, "Push": rules 1 to 5 and 8 under last_write_wins, on every backend."""
+"""Contract, "Push": rules 1 to 5 and 11 under last_write_wins, on every backend."""
 
 from typing import Any
 
@@ -272,7 +272,7 @@ def test_a_child_without_its_parent_is_refused(account: Account, parent: Any) ->
 
 
 def test_another_accounts_record_is_no_parent(account: Account) -> None:
-    """Contract push 4 and 8."""
+    """Contract push 4 and 11."""
     home = project()
     Account(account.app).first.push(projects=created(home))
     answer = account.first.ask_push({"tasks": created(task(home["id"]))})
@@ -413,7 +413,7 @@ def test_an_unknown_table_without_changes_is_ignored(account: Account, content: 
 
 @pytest.mark.parametrize("content", [created({"id": "x"}), deleted("x"), ["x"], "x"])
 def test_an_unknown_table_with_changes_is_refused(account: Account, content: Any) -> None:
-    """Contract push 5, and gravest first (Errors)."""
+    """Contract push 5 and Errors 4: gravest first."""
     bad = project(name="x" * 256)
     answer = account.first.ask_push({"drafts": content, "projects": created(bad, project())})
     assert failure(answer) == (422, "unknown_table")
@@ -422,7 +422,7 @@ def test_an_unknown_table_with_changes_is_refused(account: Account, content: Any
 
 
 def test_all_422_errors_come_in_one_answer_the_gravest_named(account: Account) -> None:
-    """Contract, Errors."""
+    """Contract, Errors 2 and 4."""
     long, orphan = project(name="x" * 256), task("nobody")
     answer = account.first.ask_push({"projects": created(long), "tasks": created(orphan)})
     assert failure(answer) == (422, "validation_failed")
@@ -452,7 +452,7 @@ def test_a_body_of_the_wrong_shape_is_named(account: Account, changes: Any, plac
 
 
 def test_a_wrong_shape_hides_nothing_else(account: Account) -> None:
-    """Contract, Errors: all in one answer, the gravest named."""
+    """Contract, Errors 4: all in one answer, the gravest named."""
     long = project(name="x" * 256)
     changes = {"drafts": created({"id": "d"}), "tasks": [], "projects": created(long)}
     answer = account.first.ask_push(changes)
@@ -472,7 +472,7 @@ def test_a_number_with_too_many_digits_names_its_column(account: Account) -> Non
 
 @pytest.mark.parametrize("bad", ["", "a b", "a" * 37, "ü", "a/b", "a'b", "a\n", None, 7, {}])
 def test_an_id_of_the_wrong_form_is_refused(account: Account, bad: Any) -> None:
-    """Contract push 8."""
+    """Contract push 11."""
     answer = account.first.ask_push({"projects": created(project(), project(id=bad))})
     assert failure(answer) == (422, "validation_failed")
     assert list(answer.json["errors"]["changes"]["projects"]["created"]["1"]) == ["id"]
@@ -483,7 +483,7 @@ def test_an_id_of_the_wrong_form_is_refused(account: Account, bad: Any) -> None:
 
 
 def test_ids_differ_by_case_and_may_be_long(account: Account) -> None:
-    """Contract push 8."""
+    """Contract push 11."""
     ids = ["abc", "ABC", "a.b_c-d", "a" * 36, "0"]
     account.first.push(projects=created(*(project(id=i) for i in ids)))
     assert sorted(account.first.records("projects")) == sorted(ids)
@@ -551,7 +551,7 @@ def test_ten_thousand_tasks_are_pushed_and_pulled(account: Account) -> None:
 
 @pytest.mark.parametrize("more", [{}, {"allowPartial": True}])
 def test_a_push_is_bounded(account: Account, settings_of: Any, more: dict[str, bool]) -> None:
-    """Contract push 1 and Errors, 413: taken whole or refused, never half."""
+    """Contract push 1 and Requests 3: 413, taken whole or refused, never half."""
     settings_of(MAX_PUSH_RECORDS=5)
     phone, home = account.first, project()
     tasks = [task(home["id"]) for _ in range(3)]

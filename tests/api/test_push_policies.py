@@ -203,7 +203,7 @@ def test_a_deletion_told_again_is_no_new_deletion(rejecting: Account) -> None:
 
 
 def test_a_conflict_does_not_hide_what_is_invalid(account: Account) -> None:
-    """Contract, Errors: 409 only where there is no 422, and each place by its own reason."""
+    """Contract, Errors 4: 409 only where there is no 422, and each place by its own reason."""
     phone, tablet = account.first, account.device()
     home, other = project(), project()
     phone.push(projects=created(home, other))
@@ -218,7 +218,7 @@ def test_a_conflict_does_not_hide_what_is_invalid(account: Account) -> None:
 
 
 def test_a_child_of_a_refused_parent_is_not_accused(account: Account) -> None:
-    """Contract, Errors: its parent is there, in the same push."""
+    """Contract, Errors 4: its parent is there, in the same push."""
     long = project(name="x" * 256)
     changes = {"projects": created(long), "tasks": created(task(long["id"]))}
     errors = refused(account.first.ask_push(changes), "validation_failed", status=422)

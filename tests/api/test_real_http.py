@@ -41,7 +41,7 @@ def chunk(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("size", [MEBIBYTE, 3 * MEBIBYTE])
 def test_a_refused_upload_still_gets_its_answer(server: Server, size: int) -> None:
-    """Contract, Errors: a phone with an expired token and a big push must learn why."""
+    """Contract, Requests 3: a phone with an expired token and a big push must learn why."""
     head = f"{PUSH}\r\nAuthorization: Bearer x.y.z\r\nContent-Length: {size}"
     answer = talk(server, head, *[b" " * 65_536] * (size // 65_536))
     assert answer.startswith("HTTP/1.1 401")
@@ -49,7 +49,7 @@ def test_a_refused_upload_still_gets_its_answer(server: Server, size: int) -> No
 
 
 def test_a_chunked_body_is_bounded(server: Server) -> None:
-    """Contract, Errors: 413, and no silent cut."""
+    """Contract, Requests 3: 413, and no silent cut."""
     parts = [chunk(b'{"email": "a@example.com"'), *[chunk(b" " * 65_536)] * 40, chunk(b"}")]
     answer = talk(server, LOGIN + CHUNKED, *parts, b"0\r\n\r\n")
     assert answer.startswith("HTTP/1.1 413")
@@ -65,7 +65,7 @@ def test_a_chunked_body_is_read(server: Server) -> None:
 
 
 def test_a_body_cut_short_is_not_parsed(server: Server) -> None:
-    """The connection broke; what came happens to be JSON."""
+    """Contract, Requests 4: the connection broke; what came happens to be JSON."""
     answer = talk(server, f"{LOGIN}\r\nContent-Length: 100", b"{}", close=True)
     assert answer.startswith("HTTP/1.1 400")
     assert "bad_request" in answer
@@ -90,7 +90,8 @@ def test_a_stop_takes_its_counts_away_and_nothing_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1/auth/login", "/api/v1/sync/pull"])
 def test_who_falls_silent_lets_go_of_its_thread(tmp_path: Path, path: str) -> None:
-    """All threads of a worker are held by phones that have left their network."""
+    """Contract, Requests 4: all threads of a worker are held by phones that have left their
+    network."""
     body = "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     request = f"POST {path} HTTP/1.1\r\nHost: melon\r\nConnection: close\r\n{body}".encode()
     few = {"WEB_THREADS": "2", "SILENCE_SECONDS": "1"}

@@ -107,7 +107,7 @@ def deactivate(account: Account, *, is_active: bool = False) -> None:
 def test_forgot_answers_alike_and_writes_to_whom_there_is(
     account: Account, mailbox: Mailbox
 ) -> None:
-    """Contract, Accounts: 202, whether or not the address is known."""
+    """Contract, Accounts 7: 202, whether or not the address is known."""
     disabled = Account(account.app)
     deactivate(disabled)
     emails = (account.email, "nobody@example.com", disabled.email)
@@ -124,7 +124,7 @@ def test_forgot_answers_alike_and_writes_to_whom_there_is(
 def test_what_tells_one_from_another_happens_behind_the_answer(
     account: Account, mailbox: Mailbox
 ) -> None:
-    """Contract, Accounts: an unknown address answers alike in time; counted, not timed."""
+    """Contract, Accounts 7: an unknown address answers alike in time; counted, not timed."""
     with held_up(account.app):
         with statements(account.app) as for_the_known:
             forgot(account.app, account.email)
@@ -158,7 +158,7 @@ def test_the_mail_is_complete(account: Account, mailbox: Mailbox) -> None:
 
 
 def test_the_address_is_found_regardless_of_case(account: Account, mailbox: Mailbox) -> None:
-    """Contract, Accounts: e-mail addresses are unique regardless of case."""
+    """Contract, Accounts 6: e-mail addresses are unique regardless of case."""
     forgot(account.app, f" {account.email.upper()} ")
     assert subjects(mailbox, account) == ["Melon: Set a new password"]
 
@@ -179,7 +179,7 @@ def test_what_a_mail_reads_as_another_address_is_none(plain_app: Flask, name: st
 def test_a_reset_sets_the_password_and_signs_every_device_out(
     account: Account, mailbox: Mailbox
 ) -> None:
-    """Contract, Accounts: 204; every device is signed out."""
+    """Contract, Accounts 10 and 11: 204; every device is signed out."""
     phone, tablet, other = account.first, account.device(), Account(account.app)
     answer = reset(account.app, reset_token(mailbox, account))
     assert (answer.status_code, answer.data) == (204, b"")
@@ -210,7 +210,7 @@ def test_a_reset_token_works_for_30_minutes(account: Account, mailbox: Mailbox) 
 
 
 def test_what_is_no_reset_token_is_named(newcomer: Account, mailbox: Mailbox) -> None:
-    """Contract, Accounts: a bad token is 422; nothing has changed by it."""
+    """Contract, Accounts 8: a bad token is 422; nothing has changed by it."""
     (other_purpose,) = mailed(mailbox, newcomer, CONFIRM)
     good = reset_token(mailbox, newcomer)
     for token in (other_purpose, good[:-1], good + "=", f" {good}", "x" * 43, "x" * 100_000, ""):
@@ -297,7 +297,7 @@ def test_what_ends_a_reset_token(
 def test_a_disabled_account_cannot_be_reset_until_it_may_again(
     account: Account, mailbox: Mailbox
 ) -> None:
-    """Contract, Accounts: 403 `account_disabled`."""
+    """Contract, Accounts 5: 403 `account_disabled`."""
     token = reset_token(mailbox, account)
     deactivate(account)
     assert failure(reset(account.app, token)) == (403, "account_disabled")
@@ -328,7 +328,7 @@ def is_verified(account: Account) -> bool:
 
 
 def test_registering_mails_a_token_that_verifies(newcomer: Account, mailbox: Mailbox) -> None:
-    """Contract, Accounts: 204; the second time too, as the first answer may have been lost."""
+    """Contract, Accounts 11: 204; the second time too, as the first answer may have been lost."""
     (token,) = mailed(mailbox, newcomer, CONFIRM)
     (mail,) = mailbox.mails
     assert mail["Subject"] == "Melon: Confirm your e-mail address"
@@ -341,7 +341,7 @@ def test_registering_mails_a_token_that_verifies(newcomer: Account, mailbox: Mai
 
 
 def test_what_is_no_verification_token_is_named(newcomer: Account, mailbox: Mailbox) -> None:
-    """Contract, Accounts: a bad verification token is 422."""
+    """Contract, Accounts 8: a bad verification token is 422."""
     (good,) = mailed(mailbox, newcomer, CONFIRM)
     other_purpose = reset_token(mailbox, newcomer)
     for token in (other_purpose, good[:-1], "x" * 43, "x" * 100_000, "", None, 7):
@@ -383,7 +383,7 @@ def test_a_mail_that_was_asked_for_before_the_address_changed_verifies_nothing(
 
 
 def test_resend_mails_again_until_it_is_done(newcomer: Account, mailbox: Mailbox) -> None:
-    """Contract, Accounts: `POST /auth/email/resend` 202."""
+    """Contract, Accounts 11: `POST /auth/email/resend` 202."""
     phone = newcomer.first
     assert phone.call("POST", "/auth/email/resend").status_code == 202
     first, second = mailed(mailbox, newcomer, CONFIRM)
@@ -418,8 +418,8 @@ def answers_to_sync(phone: Device) -> list[tuple[int, str | None]]:
 def test_sync_may_wait_for_a_verified_address(
     newcomer: Account, mailbox: Mailbox, settings_of: Any
 ) -> None:
-    """Contract, Errors: 403 `email_not_verified`, with REQUIRE_VERIFIED_EMAIL alone; then no more,
-    at once and on every device."""
+    """Contract, Errors 1: 403 `email_not_verified`, with REQUIRE_VERIFIED_EMAIL alone; then no
+    more, at once and on every device."""
     settings_of(REQUIRE_VERIFIED_EMAIL=True)
     phone, tablet = newcomer.first, newcomer.device()
     for device in (phone, tablet):

@@ -44,7 +44,7 @@ def test_a_private_authority_is_trusted_by_the_url_or_by_setting(
 def test_another_authority_is_refused_as_if_redis_were_away(
     secure: SecureRedis, tmp_path: Path
 ) -> None:
-    """Contract, Service: /readyz names it; everything else works."""
+    """Contract, Service 2: /readyz names it; everything else works."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     stranger = Authority(elsewhere).pem

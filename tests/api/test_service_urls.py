@@ -21,7 +21,7 @@ OPEN += ("/auth/email/verify",)
 
 
 def test_healthz_and_readyz(app: Flask) -> None:
-    """Contract, Service."""
+    """Contract, Service 1 and 2."""
     client = app.test_client()
     assert client.get("/healthz").json == {"status": "ok"}
     answer = client.get("/readyz")
@@ -33,6 +33,7 @@ def test_healthz_and_readyz(app: Flask) -> None:
 def test_readyz_names_what_does_not_answer(
     plain_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Contract, Service 2."""
     monkeypatch.setitem(plain_app.config, "REDIS_URL", re.sub(r":\d+/", ":1/", REDIS))
     answer = plain_app.test_client().get("/readyz")
     assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
@@ -73,7 +74,7 @@ def patient(app: Flask) -> Engine:
 
 
 def test_openapi_describes_every_route(plain_app: Flask) -> None:
-    """Contract, Service."""
+    """Contract, Service 4."""
     spec = plain_app.test_client().get("/openapi.json").json
     assert spec["openapi"] == "3.1.0"
     routes = {
@@ -114,7 +115,7 @@ def test_openapi_describes_the_records_of_the_models(plain_app: Flask) -> None:
 
 
 def test_docs_work_without_internet(plain_app: Flask) -> None:
-    """Contract, Service."""
+    """Contract, Service 5."""
     client = plain_app.test_client()
     page = client.get("/docs")
     assert page.status_code == 200

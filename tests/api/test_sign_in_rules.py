@@ -22,7 +22,7 @@ LONG = "".join(chr(0x4E00 + i * 37 % 128) for i in range(128))
 
 
 def test_long_passwords_count_whole(app: Flask) -> None:
-    """Contract, Accounts: 128 characters; nothing is cut before it is hashed."""
+    """Contract, Accounts 9: 128 characters; nothing is cut before it is hashed."""
     account = Account(app, password=LONG)
     body = {"email": account.email, "password": LONG[:-1]}
     answer = app.test_client().post("/api/v1/auth/login", json=body)
@@ -87,7 +87,7 @@ def test_who_is_being_hashed_is_not_sent_away(
 
 
 def test_a_session_that_is_not_used_is_over(account: Account) -> None:
-    """Contract, Accounts: a refresh token lives 7 days from its last use."""
+    """Contract, Accounts 1: a refresh token lives 7 days from its last use."""
     phone, tablet = account.first, account.device(device_name="Tablet")
     with account.app.app_context():
         (session,) = (
@@ -120,7 +120,7 @@ def test_production_has_no_default_password(
 
 
 def test_two_refreshes_at_once_answer_the_same_successor(account: Account) -> None:
-    """Contract, Accounts: the phone refreshed twice at once."""
+    """Contract, Accounts 2: the phone refreshed twice at once."""
     phone = account.first
 
     def refresh(_: int) -> dict[str, Any]:
@@ -178,7 +178,8 @@ def test_an_address_that_no_mail_reaches_is_refused(app: Flask, email: str) -> N
 
 
 def test_a_domain_has_one_form(app: Flask) -> None:
-    """IDNA: a mail server knows no other letters, and full-width ones are the same ones."""
+    """Contract, Accounts 6, IDNA: a mail server knows no other letters, and full-width ones are the
+    same ones."""
     name = new_id()
     body = {"email": f"{name}@b\u00fccher.example", "password": PASSWORD}
     answer = app.test_client().post("/api/v1/auth/register", json=body)
@@ -195,7 +196,7 @@ def test_an_odd_session_id_is_nobodys(account: Account, session_id: str) -> None
 
 
 def test_an_export_holds_sessions_that_have_ended_too(account: Account) -> None:
-    """Contract, Accounts: everything stored of the caller."""
+    """Contract, Accounts 12: everything stored of the caller."""
     tablet = account.device(device_name="Tablet")
     assert tablet.call("POST", "/auth/logout").status_code == 204
     exported = account.first.call("GET", "/users/me/export").json["sessions"]

@@ -362,7 +362,7 @@ class Chapter:
 
 @pytest.mark.parametrize("database", ["mariadb", "mysql"])
 def test_no_worker_shows_the_older_state(database: str, tmp_path: Path) -> None:
-    """Contract, Accounts and pull 1: at once, on each worker."""
+    """Contract, Accounts 5 and pull 1: at once, on each worker."""
     with running(database, tmp_path) as service:
         chapter = Chapter(service, STORIES)
         chapter.change()
@@ -371,7 +371,7 @@ def test_no_worker_shows_the_older_state(database: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("database", ["mysql"])  # half a minute each, and Redis is the point
 def test_nor_with_a_redis_that_goes_and_comes_back(database: str, tmp_path: Path) -> None:
-    """Contract, Accounts and pull 1: it comes back with what it knew before the change."""
+    """Contract, Accounts 5 and pull 1: it comes back with what it knew before the change."""
     with PrivateRedis(tmp_path) as redis, running(database, tmp_path, redis) as service:
         calm = Chapter(service, STORIES)
         calm.change()

@@ -52,6 +52,7 @@ PROJECT = ("name", "description", "created_at", "updated_at")
 
 
 def test_a_device_that_holds_the_same_is_identical(phone: Device) -> None:
+    """Contract verify 2."""
     projects, tasks = phone.records("projects"), phone.records("tasks")
     tables = {"projects": held(projects, *PROJECT), "tasks": held(tasks, "title", "is_completed")}
     answer = verify(phone, phone.pulled_at, **tables)
@@ -65,6 +66,7 @@ def test_a_device_that_holds_the_same_is_identical(phone: Device) -> None:
 
 @pytest.mark.parametrize("drift", ["missing", "extra", "different"])
 def test_a_device_that_drifted_is_told_where(phone: Device, drift: str) -> None:
+    """Contract verify 2."""
     projects = phone.records("projects")
     name = next(iter(projects))
     if drift == "missing":
@@ -83,6 +85,7 @@ def test_a_device_that_drifted_is_told_where(phone: Device, drift: str) -> None:
 
 
 def test_a_device_that_is_behind_is_told_to_pull(account: Account, phone: Device) -> None:
+    """Contract verify 1."""
     account.device().push(projects=created(project()))
     answer = verify(phone, phone.pulled_at, projects=held({})).json
     assert answer["identical"] is None
@@ -90,7 +93,7 @@ def test_a_device_that_is_behind_is_told_to_pull(account: Account, phone: Device
 
 
 def test_a_drifted_device_may_ask_for_a_replacement(phone: Device) -> None:
-    """Sorted as the stock client wants it: by what the device has had (contract pull 3 and 7)."""
+    """Contract verify 4, pull 3 and 7: sorted as the stock client wants it."""
     known = phone.records("projects")
     gone = project()
     phone.push(projects=created(gone))
@@ -107,6 +110,7 @@ def test_a_drifted_device_may_ask_for_a_replacement(phone: Device) -> None:
 
 
 def test_the_columns_default_to_all(account: Account) -> None:
+    """Contract verify 2."""
     home = project()
     account.first.push(projects=created(home))
     account.first.pull()
@@ -129,6 +133,7 @@ def test_the_columns_default_to_all(account: Account) -> None:
 def test_a_wrong_question_names_the_place(
     account: Account, tables: dict[str, Any], place: str
 ) -> None:
+    """Contract verify 3."""
     answer = verify(account.first, 1, **tables)
     assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
     assert list(answer.json["errors"]["tables"]) == [place]

@@ -26,7 +26,7 @@ def expired(key: str) -> str:
 # The narrow one is the harder; WINDOWS=1400x900,390x844 looks at both.
 @pytest.mark.parametrize("window", os.environ.get("WINDOWS", "390x844").split(","))
 def test_the_page_works_without_internet(chromium: str, tmp_path: Path, window: str) -> None:
-    """Contract, Service: with a token that it was given by itself, on a desk and on a phone; and
+    """Contract, Service 5: with a token that it was given by itself, on a desk and on a phone; and
     nothing is asked of another host."""
     key = "k" * 40
     with serving("sqlite", tmp_path, JWT_SECRET_KEY=key) as server:

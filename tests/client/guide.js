@@ -11,11 +11,11 @@ const ROOT = join(HERE, '..', '..')
 
 export const pageText = (path) => readFileSync(join(ROOT, path), 'utf8')
 
-/** The block that the page calls `name`, as a module; `./sync` is the README's. */
+/** The block that the page calls `name`, as a module; `./sync` is docs/stock-client.md's. */
 export async function snippet(path, name) {
   const folder = mkdtempSync(join(tmpdir(), 'melon-guide-'))
   symlinkSync(join(HERE, 'node_modules'), join(folder, 'node_modules'))
-  writeFileSync(join(folder, 'sync.mjs'), block('README.md', 'sync'))
+  writeFileSync(join(folder, 'sync.mjs'), block('docs/stock-client.md', 'sync'))
   writeFileSync(join(folder, 'snippet.mjs'), block(path, name))
   try {
     return await import(pathToFileURL(join(folder, 'snippet.mjs')))

@@ -85,8 +85,8 @@ function modelOf(table) {
 // --- How apps call the server ----------------------------------------------------------------
 
 const SNIPPETS = {
-  // The README's.
-  readme: (phone) => ({
+  // docs/stock-client.md's.
+  stock: (phone) => ({
     pullChanges: ({ lastPulledAt, schemaVersion, migration, replacement }) =>
       phone.call('POST', '/sync/pull', {
         headers: JSON_BODY,
@@ -126,7 +126,7 @@ export class HttpError extends Error {
 const nothing = async () => {}
 
 export class Phone {
-  constructor(email, app, { deviceId, snippet = 'readme', allowPartial } = {}) {
+  constructor(email, app, { deviceId, snippet = 'stock', allowPartial } = {}) {
     Object.assign(this, { email, deviceId, allowPartial })
     this.client = SNIPPETS[snippet](this)
     const options = { useWebWorker: false, useIncrementalIndexedDB: false }

@@ -132,7 +132,7 @@ test('a phone that was used before its first sync keeps its work and gets the re
   assert.equal(Object.keys(tasks).length, 2)
 })
 
-test('two accounts with the same ids never see or touch each other (push 8)', async () => {
+test('two accounts with the same ids never see or touch each other (push 11)', async () => {
   const ada = new Account()
   const bob = new Account()
   const a = await ada.phone()

@@ -18,7 +18,7 @@ const { schemaMigrations } = require('@nozbe/watermelondb/Schema/migrations')
 const { CHROMIUM, JWT_SECRET_KEY, MAX_PUSH_RECORDS, MELON_URL, WEB_APP_PORT } = process.env
 const guide = new Explained((chapter) => chapter.startsWith('The server'))
 
-const { sync } = await snippet('README.md', 'sync')
+const { sync } = await snippet('docs/stock-client.md', 'sync')
 const synced = (phone) => sync(phone.database, phone.token)
 const API = `${MELON_URL}/api/v1`
 const JSON_BODY = { 'Content-Type': 'application/json' }

@@ -25,7 +25,7 @@ def test_app_json_is_as_its_schema_wants() -> None:
     app = json.loads((ROOT / "app.json").read_text())
     assert set(app) <= KEYS
     for name, variable in app["env"].items():
-        assert f"`{name}`" in (ROOT / "README.md").read_text()
+        assert f"`{name}`" in (ROOT / "docs" / "settings.md").read_text()
         assert set(variable) <= {"description", "value", "required", "generator"}
         assert isinstance(variable.get("value", ""), str)
         assert variable.get("generator", "secret") == "secret"

@@ -81,6 +81,7 @@ def token(server: Server) -> str:
 
 
 def test_all_workers_are_counted_together(server: Server, token: str) -> None:
+    """Contract, Service 3."""
     name = f"melon_request_seconds_count{{method=GET,route={API}/users/me,status=200}}"
     before = metrics(server).get(name, 0)
     with ThreadPoolExecutor(8) as pool:
@@ -124,6 +125,7 @@ def test_what_phones_do_is_told(server: Server, token: str) -> None:
 
 @pytest.mark.parametrize(("given", "status"), [("", 401), ("wrong", 401), (TOKEN, 200)])
 def test_metrics_want_their_token(server: Server, given: str, status: int) -> None:
+    """Contract, Service 3."""
     request = urllib.request.Request(f"{server.url}/metrics")
     if given:
         request.add_header("Authorization", f"Bearer {given}")
@@ -137,6 +139,7 @@ def test_metrics_want_their_token(server: Server, given: str, status: int) -> No
 
 
 def test_production_tells_nobody_without_a_token(tmp_path: Path) -> None:
+    """Contract, Service 3."""
     app = make_app(environment("sqlite", f"sqlite:///{tmp_path}/m.db"), tmp_path)
     assert app.test_client().get("/metrics").status_code == 200
     app.config["METRICS_ARE_OPEN"] = False

@@ -169,7 +169,7 @@ def test_no_request_fails_while_a_release_follows_another(
 
 
 def test_a_stopping_process_says_so_and_answers_on(environ: dict[str, str], tmp_path: Path) -> None:
-    """Contract, Service: /readyz is 503, while requests in flight and new ones are answered."""
+    """Contract, Service 2: /readyz is 503, while requests in flight and new ones are answered."""
     with web(environ, tmp_path) as served:
         kept, slow = served.connect(), served.connect()
         kept.request("GET", "/healthz")

@@ -27,7 +27,7 @@ SCHEMA: dict[str, dict[str, Any]] = {
 }
 SHORT = ("name", "title")  # at most 255 characters (contract push 5)
 PARENT = {"tasks": ("project_id", "projects")}  # the schema lists parents first
-ID = re.compile(r"[A-Za-z0-9_.-]{1,36}")  # contract push 8
+ID = re.compile(r"[A-Za-z0-9_.-]{1,36}")  # contract push 11
 GRAVITY = ("unknown_table", "validation_failed", "unknown_parent", "sync_conflict")  # "Errors"
 
 Key = tuple[str, str]  # table and id
@@ -50,7 +50,7 @@ def sane(table: str, raw: Values) -> Values:
 
 
 def fits(table: str, raw: Values) -> bool:
-    """Contract push 5 and 8: what cannot be kept whole, or under no such id, is refused."""
+    """Contract push 5 and 11: what cannot be kept whole, or under no such id, is refused."""
     return is_id(raw.get("id")) and all(len(sane(table, raw).get(c, "")) <= 255 for c in SHORT)
 
 
@@ -182,7 +182,7 @@ class Draft:
         self.deleted: set[Key] = set()
 
     def code(self) -> str | None:
-        """Contract, Errors: that of the gravest; 409 only where there is no 422."""
+        """Contract, Errors 4: that of the gravest; 409 only where there is no 422."""
         return min(self.refused.values(), key=GRAVITY.index, default=None)
 
 

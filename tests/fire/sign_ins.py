@@ -172,7 +172,7 @@ class SignIn:
         assert [status for status, _ in answers] == [200] * len(answers), answers
 
     def check_dead(self) -> None:
-        """On any worker, the newest tokens and those before (contract, Accounts)."""
+        """On any worker, the newest tokens and those before (contract, Accounts 2)."""
         calls = [("GET", "/users/me", token) for token in self.access_tokens[:-3:-1]]
         calls += [("POST", "/auth/refresh", token) for token in self.refresh_tokens[:-3:-1]]
         turns = itertools.islice(itertools.cycle(calls), ASKED_AT_ONCE)

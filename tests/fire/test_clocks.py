@@ -110,7 +110,7 @@ def test_the_clocks_of_the_hosts_differ(hosts: tuple[Host, Host]) -> None:
 
 
 def test_fresh_tokens_of_one_host_work_on_the_other(hosts: tuple[Host, Host]) -> None:
-    """Contract, Accounts: access tokens, refresh tokens, the end of a session."""
+    """Contract, Accounts 1: access tokens, refresh tokens, the end of a session."""
     for here, there in (hosts, hosts[::-1]):
         tokens = Person(here.url).answer
         status, answer = call(there.url, "/sync/pull", {}, tokens["access_token"])

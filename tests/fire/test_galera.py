@@ -36,7 +36,7 @@ def hosts(
 
 
 def test_what_one_node_acknowledged_every_node_knows(hosts: list[Server]) -> None:
-    """Contract pull 1, push 1 and Accounts: at once."""
+    """Contract pull 1, push 1 and Accounts 5: at once."""
     urls = [host.url for host in hosts]
     person = Person(urls[0])
     writer, readers = person.phone(), [Phone(person.phone().token, url) for url in urls]
@@ -57,7 +57,7 @@ def test_what_one_node_acknowledged_every_node_knows(hosts: list[Server]) -> Non
 
 
 def test_no_change_is_missed_with_each_call_at_another_node(hosts: list[Server]) -> None:
-    """Contract pull 1, 3 and 6, push 1, 4, 7 and 8."""
+    """Contract pull 1, 3 and 6, push 1, 4, 7 and 11."""
     run_races(SECONDS, *(host.url for host in hosts))
 
 
@@ -69,7 +69,7 @@ def test_no_acknowledged_edit_is_lost_with_each_device_at_another_node(
 
 
 class Patient(Phone):
-    """Goes to the next host when one says that its database is away (contract, Errors)."""
+    """Goes to the next host when one says that its database is away (contract, Errors 6)."""
 
     def ask(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -82,7 +82,7 @@ class Patient(Phone):
 
 @pytest.mark.parametrize("hosts", ["+redis"], indirect=True, scope="module")
 def test_a_node_dies_and_comes_back(hosts: list[Server], nodes: Galera) -> None:
-    """Contract pull 1, push 1 and Errors: whoever meets the dead node tries again, at another."""
+    """Contract pull 1, push 1 and Errors 6: whoever meets the dead node tries again, at another."""
     met: list[Any] = []
 
     def story() -> None:

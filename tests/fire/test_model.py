@@ -96,7 +96,7 @@ class Stories(RuleBasedStateMachine):
 
     @initialize(asleep=ACTORS)
     def begin(self, asleep: int) -> None:
-        """Both accounts begin with the same ids, which they never share (contract push 8)."""
+        """Both accounts begin with the same ids, which they never share (contract push 11)."""
         for actor in (self.actors[0], self.actors[-1]):
             actor.request = (BEGINNING, None, False)
             self.send(actor, by_query=False, forward=False)
@@ -229,7 +229,7 @@ class Stories(RuleBasedStateMachine):
             self.ask_from_the_future(self.actors[who], is_push=event == "push")
 
     def sign_in_again(self, actor: Actor) -> None:
-        """Contract, Accounts: `device_id` tells that it is the same phone."""
+        """Contract, Accounts 4: `device_id` tells that it is the same phone."""
         pulled_at = actor.http.pulled_at
         actor.http = actor.account.device(device_id=actor.name)
         actor.http.pulled_at = pulled_at
@@ -385,7 +385,7 @@ def fire_app(
 def test_the_server_answers_as_the_model(
     fire_app: Flask, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Contract, Pull 1 to 4 and 6, Push 1 to 8: whatever the story."""
+    """Contract, pull 1 to 4 and 6, push 1 to 7 and 11: whatever the story."""
     monkeypatch.setitem(fire_app.config, "SYNC_CONFLICT_POLICY", policy)
     on_file = fire_app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite")
     profile = settings(

@@ -30,7 +30,7 @@ def server(
 
 
 def test_no_change_is_missed(server: Server) -> None:
-    """Contract pull 1, 3 and 6, push 1, 4, 7 and 8: whatever is in flight."""
+    """Contract pull 1, 3 and 6, push 1, 4, 7 and 11: whatever is in flight."""
     run_races(SECONDS, server.url)
 
 

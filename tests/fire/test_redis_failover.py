@@ -51,7 +51,7 @@ class Family:
         self.phone.pull()
 
     def sees(self) -> None:
-        """A session that has ended works no more, from the answer on (contract, Accounts)."""
+        """A session that has ended works no more, from the answer on (contract, Accounts 5)."""
         was_out = self.is_out
         status, answer = self.tablet.ask("/sync/pull", {})
         assert status in (200, 401), answer
@@ -139,7 +139,7 @@ def tell(
 
 
 def test_a_cluster_that_loses_a_master(tmp_path: Path) -> None:
-    """Contract, Accounts, pull 1 and Errors."""
+    """Contract, Accounts 5 and 13, and pull 1."""
     with Cluster(tmp_path) as cluster:
         lost = cluster.masters()[0]
         tell(
@@ -152,7 +152,8 @@ def test_a_cluster_that_loses_a_master(tmp_path: Path) -> None:
 
 
 def test_sentinels_that_replace_a_frozen_master(tmp_path: Path) -> None:
-    """Contract, Accounts, pull 1 and Errors: it comes back, and does not know what has happened."""
+    """Contract, Accounts 5 and 13, and pull 1: it comes back, and does not know what has
+    happened."""
     with Watched(tmp_path) as watched:
         tell(
             watched.url,

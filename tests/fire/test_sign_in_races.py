@@ -71,7 +71,8 @@ def service(running: Service) -> Iterator[Service]:
 
 
 def test_a_random_schedule_ends_what_was_ended_and_nothing_else(service: Service) -> None:
-    """Contract, Accounts: logouts, ended sessions, new passwords and refreshes, all at once."""
+    """Contract, Accounts 3, 5 and 10: logouts, ended sessions, new passwords and refreshes, all at
+    once."""
     schedule = Schedule(service.url, "a seed")
     for _ in service.rounds():
         schedule.play_round()
@@ -82,7 +83,7 @@ def test_a_random_schedule_ends_what_was_ended_and_nothing_else(service: Service
 
 
 def test_a_phone_that_refreshes_twice_at_once_has_one_chain(service: Service) -> None:
-    """Contract, Accounts: the same successor in all answers, and each access token works."""
+    """Contract, Accounts 2: the same successor in all answers, and each access token works."""
     phone = Person(service.url).first
     for turn in service.rounds():
         answers = at_once(*[partial(phone.ask_refresh, phone.refresh_tokens[-1])] * 3)
@@ -94,7 +95,7 @@ def test_a_phone_that_refreshes_twice_at_once_has_one_chain(service: Service) ->
 
 
 def test_a_token_of_two_generations_ago_ends_the_session(service: Service) -> None:
-    """Contract, Accounts: theft; for every worker, and for this session only."""
+    """Contract, Accounts 2: theft; for every worker, and for this session only."""
     person = Person(service.url)
     for _ in service.rounds():
         phone = person.sign_in()
@@ -106,7 +107,7 @@ def test_a_token_of_two_generations_ago_ends_the_session(service: Service) -> No
 
 
 def test_a_thief_that_races_the_owner_ends_the_session(service: Service) -> None:
-    """Contract, Accounts: whoever is first, the session is over for both."""
+    """Contract, Accounts 2: whoever is first, the session is over for both."""
     person = Person(service.url)
     for _ in service.rounds():
         owner = person.sign_in()
@@ -122,7 +123,7 @@ def test_a_thief_that_races_the_owner_ends_the_session(service: Service) -> None
 
 
 def test_a_thief_and_the_owner_never_keep_one_session(service: Service) -> None:
-    """Contract, Accounts: a stolen token is used while its owner goes on; whatever the thief is
+    """Contract, Accounts 2: a stolen token is used while its owner goes on; whatever the thief is
     answered in the grace, its next use is a token of two generations ago."""
     person = Person(service.url)
     for _ in service.rounds():
@@ -152,7 +153,7 @@ WAYS: dict[str, Way] = {
 
 
 def test_a_session_that_ends_while_it_refreshes_is_dead(service: Service) -> None:
-    """Contract, Accounts: whatever pair the refresh was answered, and whoever ended it."""
+    """Contract, Accounts 5: whatever pair the refresh was answered, and whoever ended it."""
     for turn in service.rounds(2 * len(WAYS)):
         name = list(WAYS)[turn % len(WAYS)]
         person = Person(service.url)
@@ -168,8 +169,8 @@ def test_a_session_that_ends_while_it_refreshes_is_dead(service: Service) -> Non
 
 
 def test_a_new_password_ends_all_other_sessions(service: Service) -> None:
-    """Contract, Accounts: every other device is signed out, also one that nobody has seen yet and
-    that calls or refreshes just now."""
+    """Contract, Accounts 10: every other device is signed out, also one that nobody has seen yet
+    and that calls or refreshes just now."""
     chance = random.Random("a seed")
     for _ in service.rounds():
         person = Person(service.url)
@@ -189,7 +190,7 @@ def test_a_new_password_ends_all_other_sessions(service: Service) -> None:
 
 @pytest.mark.parametrize("phones", [1, 2])
 def test_of_two_new_passwords_at_once_one_counts(service: Service, phones: int) -> None:
-    """Contract, Accounts: `current_password` must be right at the moment of the change, so the
+    """Contract, Accounts 8: `current_password` must be right at the moment of the change, so the
     second of one phone is 422, and that of another phone finds itself signed out, or 422."""
     for _ in service.rounds():
         person = Person(service.url)
@@ -211,7 +212,7 @@ def test_of_two_new_passwords_at_once_one_counts(service: Service, phones: int) 
 
 
 def test_a_sign_in_with_the_old_password_does_not_survive_the_new_one(service: Service) -> None:
-    """Contract, Accounts: it came before the change, which signs it out, or it is refused."""
+    """Contract, Accounts 10: it came before the change, which signs it out, or it is refused."""
     for _ in service.rounds(2 * ROUNDS):
         person = Person(service.url)
         login = partial(person.ask_login, person.password)
@@ -225,7 +226,7 @@ def test_a_sign_in_with_the_old_password_does_not_survive_the_new_one(service: S
 
 
 def test_nothing_of_a_deleted_account_works(service: Service) -> None:
-    """Contract, Accounts: the account and all its data are gone, whatever was under way."""
+    """Contract, Accounts 12: the account and all its data are gone, whatever was under way."""
     for turn in service.rounds():
         person = Person(service.url)
         phones = [person.first, person.sign_in(), person.sign_in()]
@@ -261,7 +262,7 @@ def check_starts_empty(person: Person) -> None:
 def test_a_new_password_and_a_deletion_with_the_old_one_do_not_both_succeed(
     service: Service,
 ) -> None:
-    """Contract, Accounts: the `password` of a deletion must be right at its moment."""
+    """Contract, Accounts 8: the `password` of a deletion must be right at its moment."""
     for _ in service.rounds():
         person = Person(service.url)
         phone, old = person.sign_in(), person.password
@@ -294,7 +295,7 @@ GOING = {
 @WITH_REDIS
 @pytest.mark.parametrize("how", GOING)
 def test_what_ended_while_redis_was_away_stays_ended(service: Service, how: str) -> None:
-    """Contract, Accounts: sessions that Redis may have known as living before it went."""
+    """Contract, Accounts 5: sessions that Redis may have known as living before it went."""
     assert service.redis
     go, come_back = GOING[how]
     survivor, robbed = Person(service.url), Person(service.url).first
@@ -322,7 +323,7 @@ def test_what_ended_while_redis_was_away_stays_ended(service: Service, how: str)
 
 @WITH_REDIS
 def test_redis_may_come_and_go_at_any_moment(service: Service) -> None:
-    """Contract, Accounts: some workers have noticed it, others have not."""
+    """Contract, Accounts 5: some workers have noticed it, others have not."""
     assert service.redis
     chance, redis = random.Random("a seed"), service.redis
     changes = [redis.kill, redis.stop, redis.start, redis.start, lambda: None]

@@ -47,7 +47,8 @@ def elsewhere(server: Server, folder: Path) -> Any:
 
 
 def test_a_session_is_the_same_on_both(urls: tuple[str, str]) -> None:
-    """Contract, Accounts: refresh, its repetition after a lost answer, sign-out, at once."""
+    """Contract, Accounts 2 and 5: refresh, its repetition after a lost answer, sign-out, at
+    once."""
     here, there = urls
     for one, other in (urls, (there, here)):
         person = Person(one)
@@ -64,7 +65,7 @@ def test_a_session_is_the_same_on_both(urls: tuple[str, str]) -> None:
 
 
 def test_limits_are_counted_over_both(urls: tuple[str, str]) -> None:
-    """Contract, Errors."""
+    """Contract, Accounts 13."""
     wrong = {"email": f"{new_id()}@example.com", "password": f"no {PASSWORD}"}
     hosts = itertools.cycle(urls)
     statuses = [call(next(hosts), "/auth/login", wrong)[0] for _ in range(LIMIT + 4)]
@@ -92,5 +93,5 @@ def test_a_push_repeated_at_the_other_host_changes_nothing(urls: tuple[str, str]
 
 
 def test_no_change_is_missed(urls: tuple[str, str]) -> None:
-    """Contract pull 1, 3 and 6, push 1, 4, 7 and 8."""
+    """Contract pull 1, 3 and 6, push 1, 4, 7 and 11."""
     run_races(SECONDS, *urls)

@@ -47,7 +47,8 @@ def fuzz(server: Server, phases: str, seed: str) -> str:
 
 @pytest.mark.parametrize("backend", PHASES)
 def test_no_request_brings_an_answer_that_is_not_described(backend: str, tmp_path: Path) -> None:
-    """Contract, Errors and Service: no crash, and status, type, headers and body as they should."""
+    """Contract, Errors 1 and Service 4: no crash, and status, type, headers and body as they
+    should."""
     phases = "examples,coverage,fuzzing" if EXAMPLES else PHASES[backend]
     with serving(backend, tmp_path) as server:
         said = fuzz(server, phases, os.environ.get("FUZZ_SEED", "1"))

@@ -261,7 +261,7 @@ def test_pages_hold_for_the_new_tables(account: Account) -> None:
 
 
 def test_an_export_has_the_new_tables(account: Account) -> None:
-    """Contract, Accounts."""
+    """Contract, Accounts 12."""
     label = tag()
     account.first.push(tags=created(label))
     exported = account.first.call("GET", "/users/me/export").json
@@ -270,7 +270,7 @@ def test_an_export_has_the_new_tables(account: Account) -> None:
 
 
 def test_accounts_stay_apart(account: Account) -> None:
-    """Contract push 8."""
+    """Contract push 11."""
     other = Account(account.app)
     label = tag()
     account.first.push(tags=created(label))

@@ -51,7 +51,7 @@ def test_the_printed_files_make_a_database(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("packages")
 def test_an_apps_own_schema_is_checked(tmp_path: Path) -> None:
     """As it is, and as the JSON that the page's lines write of it."""
-    own = block("schema", (ROOT / "README.md").read_text())
+    own = block("schema", (ROOT / "docs" / "stock-client.md").read_text())
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "schema.ts").write_text(own)
     assert "fits the server's" in shell(block("check"), tmp_path)

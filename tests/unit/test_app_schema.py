@@ -105,10 +105,9 @@ def invoke(app: Flask, *arguments: str, **more: Any) -> Any:
     return app.test_cli_runner().invoke(args=["sync", *arguments], **more)
 
 
-def readme_schema() -> str:
-    (text,) = re.findall(
-        r"```js schema\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL
-    )
+def printed_schema() -> str:
+    page = (ROOT / "docs" / "stock-client.md").read_text()
+    (text,) = re.findall(r"```js schema\n(.*?)```", page, flags=re.DOTALL)
     return str(text)
 
 
@@ -120,20 +119,20 @@ def test_they_need_neither_settings_nor_a_database(tmp_path: Path) -> None:
         done = invoke(app, "schema")
         assert done.exit_code == 0, done.output
         assert "export const schema = appSchema({" in done.output
-        fits = invoke(app, "check-schema", "-", input=readme_schema())
+        fits = invoke(app, "check-schema", "-", input=printed_schema())
         assert fits.exit_code == 0, fits.output
     assert not list(tmp_path.rglob("*.db"))
 
 
-def test_the_readmes_schema_fits(plain_app: Flask, tmp_path: Path) -> None:
-    (tmp_path / "schema.js").write_text(readme_schema())
+def test_the_printed_schema_fits(plain_app: Flask, tmp_path: Path) -> None:
+    (tmp_path / "schema.js").write_text(printed_schema())
     done = invoke(plain_app, "check-schema", str(tmp_path / "schema.js"))
     assert (done.exit_code, done.output) == (0, "The app's schema fits the server's.\n")
 
 
 def test_a_difference_that_loses_data_ends_with_1(plain_app: Flask, tmp_path: Path) -> None:
     path = tmp_path / "schema.js"
-    path.write_text(readme_schema().replace("'is_completed'", "'is_done'"))
+    path.write_text(printed_schema().replace("'is_completed'", "'is_done'"))
     done = invoke(plain_app, "check-schema", str(path))
     assert done.exit_code == 1
     assert done.output.splitlines() == [
@@ -197,7 +196,7 @@ def test_a_file_may_have_a_mark_at_its_beginning_and_must_be_text(
     plain_app: Flask, tmp_path: Path
 ) -> None:
     path = tmp_path / "schema.js"
-    path.write_text(readme_schema(), encoding="utf-8-sig")
+    path.write_text(printed_schema(), encoding="utf-8-sig")
     assert invoke(plain_app, "check-schema", str(path)).exit_code == 0
     path.write_bytes(b"\xff\xfe")
     done = invoke(plain_app, "check-schema", str(path))

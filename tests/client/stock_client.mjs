@@ -1,4 +1,4 @@
-// Runs the README's snippets as printed: two phones of one account, through `sync`.
+// Runs the snippets of docs/stock-client.md as printed: two phones of one account, through `sync`.
 import assert from 'node:assert'
 import { pathToFileURL } from 'node:url'
 import { createRequire } from 'node:module'
