@@ -21,8 +21,8 @@ import config
 from melon_api.audit import Event
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-README = PAGES[0].read_text()
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+README = (ROOT / "README.md").read_text()
 LOCAL = "http://127.0.0.1:8000"
 
 
