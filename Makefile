@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo client test lint format migrate seed chaos fuzz bench profile bench-growth bench-fairness
+.PHONY: help run demo client test shape lint format migrate seed chaos fuzz bench profile bench-growth bench-fairness
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -16,6 +16,9 @@ client: ## build and pack melon-sync, the app's side: client/melon-sync-….tgz
 
 test: ## install and run every test
 	./scripts/test
+
+shape: ## sizes of the rooms, and which way their imports point
+	. ./scripts/environment && install requirements.txt && python -m tools.shape
 
 lint: ## style, format and types, as in CI
 	./scripts/lint

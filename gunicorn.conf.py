@@ -57,7 +57,7 @@ class Worker(ThreadWorker):
         super().load_wsgi()
         # Not at the top: the master, which reads this file, does without the application. Nor in
         # get_thread_pool: a SIGTERM while that imports it would be lost, gunicorn listens later.
-        from melon_api.fairness import Threads  # noqa: PLC0415
+        from melon_api.bulkheads import Threads  # noqa: PLC0415
 
         self.tpool = Threads(self.cfg.threads)
 

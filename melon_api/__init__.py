@@ -4,13 +4,17 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config as settings
-from melon_api import cache, cli, database, errors, extensions, http, limits, mail
+from melon_api import cli, mail
 from melon_api.auth import tokens
 from melon_api.auth.routes import blueprint as auth
-from melon_api.ops import demo, health, logs, metrics, openapi, queries, reports
+from melon_api.models.base import db
+from melon_api.ops import health, logs, metrics, queries, reports
+from melon_api.storage import engine, redis_cache
 from melon_api.sync import idle
 from melon_api.sync.routes import blueprint as sync
 from melon_api.users.routes import blueprint as users
+from melon_api.web import demo, headers, limits, problems, request
+from melon_api.web.openapi import api as openapi
 
 
 def create_app(config: settings.Config | None = None) -> Flask:
@@ -21,16 +25,17 @@ def create_app(config: settings.Config | None = None) -> Flask:
 
     logs.init_app(app)
     reports.init_app(app)
+    db.init_app(app)
     limits.init_app(app)
-    extensions.init_app(app)
+    headers.init_app(app)
     tokens.init_app(app)
-    database.init_app(app)
+    engine.init_app(app)
     queries.init_app(app)
     reports.init_database(app)
-    cache.init_app(app)
+    redis_cache.init_app(app)
     mail.init_app(app)
-    errors.init_app(app)
-    http.init_app(app)
+    problems.init_app(app)
+    request.init_app(app)
 
     api = openapi.init_app(app)
     for blueprint in (auth, users, sync):

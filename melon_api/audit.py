@@ -49,6 +49,6 @@ def record(
     """
     facts = {"account_id": account_id, "session_id": session_id, **more}
     facts["client"] = get_contextvars().get("client", "command line")
-    measures.happened(event)
+    measures.count_event(event)
     say = log.warning if event in ALARMING else log.info
     say(str(event), **{name: value for name, value in facts.items() if value is not None})

@@ -5,8 +5,8 @@ from typing import Any
 import click
 from flask import Flask
 
-from melon_api.extensions import db
-from melon_api.release import release
+from melon_api.models.base import db
+from melon_api.ops.release import release
 from melon_api.seed import seed
 from melon_api.sync.cli import sync
 from melon_api.users.cli import users

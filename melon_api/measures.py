@@ -177,6 +177,6 @@ def hashed(seconds: float) -> None:
     _hashing.observe(seconds)
 
 
-def happened(event: str) -> None:
+def count_event(event: str) -> None:
     """See audit.py."""
     _events.labels(event).inc()

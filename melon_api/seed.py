@@ -10,11 +10,12 @@ from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from melon_api.auth import service as auth
-from melon_api.auth.sessions import Caller, Device, device_key, device_number
-from melon_api.extensions import db
+from melon_api.auth.callers import Caller, device_number
+from melon_api.auth.sessions import Device, device_key
+from melon_api.models.base import db
 from melon_api.models.user import User
-from melon_api.sync import service as sync
-from melon_api.sync.schemas import PushRequest
+from melon_api.sync import push as pushes
+from melon_api.sync.rules.body import PushRequest
 
 EMAIL = "demo@example.com"
 PASSWORD = "melon-demo-2026"  # noqa: S105 - meant to be known, and refused in production
@@ -46,7 +47,9 @@ def seed(projects: int, tasks: int, email: str, password: str | None) -> None:
         raise click.UsageError("In staging and production choose a --password of your own.")
     caller = _account(email.lower(), password or PASSWORD)
     for changes in _pushes(projects, tasks):
-        sync.push(db.engine, caller, PushRequest(changes, _clock(caller), False), "last_write_wins")
+        pushes.push(
+            db.engine, caller, PushRequest(changes, _clock(caller), False), "last_write_wins"
+        )
     click.echo(f"Seeded {projects} projects and {tasks} tasks. Sign in with:")
     click.echo(f"  e-mail:   {email}\n  password: {password or PASSWORD}")
 

@@ -9,9 +9,8 @@ from flask import current_app
 from sqlalchemy import MetaData
 
 from melon_api import models
-from melon_api.database import patient_engine
-from melon_api.extensions import db
-from melon_api.models.base import UTCDateTime
+from melon_api.models.base import UTCDateTime, db
+from melon_api.storage.engine import patient_engine
 
 
 def metadata() -> MetaData:

@@ -22,7 +22,7 @@ from sqlalchemy import event
 
 import config as settings
 from melon_api import create_app
-from melon_api.extensions import db
+from melon_api.models.base import db
 
 CLIENT = Path(__file__).parent / "client"
 BROWSER = Path(__file__).parent / "browser"

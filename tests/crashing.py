@@ -10,8 +10,8 @@ from sqlalchemy import text
 from melon_api import create_app
 from melon_api.auth.guard import signed_in
 from melon_api.errors import Unavailable
-from melon_api.extensions import db
-from melon_api.http import API, json_body
+from melon_api.models.base import db
+from melon_api.web.request import API, json_body
 
 app = create_app()
 

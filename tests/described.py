@@ -19,15 +19,14 @@ from melon_api.auth.docs import ADA, MAILED
 from melon_api.auth.docs import CALLS as AUTH
 from melon_api.auth.tokens import digest
 from melon_api.errors import NotFound
-from melon_api.extensions import db
-from melon_api.models.base import utc_now
+from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedToken
-from melon_api.ops.described import Call
 from melon_api.sync.docs import NOW
 from melon_api.sync.docs import calls as sync_calls
 from melon_api.users import admin
 from melon_api.users.docs import NEW_ADDRESS
 from melon_api.users.docs import calls as user_calls
+from melon_api.web.openapi.calls import Call
 
 CALLS = {call.id: call for call in (AUTH | user_calls() | sync_calls()).values()}
 METHODS = ("get", "post", "patch", "delete")

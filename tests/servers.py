@@ -22,7 +22,7 @@ from devices import holds_a_secret
 
 import config as settings
 from config import ROOT
-from melon_api.extensions import db
+from melon_api.models.base import db
 
 APPLICATION = "wsgi:app"
 START_SECONDS, STOP_SECONDS = 60, 40  # gunicorn itself gives its workers 25 s to finish

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import brotli
 from servers import Server
 
-from melon_api.http import API
+from melon_api.web.request import API
 
 DEADLINE_SECONDS = 30
 PASSWORD, EMAIL = "correct-horse-battery", "ada.lovelace@example.com"

@@ -1,1 +1,1 @@
-"""Accounts' sign-in: passwords, tokens, sessions."""
+"""Who someone is: accounts, sign-ins, sessions, tokens; knows nothing of synced records."""

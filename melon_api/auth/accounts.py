@@ -1,4 +1,4 @@
-"""An account's row: how it is held, changed, and remembered by the cache."""
+"""An account's row: how it is locked, changed, and remembered by the cache."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
-from melon_api.cache import Put, cache
 from melon_api.errors import EmailTaken, TokenRevoked
 from melon_api.models.user import User
+from melon_api.storage.cache import Put, cache
 
 PROFILE = "profile"  # the cache's name for it
 PROFILE_SECONDS = 300
@@ -53,29 +53,29 @@ COLUMNS = tuple(field.name for field in fields(Profile))
 PROFILE_COLUMNS = [*User.__table__.c[COLUMNS], User.__table__.c.version]
 
 
-def held(unit: Unit, user_id: str) -> User:
+def lock_account(unit: Unit, user_id: str) -> User:
     """The account, locked until the transaction ends. Raises TokenRevoked when it is gone.
 
     Must be the transaction's first statement: an earlier read would fix its snapshot.
     """
-    user = found(unit, User.id == user_id)
+    user = lock_account_where(unit, User.id == user_id)
     if user is None:
         raise TokenRevoked("This account does not exist any more.")
     return user
 
 
-def found(unit: Unit, *conditions: Any) -> User | None:
+def lock_account_where(unit: Unit, *conditions: Any) -> User | None:
     """The same for an account that may not be there, by any condition."""
     query = select(User).where(*conditions).with_for_update()
     return unit.scalar(query.execution_options(populate_existing=True))
 
 
 def change(user: User, **values: Any) -> None:
-    """Change a held account, and see to it that nobody is told of the older one any more."""
+    """Change a locked account, and see to it that the cache gives nobody the older one any more."""
     for name, value in values.items():
         setattr(user, name, value)
     user.version += 1
-    cache().outdate(user.id, {PROFILE: user.version})
+    cache().invalidate(user.id, {PROFILE: user.version})
 
 
 @contextmanager

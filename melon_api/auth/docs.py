@@ -1,7 +1,7 @@
 """What `/docs` says of the calls of `/auth`."""
 
-from melon_api.ops.described import Call, Example
-from melon_api.ops.problems import USUAL, Problem
+from melon_api.web.openapi.calls import Call, Example
+from melon_api.web.openapi.problems import USUAL, Problem
 
 MOMENT = "2026-05-04T08:15:30.123000+00:00"
 PHONE = {"device_name": "Ada's phone", "device_id": "3f6c1c2e-phone"}

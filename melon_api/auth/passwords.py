@@ -15,8 +15,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from flask import current_app
 
 from melon_api import measures
+from melon_api.bulkheads import TURN_SECONDS, sign_ins
 from melon_api.errors import Unavailable, ValidationFailed
-from melon_api.fairness import TURN_SECONDS, sign_ins
 
 P = ParamSpec("P")
 R = TypeVar("R")

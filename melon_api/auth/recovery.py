@@ -14,15 +14,15 @@ from sqlalchemy.orm import Session as Unit
 from melon_api import mail
 from melon_api.audit import Event, record
 from melon_api.auth import passwords
-from melon_api.auth.accounts import change, held
-from melon_api.auth.sessions import Caller, end
+from melon_api.auth.accounts import change, lock_account
+from melon_api.auth.callers import Caller
+from melon_api.auth.sessions import end
 from melon_api.auth.tokens import digest
-from melon_api.database import snapshot, unit_of_work
 from melon_api.errors import AccountDisabled, TokenRevoked, Unavailable, ValidationFailed
-from melon_api.extensions import db
-from melon_api.models.base import utc_now
+from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.user import User
+from melon_api.storage.transactions import snapshot, unit_of_work
 
 RESET, VERIFY = "reset", "verify"
 LIFETIMES = {RESET: timedelta(minutes=30), VERIFY: timedelta(days=3)}
@@ -62,7 +62,7 @@ def reset(token: str, new_password: str) -> None:
 
     unit_of_work(work)
     record(Event.PASSWORD_RESET, user_id)
-    tell("password_changed", email)
+    notify("password_changed", email)
 
 
 def verify(token: str) -> None:
@@ -100,7 +100,7 @@ def _send_verification(user_id: str, email: str) -> None:
     mail.send(VERIFY, email, _new_token(VERIFY, user_id, email))
 
 
-def tell(name: str, email: str) -> None:
+def notify(name: str, email: str) -> None:
     """Tell an account's owner by mail what has been changed (ASVS 6.3.7)."""
     mail.outbox().post(lambda: mail.send(name, email))
 
@@ -112,8 +112,8 @@ def replace_password(
     which: ColumnElement[bool] | None = None,
     **values: Any,
 ) -> None:
-    """Set a held account's password (and `values`) and sign its devices out, all or `which`, in
-    the caller's transaction. What was mailed to set another one works no more."""
+    """Set a locked account's password (and `values`) and sign its devices out, all or
+    `which`, in the caller's transaction. What was mailed to set another one works no more."""
     change(user, password=hashed, **values)
     forget_tokens(unit, user.id, RESET)
     end(unit, user.id, which)
@@ -152,9 +152,9 @@ def _owner(token: str, purpose: str) -> tuple[str, str]:
 
 
 def _holder(unit: Unit, token: str, purpose: str, user_id: str) -> User:
-    """The account, held, if its token still counts now. Raises ValidationFailed."""
+    """The account, lock_account, if its token still counts now. Raises ValidationFailed."""
     try:
-        user = held(unit, user_id)
+        user = lock_account(unit, user_id)
     except TokenRevoked:  # deleted at this very moment
         raise ValidationFailed(BAD_TOKEN) from None
     row = unit.get(MailedToken, digest(token), with_for_update=True, populate_existing=True)

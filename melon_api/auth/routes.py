@@ -20,9 +20,9 @@ from melon_api.auth.schemas import (
 from melon_api.auth.service import SignedIn
 from melon_api.auth.sessions import Device, SignIn
 from melon_api.auth.tokens import TokenPair
-from melon_api.http import API
-from melon_api.limits import limited
-from melon_api.ops.openapi import Blueprint
+from melon_api.web.limits import limited
+from melon_api.web.openapi.api import Blueprint
+from melon_api.web.request import API
 
 blueprint = Blueprint(
     "auth", __name__, url_prefix=f"{API}/auth", tag="Accounts", calls=lambda: docs.CALLS

@@ -8,20 +8,20 @@ from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery, tokens
-from melon_api.auth.accounts import change, found, unique_address
-from melon_api.auth.sessions import Caller, Device, open_session, outdate
+from melon_api.auth.accounts import change, lock_account_where, unique_address
+from melon_api.auth.callers import Caller, invalidate
+from melon_api.auth.sessions import Device, open_session
 from melon_api.auth.tokens import TokenPair
-from melon_api.database import snapshot, unit_of_work
 from melon_api.errors import (
     AccountDisabled,
     InvalidCredentials,
     TokenInvalid,
     TokenRevoked,
 )
-from melon_api.extensions import db
-from melon_api.models.base import utc_now
+from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
 from melon_api.models.user import User
+from melon_api.storage.transactions import snapshot, unit_of_work
 
 WRONG = "The e-mail address or the password is wrong."
 REFRESH_GRACE = timedelta(seconds=30)  # contract, Accounts: a lost answer is answered again
@@ -64,7 +64,7 @@ def login(email: str, password: str, device: Device) -> SignedIn:
     def work(unit: Unit) -> SignedIn:
         # Held, and asked for what was verified: or a sign-in by an old password could slip past
         # the change that ends all of them.
-        user = found(unit, User.id == user_id, User.password == stored)
+        user = lock_account_where(unit, User.id == user_id, User.password == stored)
         if user is None:
             raise InvalidCredentials(WRONG)
         if not user.is_active:
@@ -111,5 +111,5 @@ def _refresh(unit: Unit, caller: Caller, token: str, generation: int) -> TokenPa
     if generation == session.generation - 1 and now - session.rotated_at <= REFRESH_GRACE:
         return tokens.token_pair(session)
     session.revoked_at = now
-    outdate(caller.user_id, [caller.session_id])
+    invalidate(caller.user_id, [caller.session_id])
     return None

@@ -1,9 +1,7 @@
 """Sessions: a row for each device that is signed in, and who may act by it."""
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flask import current_app
@@ -12,21 +10,16 @@ from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import tokens
-from melon_api.auth.accounts import PROFILE, PROFILE_COLUMNS, Profile, held
+from melon_api.auth.accounts import lock_account
+from melon_api.auth.callers import Caller, invalidate
 from melon_api.auth.tokens import TokenPair
-from melon_api.cache import Cache, Put, cache
-from melon_api.database import snapshot, unit_of_work, writing
-from melon_api.errors import AccountDisabled, NotFound, TokenRevoked
-from melon_api.extensions import db
-from melon_api.models.base import now_ms, utc_now
+from melon_api.errors import NotFound
+from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.session import LABEL_LENGTH, Session
 from melon_api.models.user import User, new_id
+from melon_api.storage.transactions import snapshot, unit_of_work, writing
 
-CLOCK = User.__table__.c.last_modified_at
-LIVING, ENDED = 0, 1  # a session's versions: it ends once
-LIVING_SECONDS = 60
-REMEMBERED = {"device", "expires_ms"}  # of a living session; another release may know others
 ROWS_PER_TRANSACTION = 1_000
 NO_SESSION = "There is no such session of yours."
 
@@ -41,19 +34,6 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Who makes a request. The account's id is the token's; `device` is the session's, as the
-    number that records carry (see `device_number`). `clock`: the account's sync clock, if the
-    database had to be asked for the session."""
-
-    user_id: str
-    session_id: str
-    device: int
-    profile: Profile | None = None
-    clock: int | None = None
-
-
-@dataclass(frozen=True)
 class SignIn:
     """A device that is signed in, as its owner sees it; `current` is the one that asks."""
 
@@ -63,65 +43,6 @@ class SignIn:
     created_at: datetime
     last_used_at: datetime
     current: bool
-
-
-def authenticate(user_id: str, session_id: str) -> Caller:
-    """The caller whom a verified token names. Raises TokenRevoked, AccountDisabled."""
-    session, profile = _remembered(cache(), user_id, session_id)
-    clock = None
-    if session is None:
-        session, profile, clock = _looked_up(user_id, session_id)
-    if not session or profile is None or session["expires_ms"] <= now_ms():
-        raise TokenRevoked("This session has ended.")
-    if not profile.is_active:
-        raise AccountDisabled("This account has been disabled.")
-    return Caller(user_id, session_id, session["device"], profile, clock)
-
-
-def remembered(cache: Cache, user_id: str, session_id: str) -> Caller | None:
-    """The same as far as the cache knows it; None when it does not, or when there is something
-    against them. For what is outside of Flask."""
-    session, profile = _remembered(cache, user_id, session_id)
-    if not session or profile is None or session["expires_ms"] <= now_ms():
-        return None
-    return Caller(user_id, session_id, session["device"], profile) if profile.is_active else None
-
-
-def _remembered(
-    cache: Cache, user_id: str, session_id: str
-) -> tuple[dict[str, int] | None, Profile | None]:
-    """The session ({} when it has ended, None when the database must be asked), the profile."""
-    session, cached = cache.read(user_id, _name(session_id), PROFILE)
-    profile = Profile.from_cache(cached)
-    keys = session.keys() if isinstance(session, dict) else None
-    is_known = keys == set() or (keys == REMEMBERED and profile is not None)
-    return session if is_known else None, profile
-
-
-def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile | None, int | None]:
-    """The session ({} when it has ended), the profile and the sync clock from the database; the
-    first two into the cache."""
-    query = (
-        select(Session.__table__.c["device", "revoked_at", "expires_at"], *PROFILE_COLUMNS, CLOCK)
-        .join(User, User.id == Session.user_id)
-        .where(Session.id == session_id, Session.user_id == user_id)
-    )
-    as_of = cache().moment()
-    with snapshot(db.engine) as connection:
-        row: Any = connection.execute(query).one_or_none()
-    if row is None or row.revoked_at is not None:
-        lifetime: timedelta = current_app.config["ACCESS_TOKEN_LIFETIME"]
-        seconds = int(lifetime.total_seconds())
-        cache().put(user_id, Put(_name(session_id), ENDED, {}, as_of, seconds))
-        return {}, None, None
-    session = {
-        "device": device_number(row.device),
-        "expires_ms": int(row.expires_at.timestamp() * 1000),
-    }
-    profile = Profile.of(row)
-    living = Put(_name(session_id), LIVING, session, as_of, LIVING_SECONDS)
-    cache().put(user_id, living, profile.put(row.version, as_of))
-    return session, profile, row.last_modified_at
 
 
 def open_session(unit: Unit, user: User, device: Device) -> tuple[TokenPair, str]:
@@ -155,7 +76,7 @@ def logout_all(caller: Caller) -> None:
     """Sign every device out."""
 
     def work(unit: Unit) -> list[str]:
-        held(unit, caller.user_id)  # or a sign-in at this very moment would be overlooked
+        lock_account(unit, caller.user_id)  # or a sign-in at this very moment would be overlooked
         return end(unit, caller.user_id)
 
     ended = unit_of_work(work)
@@ -189,7 +110,7 @@ def end(unit: Unit, user_id: str, which: ColumnElement[bool] | None = None) -> l
     mine += [] if which is None else [which]
     ids = list(unit.scalars(select(Session.id).where(*mine).with_for_update()))
     unit.execute(update(Session).where(Session.id.in_(ids)).values(revoked_at=utc_now()))
-    outdate(user_id, ids)
+    invalidate(user_id, ids)
     return ids
 
 
@@ -248,22 +169,7 @@ def _next_keys(engine: Engine, key: Any, condition: ColumnElement[bool], last: s
         return list(connection.scalars(query))
 
 
-def device_number(key: str) -> int:
-    """A device in 63 bits: records carry two of them, so it is short; one account's devices are
-    far too few to share one by chance."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) >> 1
-
-
 def device_key(device_id: str | None, session_id: str) -> str:
     """The phone behind a session: named by the app, or this session alone. Two name spaces, so
     that an app's own id can never be that of somebody's session."""
     return f"d.{device_id}" if device_id else f"s.{session_id}"
-
-
-def outdate(user_id: str, session_ids: Iterable[str]) -> None:
-    """Say, in the transaction that ends these sessions, that the cache knows them no more."""
-    cache().outdate(user_id, {_name(session_id): ENDED for session_id in session_ids})
-
-
-def _name(session_id: str) -> str:
-    return f"session:{session_id}"

@@ -13,11 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, current_app
-from flask_jwt_extended import create_access_token, create_refresh_token
+from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 from jwt import InvalidKeyError
 
 from melon_api.errors import TokenInvalid
-from melon_api.extensions import jwt
 from melon_api.models.base import utc_now
 from melon_api.models.session import Session
 
@@ -27,6 +26,7 @@ CLOCK_DIFFERENCE = timedelta(days=1)
 
 MOST_VERIFIED = 4_096  # about 1 KiB each
 
+jwt = JWTManager()
 _signing_key: ContextVar[str | None] = ContextVar("signing_key", default=None)
 
 
@@ -65,6 +65,7 @@ class VerifiedTokens:
 
 def init_app(app: Flask) -> None:
     """Bind the keys, which are found by their ids."""
+    jwt.init_app(app)
     app.extensions["verified_tokens"] = VerifiedTokens()
     keys = [app.config["JWT_SECRET_KEY"], *app.config["JWT_PREVIOUS_KEYS"]]
     app.extensions["token_keys"] = {key_id(key): key for key in keys}

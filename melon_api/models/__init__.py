@@ -1,4 +1,7 @@
-"""The tables. A module put into this folder is found by itself."""
+"""The tables: one class for each of Melon's own, and the base of those that sync.
+
+A module put into this folder is found by itself.
+"""
 
 import importlib
 import pkgutil

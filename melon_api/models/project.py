@@ -3,7 +3,7 @@
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from melon_api.extensions import db
+from melon_api.models.base import db
 from melon_api.models.synced import Synced
 
 

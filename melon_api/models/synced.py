@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, Double, ForeignKey, Index, Table
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
-from melon_api.extensions import db
-from melon_api.models.base import TABLE_OPTIONS, Id, LongText
+from melon_api.models.base import TABLE_OPTIONS, Id, LongText, db
 
 BELONGS_TO = "belongs_to"
 # Columns that the server alone writes and no app ever sees (contract pull 4).

@@ -6,8 +6,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from melon_api.extensions import db
-from melon_api.models.base import TABLE_OPTIONS, Id, UTCDateTime, now_ms, utc_now
+from melon_api.models.base import TABLE_OPTIONS, Id, UTCDateTime, db, now_ms, utc_now
 
 EMAIL_LENGTH = 254  # RFC 5321 §4.5.3.1.3
 NAME_LENGTH = 255

@@ -1,1 +1,1 @@
-"""What an operator sees: health, logs, the API description."""
+"""What an operator sees: health, logs, metrics, errors, releases."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from flask import Flask, Response, current_app
 
-from melon_api.database import probe
 from melon_api.errors import Unavailable
-from melon_api.redis_client import connect
+from melon_api.storage.engine import probe
+from melon_api.storage.redis import connect
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict
 
 from melon_api import measures
-from melon_api.http import API
+from melon_api.web.request import API
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("melon_api.requests")
 _requests = logging.getLogger("melon_api.requests")
@@ -82,7 +82,7 @@ def log_request(response: Response) -> Response:
     facts["client"] = request.remote_addr
     route = request.url_rule.rule if request.url_rule else NO_ROUTE
     started = g.get("started", time.perf_counter())
-    _tell(request.method, route, response.status_code, started, facts)
+    _log(request.method, route, response.status_code, started, facts)
     return response
 
 
@@ -91,12 +91,12 @@ def log_answer(method: str, route: str, status: int, started: float, facts: dict
     with the `request_id` and the `client`."""
     if _requests.isEnabledFor(logging.INFO):
         with bound_contextvars(request_id=facts["request_id"], client=facts["client"]):
-            _tell(method, route, status, started, facts)
+            _log(method, route, status, started, facts)
     else:
-        _tell(method, route, status, started, facts)
+        _log(method, route, status, started, facts)
 
 
-def _tell(method: str, route: str, status: int, started: float, facts: dict[str, Any]) -> None:
+def _log(method: str, route: str, status: int, started: float, facts: dict[str, Any]) -> None:
     seconds = time.perf_counter() - started
     measures.answered(method if method in METHODS else "OTHER", route, status, seconds)
     if _requests.isEnabledFor(logging.INFO):

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from melon_api import measures
-from melon_api.extensions import db
+from melon_api.models.base import db
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("melon_api.sql")
 MOST_CHARACTERS = 1_000

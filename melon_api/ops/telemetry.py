@@ -28,7 +28,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.semconv.metrics import MetricInstruments
 from opentelemetry.trace import Span, SpanKind, Status
 
-from melon_api.extensions import db
+from melon_api.models.base import db
 
 NOT_TRACED = "healthz,readyz,metrics"
 # Of the semantic conventions, in their old names and, behind OTEL_SEMCONV_STABILITY_OPT_IN, new

@@ -1,1 +1,1 @@
-"""Pull and push: what one device changed reaches the others."""
+"""Pull and push: the routes, and the two stories in named steps."""

@@ -6,10 +6,9 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from melon_api.extensions import db
-from melon_api.models.base import now_ms
-from melon_api.sync.app_schema.cli import check_schema_command, schema_command
-from melon_api.sync.purge import purge
+from melon_api.models.base import db, now_ms
+from melon_api.sync.sql.purge import purge
+from tools.app_schema.cli import check_schema_command, schema_command
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 

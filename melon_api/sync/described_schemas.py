@@ -8,9 +8,10 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
+from melon_api.sync.discovery import synced_tables
 from melon_api.sync.records import columns_of
+from melon_api.sync.rules.tables import SyncedTable
 from melon_api.sync.schemas import HeldTableSchema, PushSchema, VerifySchema
-from melon_api.sync.tables import SyncedTable, synced_tables
 
 Fields = dict[str, fields.Field[Any]]
 ID = fields.String(required=True, metadata={"pattern": "^[A-Za-z0-9_.-]{1,36}$"})  # push 11

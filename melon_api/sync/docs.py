@@ -3,11 +3,12 @@ they are made from the models."""
 
 from typing import Any
 
-from melon_api.ops.described import Call, Example
-from melon_api.ops.problems import USUAL, Problem
-from melon_api.sync.checksum import table_checksum
-from melon_api.sync.push_body import BAD_ID
-from melon_api.sync.tables import Column, SyncedTable, synced_tables
+from melon_api.sync.discovery import synced_tables
+from melon_api.sync.rules.body import BAD_ID
+from melon_api.sync.rules.checksum import table_checksum
+from melon_api.sync.rules.tables import Column, SyncedTable
+from melon_api.web.openapi.calls import Call, Example
+from melon_api.web.openapi.problems import USUAL, Problem
 
 NOW = 1_700_000_000_000  # an account's clock
 SAMPLES: dict[str, Any] = {"number": 1.5, "integer": 1, "boolean": False}

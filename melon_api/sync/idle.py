@@ -17,18 +17,19 @@ import redis
 from flask import Flask
 from gunicorn.http.errors import ParseException
 
-from melon_api import limits, measures
-from melon_api.auth import sessions
+from melon_api import measures
+from melon_api.auth import callers
+from melon_api.auth.callers import Caller
 from melon_api.auth.guard import is_verified_enough
-from melon_api.auth.sessions import Caller
 from melon_api.auth.tokens import VerifiedTokens
-from melon_api.cache import Cache
-from melon_api.http import API, PLAIN_ACCEPTS, request_id
 from melon_api.ops import logs
-from melon_api.sync import clock
-from melon_api.sync.changes_text import ChangesText
-from melon_api.sync.schemas import plain_since
-from melon_api.sync.tables import synced_tables
+from melon_api.storage.cache import Cache
+from melon_api.sync.discovery import synced_tables
+from melon_api.sync.requests import plain_since
+from melon_api.sync.sql import clock
+from melon_api.sync.sql.changes_text import ChangesText
+from melon_api.web import limits
+from melon_api.web.request import API, PLAIN_ACCEPTS, request_id
 
 Environ = dict[str, Any]
 
@@ -82,10 +83,10 @@ class IdlePulls:
             ("Vary", "Accept-Encoding"),
         ]
         start_response("200 OK", headers)
-        self._tell(environ, caller, started, name, len(answer))
+        self._log(environ, caller, started, name, len(answer))
         return [answer]
 
-    def _tell(
+    def _log(
         self, environ: Environ, caller: Caller, started: float, request_id: str, size: int
     ) -> None:
         measures.begin_request()
@@ -105,7 +106,7 @@ class IdlePulls:
         claims = self._tokens.claims(environ.get("HTTP_AUTHORIZATION"))
         if claims is None:
             return None
-        caller = sessions.remembered(self._cache, claims["sub"], claims["sid"])
+        caller = callers.remembered(self._cache, claims["sub"], claims["sid"])
         return caller if caller and is_verified_enough(caller, self._config) else None
 
     def _limits(self, environ: Environ, caller: Caller) -> list[tuple[str, str]] | None:

@@ -8,7 +8,8 @@ from marshmallow_sqlalchemy import ModelConverter
 from sqlalchemy import Text, inspect
 
 from melon_api.models.synced import INTERNAL
-from melon_api.sync.tables import TEXT_BYTES, Column, SyncedTable
+from melon_api.sync.discovery import TEXT_BYTES
+from melon_api.sync.rules.tables import Column, SyncedTable
 
 TOO_MANY_DIGITS = ["It has more digits than a JavaScript number."]
 

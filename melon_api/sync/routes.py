@@ -9,26 +9,30 @@ from marshmallow import ValidationError
 
 from melon_api.auth.guard import caller, signed_in
 from melon_api.auth.tokens import keys_now
-from melon_api.cache import cache
+from melon_api.bulkheads import account_queue
 from melon_api.errors import ValidationFailed
-from melon_api.extensions import db
-from melon_api.fairness import line_of
-from melon_api.http import API, json_body
-from melon_api.limits import limited
-from melon_api.ops.openapi import Blueprint
-from melon_api.sync import clock, cursor, described_schemas, docs, idle, push_body, schemas, service
-from melon_api.sync.answer import respond
-from melon_api.sync.pages import Walk
+from melon_api.models.base import db
+from melon_api.storage.cache import cache
+from melon_api.sync import described_schemas, docs, idle, requests
+from melon_api.sync import pull as pulls
+from melon_api.sync import push as pushes
+from melon_api.sync.rules import cursor
+from melon_api.sync.rules.body import check_size
+from melon_api.sync.rules.walk import PullRequest, Walk
 from melon_api.sync.schemas import (
     PullQuerySchema,
-    PullRequest,
     PullSchema,
     PushAnswerSchema,
     PushQuerySchema,
     VerifiedSchema,
 )
+from melon_api.sync.sql import clock
 from melon_api.sync.verify import Verified
 from melon_api.sync.verify import verify as check
+from melon_api.web.answer import respond
+from melon_api.web.limits import limited
+from melon_api.web.openapi.api import Blueprint
+from melon_api.web.request import API, json_body
 
 blueprint = Blueprint("sync", __name__, url_prefix=f"{API}/sync", tag="Sync", calls=docs.calls)
 PullAnswerSchema = described_schemas.pull_answer_schema()
@@ -43,7 +47,7 @@ HeldSchema = described_schemas.verify_schema()
 @blueprint.response(200, PullAnswerSchema)
 def pull() -> Response:
     """What has changed since lastPulledAt"""
-    return _pull(_read(schemas.read_pull, json_body(any_type=True), _read_cursor))
+    return _pull(_read(requests.read_pull, json_body(any_type=True), _read_cursor))
 
 
 @blueprint.get("/pull")
@@ -53,7 +57,7 @@ def pull() -> Response:
 @blueprint.response(200, PullAnswerSchema)
 def pull_by_query() -> Response:
     """The same, asked as the snippet in WatermelonDB's docs does"""
-    return _pull(_read(schemas.read_pull_query, request.args.to_dict(), _read_cursor))
+    return _pull(_read(requests.read_pull_query, request.args.to_dict(), _read_cursor))
 
 
 @blueprint.post("/push")
@@ -66,12 +70,12 @@ def push() -> Response:
     """Store what this device changed, all or nothing"""
     policy = current_app.config["SYNC_CONFLICT_POLICY"]
     size = None if request.content_encoding else request.content_length
-    with line_of(caller().user_id, size) as line:  # before the body is read
+    with account_queue(caller().user_id, size) as queue:  # before the body is read
         body, query = json_body(any_type=True), request.args.to_dict()
-        pushed = _read(schemas.read_push, body, query)
-        push_body.check_size(pushed.changes, current_app.config["MAX_PUSH_RECORDS"])
-        with line.turn():
-            answer = service.push(db.engine, caller(), pushed, policy)
+        pushed = _read(requests.read_push, body, query)
+        check_size(pushed.changes, current_app.config["MAX_PUSH_RECORDS"])
+        with queue.turn():
+            answer = pushes.push(db.engine, caller(), pushed, policy)
     result: dict[str, Any] = {"timestamp": answer.timestamp}
     if pushed.allow_partial:
         rejected = {table: list(ids) for table, ids in answer.problems.rejected.items()}
@@ -87,12 +91,12 @@ def push() -> Response:
 @blueprint.response(200, VerifiedSchema)
 def verify() -> Verified:
     """Whether this device holds what the server holds"""
-    since, held = _read(schemas.read_verify, json_body(any_type=True))
+    since, held = _read(requests.read_verify, json_body(any_type=True))
     return check(db.engine, caller(), since, held)
 
 
 def _pull(pull_request: PullRequest) -> Response:
-    page = service.pull(db.engine, caller(), pull_request, _known_clock())
+    page = pulls.pull(db.engine, caller(), pull_request, _known_clock())
     rest: dict[str, Any] = {"timestamp": page.walk.timestamp}
     if page.walk.is_replacement:
         rest["experimentalStrategy"] = "replacement"

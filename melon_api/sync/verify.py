@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from melon_api.auth.sessions import Caller
-from melon_api.database import snapshot
-from melon_api.sync import changes, clock
-from melon_api.sync.checksum import table_checksum
-from melon_api.sync.tables import SyncedTable, synced_tables
+from melon_api.auth.callers import Caller
+from melon_api.storage.transactions import snapshot
+from melon_api.sync.discovery import synced_tables
+from melon_api.sync.rules.checksum import table_checksum
+from melon_api.sync.rules.tables import SyncedTable
+from melon_api.sync.sql import changes, clock
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The caller's own account."""
+"""The caller's own account, and what an operator may do to accounts."""

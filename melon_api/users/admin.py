@@ -10,15 +10,14 @@ from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
-from melon_api.auth.accounts import change, held, unique_address
+from melon_api.auth.accounts import change, lock_account, unique_address
 from melon_api.auth.schemas import EmailAddress
 from melon_api.auth.sessions import end, is_usable, named
-from melon_api.database import retrying, snapshot, unit_of_work
 from melon_api.errors import NotFound
-from melon_api.extensions import db
-from melon_api.models.base import utc_now
+from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
 from melon_api.models.user import User
+from melon_api.storage.transactions import retrying, snapshot, unit_of_work
 from melon_api.users.service import erase
 
 ACCOUNTS_PER_QUERY = 500
@@ -91,7 +90,7 @@ def create(email: str, password: str, name: str | None, *, is_verified: bool) ->
 
 def set_active(user_id: str, *, is_active: bool) -> None:
     """Let an account in or not; its sessions stay, for the day when it may again."""
-    unit_of_work(lambda unit: change(held(unit, user_id), is_active=is_active))
+    unit_of_work(lambda unit: change(lock_account(unit, user_id), is_active=is_active))
     record(Event.ACTIVATED if is_active else Event.DEACTIVATED, user_id)
 
 
@@ -102,13 +101,13 @@ def set_password(user_id: str, password: str) -> None:
     hashed = passwords.hash_password(passwords.check_strength(password, email))
 
     def work(unit: Unit) -> str:
-        user = held(unit, user_id)
+        user = lock_account(unit, user_id)
         recovery.replace_password(unit, user, hashed)
         return user.email
 
     told = unit_of_work(work)
     record(Event.PASSWORD_CHANGED, user_id)
-    recovery.tell("password_changed", told)
+    recovery.notify("password_changed", told)
 
 
 def delete(user_id: str) -> None:
@@ -128,7 +127,7 @@ def end_sessions(user_id: str, session_id: str | None = None) -> int:
     which = None if session_id is None else named(session_id)
 
     def work(unit: Unit) -> list[str]:
-        held(unit, user_id)
+        lock_account(unit, user_id)
         return end(unit, user_id, which)
 
     ended = unit_of_work(work)

@@ -11,11 +11,10 @@ from marshmallow import ValidationError
 
 from melon_api.auth.schemas import RegisterSchema
 from melon_api.auth.sessions import clean_up
-from melon_api.cache import cache
 from melon_api.errors import DomainError, ValidationFailed
-from melon_api.extensions import db
-from melon_api.models.base import utc_now
+from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
+from melon_api.storage.cache import cache
 from melon_api.sync.cli import Duration
 from melon_api.users import admin
 

@@ -1,9 +1,9 @@
 """What `/docs` says of the calls of `/users`."""
 
 from melon_api.auth.docs import ADA, NEW_PASSWORD, SESSION, USER, invalid
-from melon_api.ops.described import Call, Example
-from melon_api.ops.problems import USUAL, Problem
 from melon_api.sync.docs import records
+from melon_api.web.openapi.calls import Call, Example
+from melon_api.web.openapi.problems import USUAL, Problem
 
 NEW_ADDRESS = {"email": "ada.lovelace@example.com", "current_password": ADA["password"]}
 CHANGE = {"current_password": ADA["password"], "new_password": NEW_PASSWORD}

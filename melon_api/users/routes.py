@@ -9,14 +9,14 @@ from flask import Response
 from melon_api.auth.accounts import Profile
 from melon_api.auth.guard import caller, signed_in
 from melon_api.auth.schemas import SessionSchema, UserSchema
-from melon_api.http import API
-from melon_api.limits import limited
-from melon_api.ops.openapi import Blueprint
-from melon_api.sync.answer import respond
-from melon_api.sync.changes_text import ChangesText
-from melon_api.sync.tables import synced_tables
+from melon_api.sync.discovery import synced_tables
+from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.users import docs, service
 from melon_api.users.schemas import DeletionSchema, ExportSchema, PasswordSchema, ProfileSchema
+from melon_api.web.answer import respond
+from melon_api.web.limits import limited
+from melon_api.web.openapi.api import Blueprint
+from melon_api.web.request import API
 
 blueprint = Blueprint("users", __name__, url_prefix=f"{API}/users", tag="User", calls=docs.calls)
 

@@ -12,7 +12,7 @@ from melon_api.auth.schemas import (
 )
 from melon_api.models.user import EMAIL_LENGTH, NAME_LENGTH
 from melon_api.sync.described_schemas import pulled_schema
-from melon_api.sync.tables import synced_tables
+from melon_api.sync.discovery import synced_tables
 
 
 class PasswordSchema(Schema):

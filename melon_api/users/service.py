@@ -7,20 +7,21 @@ from sqlalchemy.orm import Session
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
-from melon_api.auth.accounts import GONE, PROFILE, Profile, change, held, unique_address
-from melon_api.auth.sessions import Caller, SignIn, sign_ins
-from melon_api.cache import cache
-from melon_api.database import retrying, snapshot, unit_of_work, writing
+from melon_api.auth.accounts import GONE, PROFILE, Profile, change, lock_account, unique_address
+from melon_api.auth.callers import Caller
+from melon_api.auth.sessions import SignIn, sign_ins
 from melon_api.errors import TokenRevoked, ValidationFailed
-from melon_api.extensions import db
+from melon_api.models.base import db
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.session import Session as SignedInDevice
 from melon_api.models.synced import SyncPush
 from melon_api.models.user import User
-from melon_api.sync import changes, clock
-from melon_api.sync.changes_text import ChangesText
-from melon_api.sync.pages import read_living
-from melon_api.sync.tables import synced_tables
+from melon_api.storage.cache import cache
+from melon_api.storage.transactions import retrying, snapshot, unit_of_work, writing
+from melon_api.sync.discovery import synced_tables
+from melon_api.sync.sql import changes, clock
+from melon_api.sync.sql.changes_text import ChangesText
+from melon_api.sync.sql.pages import read_living
 
 NOT_THE_PASSWORD = "This is not the account's password."  # noqa: S105 - a sentence
 
@@ -50,7 +51,7 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
         stored = check_password(caller, changes.get("current_password"))
 
     def work(unit: Session) -> tuple[str, Profile]:
-        user = held(unit, caller.user_id)
+        user = lock_account(unit, caller.user_id)
         before = user.email
         if stored is not None:
             _still(user, stored)
@@ -66,7 +67,7 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
         before, now = unit_of_work(work)
     if now.email != before:
         record(Event.EMAIL_CHANGED, caller.user_id, caller.session_id)
-        recovery.tell("email_changed", before)
+        recovery.notify("email_changed", before)
         recovery.send_verification(caller.user_id, now.email)
     return now
 
@@ -78,14 +79,14 @@ def change_password(caller: Caller, current: str, new: str) -> None:
     hashed = passwords.hash_password(strong)
 
     def work(unit: Session) -> str:
-        user = held(unit, caller.user_id)
+        user = lock_account(unit, caller.user_id)
         _still(user, stored)
         recovery.replace_password(unit, user, hashed, SignedInDevice.id != caller.session_id)
         return user.email
 
     email = unit_of_work(work)
     record(Event.PASSWORD_CHANGED, caller.user_id, caller.session_id)
-    recovery.tell("password_changed", email)
+    recovery.notify("password_changed", email)
 
 
 def delete_account(caller: Caller, password: str) -> None:
@@ -107,7 +108,7 @@ def erase(engine: Engine, user_id: str, stored: str | None = None) -> None:
         for model in (SyncPush, SignedInDevice, MailedToken):
             connection.execute(delete(model).where(model.user_id == user_id))
         connection.execute(delete(User).where(User.id == user_id))
-        cache().outdate(user_id, {PROFILE: GONE})
+        cache().invalidate(user_id, {PROFILE: GONE})
 
 
 def export(caller: Caller) -> Export:

@@ -12,8 +12,7 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import func, select, update
 
 from melon_api.auth import passwords, tokens
-from melon_api.extensions import db
-from melon_api.models.base import utc_now
+from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
 from melon_api.models.user import User
 

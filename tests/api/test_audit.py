@@ -17,10 +17,10 @@ from flask import Flask
 from servers import PrivateRedis, Server, serving
 
 from melon_api.audit import Event
-from melon_api.extensions import db
+from melon_api.models.base import db
 from melon_api.models.session import Session
 from melon_api.ops import logs
-from melon_api.sync import service
+from melon_api.sync import pull as pulls
 
 NEW = "another-horse-battery"
 API = "/api/v1"
@@ -206,7 +206,7 @@ def test_a_crash_is_one_line(app: Flask, lines: Lines, monkeypatch: pytest.Monke
         raise RuntimeError("first line\nsecond line")
 
     phone = Account(app).first
-    monkeypatch.setattr(service, "pull", crash)
+    monkeypatch.setattr(pulls, "pull", crash)
     answer = phone.ask_pull(None)
     (found,) = (line for line in map(json.loads, lines.lines) if line["level"] == "error")
     assert found["request_id"] == answer.headers["X-Request-ID"]

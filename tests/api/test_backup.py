@@ -17,7 +17,7 @@ from flask import Flask
 from sqlalchemy import make_url, text
 
 from config import ROOT
-from melon_api.extensions import db
+from melon_api.models.base import db
 
 TRICKY = "Ünï 📷 \\ ' \" \0 \r\n -- ;"
 

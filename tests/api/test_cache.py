@@ -21,10 +21,11 @@ from redis.crc import key_slot
 from round_trips import round_trips
 from servers import PrivateRedis
 
-from melon_api import cache as cache_module
-from melon_api import near_cache
-from melon_api.cache import NoCache, Put, RedisCache
-from melon_api.extensions import db
+from melon_api.models.base import db
+from melon_api.storage import cache as cache_module
+from melon_api.storage import near_cache
+from melon_api.storage.cache import NoCache, Put
+from melon_api.storage.redis_cache import RedisCache
 
 PATIENCE_SECONDS = 20
 NAME, LIFETIME = "profile", 60
@@ -73,8 +74,8 @@ class Worker:
         as_of = self.cache.moment() if as_of is None else as_of
         self.cache.put(account, Put(name, version, value or f"as of {version}", as_of, LIFETIME))
 
-    def outdate(self, account: str, version: int, name: str = NAME) -> None:
-        self.cache.outdate(account, {name: version})
+    def invalidate(self, account: str, version: int, name: str = NAME) -> None:
+        self.cache.invalidate(account, {name: version})
 
     @property
     def debts(self) -> int:
@@ -174,7 +175,7 @@ def test_a_change_hides_the_value_on_every_worker(two: Any, ada: str) -> None:
     one, other = two
     one.put(ada, 1)
     one.put(ada, 1, name="clock")
-    one.outdate(ada, 2)
+    one.invalidate(ada, 2)
     assert one.read(ada) is None
     assert other.read(ada) is None
     assert other.cache.read(ada, NAME, "clock") == [None, "as of 1"]
@@ -185,7 +186,7 @@ def test_a_reader_in_flight_cannot_put_the_old_state_back(two: Any, ada: str) ->
     reader, writer = two
     assert reader.read(ada) is None
     as_of = reader.cache.moment()
-    writer.outdate(ada, 2)
+    writer.invalidate(ada, 2)
     reader.put(ada, 1, as_of=as_of)
     assert reader.read(ada) is None
     assert writer.read(ada) is None
@@ -196,8 +197,8 @@ def test_a_reader_in_flight_cannot_put_the_old_state_back(two: Any, ada: str) ->
 def test_an_older_change_does_not_hide_a_newer_value(two: Any, ada: str) -> None:
     one, other = two
     one.put(ada, 3)
-    other.outdate(ada, 2)
-    other.outdate(ada, 3)
+    other.invalidate(ada, 2)
+    other.invalidate(ada, 3)
     assert one.read(ada) == "as of 3"
 
 
@@ -205,36 +206,36 @@ def test_versions_may_be_clocks_and_the_greatest_number(two: Any, ada: str) -> N
     one, other = two
     now = 1_790_000_000_123
     one.put(ada, now)
-    other.outdate(ada, now + 1)
+    other.invalidate(ada, now + 1)
     one.put(ada, now)
     assert one.read(ada) is None
     one.put(ada, now + 1)
     assert other.read(ada) == f"as of {now + 1}"
-    one.outdate(ada, 2**53 - 1)
+    one.invalidate(ada, 2**53 - 1)
     other.put(ada, now + 2)
     assert other.read(ada) is None
 
 
 def test_several_names_are_put_and_outdated_together(two: Any, ada: str) -> None:
     one, other = two
-    one.outdate(ada, 5, "b")
+    one.invalidate(ada, 5, "b")
     now = one.cache.moment()
     one.cache.put(
         ada, Put("a", 1, "A", now, 60), Put("b", 4, "B", now, 60), Put("c", 0, {}, now, 60)
     )
     assert other.cache.read(ada, "a", "b", "c") == ["A", None, {}]
-    other.cache.outdate(ada, {"a": 2, "c": 1})
+    other.cache.invalidate(ada, {"a": 2, "c": 1})
     assert one.cache.read(ada, "a", "b", "c") == [None, None, None]
 
 
 def test_every_entry_ends(two: Any, operator: Any, ada: str) -> None:
     one, other = two
     one.put(ada, 1)
-    one.outdate(ada, 1, "clock")
-    other.outdate(ada, 7, "session:1")
+    one.invalidate(ada, 1, "clock")
+    other.invalidate(ada, 7, "session:1")
     keys = operator.keys(f"*{ada}*")
     assert len(keys) == 3
-    longest_ms = cache_module.OUTDATED_SECONDS * 1000
+    longest_ms = cache_module.INVALIDATED_SECONDS * 1000
     assert all(0 < operator.pttl(key) <= longest_ms for key in keys)
     assert all(operator.pttl(key) <= LIFETIME * 1000 for key in keys if key.endswith(b"profile"))
 
@@ -259,7 +260,7 @@ def test_nobody_ever_reads_less_than_was_committed(new_worker: Any, operator: An
 
     def write(worker: Worker) -> None:
         for version in range(1, 301):
-            worker.outdate(account, version)
+            worker.invalidate(account, version)
             committed["version"] = version
             time.sleep(0.001)
             if version % 20 == 0:
@@ -314,7 +315,7 @@ def test_what_redis_kept_through_a_restart_is_not_trusted(
     monkeypatch.setattr(one.cache, "_pay_soon", lambda: None)
     one.put(ada, 1)
     server.stop()
-    one.outdate(ada, 2)
+    one.invalidate(ada, 2)
     server.start()
     (key,) = operator.keys(f"*{ada}*")
     assert operator.get(key).endswith(b'"as of 1"')
@@ -331,7 +332,7 @@ def test_an_old_read_is_not_put_into_a_redis_that_has_forgotten(
     reader, writer = two
     assert reader.read(ada) is None
     as_of = reader.cache.moment()
-    writer.outdate(ada, 2)
+    writer.invalidate(ada, 2)
     server.kill()
     server.start()
     assert writer.read(ada) is None
@@ -351,7 +352,7 @@ def test_a_change_is_seen_by_the_next_read_of_another_worker(two: Any, ada: str)
     for version in range(1, 1000):
         one.put(ada, version)
         eventually(lambda v=version: other.read(ada) == f"as of {v}")  # type: ignore[misc]
-        one.outdate(ada, version + 1)
+        one.invalidate(ada, version + 1)
         assert other.read(ada) is None
 
 
@@ -363,7 +364,7 @@ def test_nothing_is_held_longer_than_a_writer_waits(
     one.put(ada, 1)
     assert other.read(ada) == other.read(ada) == "as of 1"
     server.freeze()
-    one.outdate(ada, 2)
+    one.invalidate(ada, 2)
     assert other.read(ada) is None
 
 
@@ -445,7 +446,7 @@ def test_without_redis_everything_goes_on(
     for version in range(2, 6):
         assert one.read(ada) is None
         one.put(ada, version)
-        one.outdate(ada, version)
+        one.invalidate(ada, version)
         time.sleep(2 * cache_module.AWAY_SECONDS)  # it is asked again, and still away
     assert [r.getMessage().partition(" (")[0] for r in caplog.records] == ["Redis does not answer"]
     server.start()
@@ -474,8 +475,8 @@ def test_what_could_not_be_told_is_told_when_redis_is_back(unequal: Any, ada: st
     one.put(ada, 1)
     one.put(ada, 1, name="clock")
     one.cut()
-    one.outdate(ada, 2)
-    one.cache.outdate(ada, {NAME: 3, "clock": 2})
+    one.invalidate(ada, 2)
+    one.cache.invalidate(ada, {NAME: 3, "clock": 2})
     assert one.debts == 2
     assert other.cache.read(ada, NAME, "clock") == ["as of 1", "as of 1"]  # see cache.py: is left
     one.mend()
@@ -493,7 +494,7 @@ def test_what_is_owed_is_told_before_anything_else(
     one, other = unequal
     one.put(ada, 1)
     one.cut()
-    one.outdate(ada, 2)
+    one.invalidate(ada, 2)
     one.mend()
     monkeypatch.setattr(one.cache, "_away_until", 0)
     assert one.read(ada) is None
@@ -505,7 +506,7 @@ def test_a_frozen_redis_learns_it_when_it_goes_on(two: Any, server: PrivateRedis
     one, other = two
     one.put(ada, 1)
     server.freeze()
-    one.outdate(ada, 2)
+    one.invalidate(ada, 2)
     assert one.debts == 1
     server.thaw()
     eventually(lambda: not one.debts)
@@ -518,13 +519,13 @@ def test_debts_are_paid_one_thread_at_a_time(unequal: Any, ada: str) -> None:
     one, _ = unequal
     one.cut()
     for version in range(20):
-        one.outdate(ada, version, f"name {version}")
+        one.invalidate(ada, version, f"name {version}")
     assert len(debt_collectors()) == 1
     one.mend()
     eventually(lambda: not one.debts)
     eventually(lambda: not debt_collectors())
     one.cut()
-    one.outdate(ada, 99)
+    one.invalidate(ada, 99)
     one.mend()
     eventually(lambda: not one.debts)
 
@@ -536,7 +537,7 @@ def test_a_process_that_ends_pays_before(unequal: Any, caplog: Any, ada: str) ->
     one.cache.settle()
     assert not caplog.records
     one.cut()
-    one.outdate(ada, 2)
+    one.invalidate(ada, 2)
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(one.cache.settle)
         eventually(lambda: any("waiting" in r.getMessage() for r in caplog.records))
@@ -551,9 +552,9 @@ def test_debts_that_no_value_outlives_are_forgiven(
     unequal: Any, monkeypatch: pytest.MonkeyPatch, operator: Any, ada: str
 ) -> None:
     one, _ = unequal
-    monkeypatch.setattr(cache_module, "OUTDATED_SECONDS", 0)
+    monkeypatch.setattr(cache_module, "INVALIDATED_SECONDS", 0)
     one.cut()
-    one.outdate(ada, 2)
+    one.invalidate(ada, 2)
     one.mend()
     eventually(lambda: not one.debts)
     assert not operator.keys(f"*{ada}*")
@@ -565,7 +566,7 @@ def test_a_redis_whose_memory_is_full_still_takes_news(two: Any, operator: Any, 
     one.put(ada, 1)
     operator.config_set("maxmemory-policy", "noeviction")
     operator.config_set("maxmemory", 1)
-    one.outdate(ada, 2)
+    one.invalidate(ada, 2)
     assert other.read(ada) is None
 
 
@@ -576,7 +577,7 @@ def test_news_outlast_a_redis_whose_memory_was_full(
     reader, writer = two
     as_of = reader.cache.moment()
     operator.config_set("maxmemory", 1)
-    writer.outdate(ada, 2)
+    writer.invalidate(ada, 2)
     reader.put(new_id(), 1)  # there is no room for values
     operator.config_set("maxmemory", 0)
     reader.put(ada, 1, as_of=as_of)
@@ -592,7 +593,7 @@ def test_a_redis_that_only_reads_delays_the_news_and_no_more(
     one, other = two
     one.put(ada, 1)
     operator.config_set("min-replicas-to-write", 1)
-    one.outdate(ada, 2)
+    one.invalidate(ada, 2)
     assert one.debts == 1
     operator.config_set("min-replicas-to-write", 0)
     eventually(lambda: not one.debts)
@@ -606,13 +607,13 @@ def test_what_was_outdated_long_before_its_commit_is_outdated_again(
     first is what counts."""
     writer, other = two
     monkeypatch.setattr(cache_module, "LONG_SECONDS", 0.05)
-    writer.outdate(ada, 2)
+    writer.invalidate(ada, 2)
     time.sleep(0.05)
-    writer.outdate(ada, 5, "another")
+    writer.invalidate(ada, 5, "another")
     operator.flushall()
     other.put(ada, 1)
     assert other.read(ada) == "as of 1"
-    writer.cache.pay()
+    writer.cache.flush()
     assert other.read(ada) is None
 
 
@@ -631,8 +632,8 @@ def test_what_each_call_asks_of_redis(
         (lambda: one.cache.read(ada, "a", "b", "c", "d"), ["MGET"]),
         (lambda: one.put(ada, 1), ["EVALSHA"]),
         (lambda: one.cache.put(ada, Put("a", 1, 1, 0, 60), Put("b", 1, 1, 0, 60)), ["EVALSHA"]),
-        (lambda: one.outdate(ada, 2), ["EVALSHA", "PING"]),
-        (lambda: one.cache.outdate(ada, {"a": 2, "b": 2, "c": 2}), ["EVALSHA", "PING"]),
+        (lambda: one.invalidate(ada, 2), ["EVALSHA", "PING"]),
+        (lambda: one.cache.invalidate(ada, {"a": 2, "b": 2, "c": 2}), ["EVALSHA", "PING"]),
     ):
         with round_trips(server.url) as commands:
             call()
@@ -642,7 +643,7 @@ def test_what_each_call_asks_of_redis(
 def test_without_a_redis_nothing_is_remembered() -> None:
     cache = NoCache()
     cache.put("ada", Put("a", 1, "x", cache.moment(), 60))
-    cache.outdate("ada", {"a": 1})
+    cache.invalidate("ada", {"a": 1})
     assert cache.read("ada", "a", "b") == [None, None]
 
 

@@ -17,9 +17,10 @@ from sqlalchemy import Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from config import ABANDONED_SECONDS, LOCK_SECONDS, STATEMENT_SECONDS
-from melon_api import database
-from melon_api.errors import is_outage
-from melon_api.extensions import db
+from melon_api.models.base import db
+from melon_api.storage import engine as engines
+from melon_api.storage.outages import is_outage
+from melon_api.storage.transactions import snapshot, writing
 
 STATUS = (
     "SHOW SESSION STATUS WHERE Variable_name IN ('Questions', 'Com_rollback', 'Com_admin_commands')"
@@ -58,7 +59,7 @@ def end_connections(app: Flask) -> None:
 
 def status(app: Flask) -> dict[str, int]:
     """What the server counted on the connection that is in the pool."""
-    with app.app_context(), database.snapshot(db.engine) as connection:
+    with app.app_context(), snapshot(db.engine) as connection:
         return {name: int(count) for name, count in connection.exec_driver_sql(STATUS)}
 
 
@@ -192,7 +193,7 @@ def test_a_small_push_asks_the_database_no_more_than_it_must(app: Flask) -> None
 
 def test_a_connection_that_rested_is_asked_whether_it_lives(app: Flask, monkeypatch: Any) -> None:
     """A network may have dropped it without a word."""
-    monkeypatch.setattr(database, "REST_SECONDS", 0)
+    monkeypatch.setattr(engines, "REST_SECONDS", 0)
     assert spent(app, lambda: status(app))["Com_admin_commands"] == 1
 
 
@@ -222,7 +223,7 @@ def test_a_transaction_that_failed_to_commit_is_rolled_back(app: Flask) -> None:
         raise RuntimeError("before the COMMIT")
 
     event.listen(engine, "commit", fail)
-    with pytest.raises(RuntimeError, match="COMMIT"), database.writing(engine) as connection:
+    with pytest.raises(RuntimeError, match="COMMIT"), writing(engine) as connection:
         connection.exec_driver_sql("UPDATE users SET name = 'nobody'")
     event.remove(engine, "commit", fail)
     with engine.connect() as connection:

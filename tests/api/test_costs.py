@@ -18,8 +18,8 @@ from round_trips import round_trips
 from servers import PrivateRedis
 from werkzeug.test import EnvironBuilder
 
-from melon_api import near_cache
-from melon_api.extensions import db
+from melon_api.models.base import db
+from melon_api.storage import near_cache
 
 Environ = dict[str, Any]
 

@@ -14,9 +14,10 @@ from flask import Flask
 from sqlalchemy.engine import RootTransaction
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from melon_api import errors, http
-from melon_api.extensions import limiter
-from melon_api.sync import service
+from melon_api import errors
+from melon_api.sync import pull as pulls
+from melon_api.web import request
+from melon_api.web.limits import limiter
 
 NOT_JSON = [b"", b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b'"\\ud800']
 NOT_JSON.append(b'{"a": 1e999, "b": "\\ud83d"}')
@@ -127,11 +128,11 @@ def test_bodies_are_bounded_packed_and_unpacked(phone: Any, monkeypatch: Any) ->
 
 def test_unpacking_stops_at_the_limit() -> None:
     packed = gzip.compress(b"a" * 20)
-    assert http.gunzip(packed, 20) == b"a" * 20
+    assert request.gunzip(packed, 20) == b"a" * 20
     with pytest.raises(errors.PayloadTooLarge):
-        http.gunzip(packed, 19)
+        request.gunzip(packed, 19)
     with pytest.raises(errors.BadRequest):
-        http.gunzip(packed + packed, 100)
+        request.gunzip(packed + packed, 100)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "application/json;q=0"])
@@ -175,7 +176,7 @@ def test_a_database_error_does_not_log_what_people_wrote(
     def fail(*_: object) -> None:
         raise IntegrityError("INSERT", {"x": written}, Exception(1062, f"Duplicate {written}"))
 
-    monkeypatch.setattr(service, "pull", fail)
+    monkeypatch.setattr(pulls, "pull", fail)
     assert failure(phone.ask_pull(None)) == (500, "internal_error")
     assert "IntegrityError 1062" in caplog.text
     assert written not in caplog.text
@@ -194,7 +195,7 @@ def test_a_crash_is_logged_and_says_nothing(phone: Any, monkeypatch: Any, caplog
     def crash(*_: object) -> None:
         raise RuntimeError("the secret recipe")
 
-    monkeypatch.setattr(service, "pull", crash)
+    monkeypatch.setattr(pulls, "pull", crash)
     answer = phone.ask_pull(None)
     assert failure(answer) == (500, "internal_error")
     assert "recipe" not in answer.text
@@ -210,7 +211,7 @@ def test_a_database_that_is_away_is_unavailable(
     def fail(*_: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception(*reason))
 
-    monkeypatch.setattr(service, "pull", fail)
+    monkeypatch.setattr(pulls, "pull", fail)
     answer = phone.ask_pull(None)
     assert answer.status_code == 503
     assert answer.json["code"] == "unavailable"

@@ -20,7 +20,7 @@ from conftest import SERVERS
 from devices import PASSWORD, created, new_id, project
 from servers import Server, serving
 
-from melon_api import fairness
+from melon_api import bulkheads
 from melon_api.auth import passwords
 from melon_api.errors import Unavailable
 
@@ -76,17 +76,17 @@ def test_a_flood_of_sign_ins_leaves_threads_for_pulls(tmp_path: Path) -> None:
     with serving("sqlite", tmp_path, workers=1, WEB_THREADS="2", **SLOW_HASHES) as server:
         token = register(server)["access_token"]
         wrong = {"email": "nobody@example.com", "password": PASSWORD}
-        flood = [Call(server, "/auth/login", wrong) for _ in range(2 * fairness.SIGN_INS)]
+        flood = [Call(server, "/auth/login", wrong) for _ in range(2 * bulkheads.SIGN_INS)]
         for _ in range(3):
             assert Call(server, "/sync/pull", {"lastPulledAt": None}, token).answer().status == 200
         waiting = [call for call in flood if not call.is_answered()]
-        assert len(waiting) >= fairness.SIGN_INS // 2  # in the order they came it were four
+        assert len(waiting) >= bulkheads.SIGN_INS // 2  # in the order they came it were four
         answers = [call.answer() for call in flood]
     refused = [answer for answer in answers if answer.status != 401]
     check_refused(refused)
     # a busy machine may also keep one who sits waiting for longer than anybody waits
     unseated = [answer for answer in refused if "in a moment" in answer.json["detail"]]
-    assert 0 < len(unseated) <= fairness.SIGN_INS
+    assert 0 < len(unseated) <= bulkheads.SIGN_INS
 
 
 @contextmanager
@@ -111,26 +111,26 @@ def test_one_accounts_pushes_leave_threads_for_the_others(tmp_path: Path, kind: 
     with serving(kind, tmp_path, workers=1, WEB_THREADS="2") as server:
         busy, other = register(server), register(server)
         with held_account(server, kind, busy["user"]["id"]):
-            many = [push(server, busy["access_token"]) for _ in range(4 * fairness.OF_ONE_ACCOUNT)]
+            many = [push(server, busy["access_token"]) for _ in range(4 * bulkheads.OF_ONE_ACCOUNT)]
             for _ in range(5):
                 assert push(server, other["access_token"]).answer().status == 200
             waiting = [call for call in many if not call.is_answered()]
-            assert len(waiting) >= fairness.OF_ONE_ACCOUNT
+            assert len(waiting) >= bulkheads.OF_ONE_ACCOUNT
         answers = [call.answer() for call in many]
         everything = Call(server, "/sync/pull", {"lastPulledAt": None}, busy["access_token"])
         stored = everything.answer().json["changes"]["projects"]["created"]
     refused = [answer for answer in answers if answer.status != 200]
-    assert len(refused) == len(many) - fairness.OF_ONE_ACCOUNT
+    assert len(refused) == len(many) - bulkheads.OF_ONE_ACCOUNT
     check_refused(refused)
-    assert len(stored) == fairness.OF_ONE_ACCOUNT
+    assert len(stored) == bulkheads.OF_ONE_ACCOUNT
 
 
 def test_who_stands_aside_is_replaced_until_it_comes_back() -> None:
     """One thread, three calls: all of them wait at once, and in the end there is one thread."""
-    threads, inside = fairness.Threads(1), threading.Barrier(3)
+    threads, inside = bulkheads.Threads(1), threading.Barrier(3)
 
     def wait() -> int:
-        with fairness.aside():
+        with bulkheads.release_thread():
             return inside.wait(30)
 
     assert {call.result(30) for call in [threads.submit(wait) for _ in range(3)]} == {0, 1, 2}
@@ -141,13 +141,13 @@ def test_who_stands_aside_is_replaced_until_it_comes_back() -> None:
 
 def test_a_long_queue_is_not_worked_off_by_all_who_stood_aside() -> None:
     """Who comes back is one too many at once, not when all that was submitted before is done."""
-    threads, gate, seat = fairness.Threads(1), threading.Event(), threading.Semaphore(1)
+    threads, gate, seat = bulkheads.Threads(1), threading.Event(), threading.Semaphore(1)
     ours: set[int] = set()
 
     def wait() -> int:
         ours.add(threading.get_ident())
         gate.wait(30)
-        with seat, fairness.aside():
+        with seat, bulkheads.release_thread():
             pass
         return len(ours & {thread.ident for thread in threading.enumerate()})
 
@@ -159,10 +159,10 @@ def test_a_long_queue_is_not_worked_off_by_all_who_stood_aside() -> None:
 
 
 def test_a_call_that_fails_ends_no_thread() -> None:
-    threads = fairness.Threads(1)
+    threads = bulkheads.Threads(1)
 
     def fail() -> None:
-        with fairness.aside():
+        with bulkheads.release_thread():
             raise ZeroDivisionError
 
     for _ in range(3):
@@ -175,26 +175,26 @@ def test_a_call_that_fails_ends_no_thread() -> None:
 @pytest.mark.parametrize(
     ("size", "most"),
     [
-        (fairness.LARGE_BYTES, fairness.OF_ONE_ACCOUNT),
-        (fairness.LARGE_BYTES + 1, fairness.OF_ONE_ACCOUNT // fairness.LARGE),
-        (None, fairness.OF_ONE_ACCOUNT // fairness.LARGE),
+        (bulkheads.LARGE_BYTES, bulkheads.OF_ONE_ACCOUNT),
+        (bulkheads.LARGE_BYTES + 1, bulkheads.OF_ONE_ACCOUNT // bulkheads.LARGE),
+        (None, bulkheads.OF_ONE_ACCOUNT // bulkheads.LARGE),
     ],
 )
 def test_a_line_is_bounded_and_forgotten(size: int | None, most: int) -> None:
     account = new_id()
     with ExitStack() as stack:
         for _ in range(most):
-            stack.enter_context(fairness.line_of(account, size))
-        with pytest.raises(Unavailable), fairness.line_of(account, size):
+            stack.enter_context(bulkheads.account_queue(account, size))
+        with pytest.raises(Unavailable), bulkheads.account_queue(account, size):
             pass
-        stack.enter_context(fairness.line_of(new_id(), size))
-    assert account not in fairness._lines
+        stack.enter_context(bulkheads.account_queue(new_id(), size))
+    assert account not in bulkheads._queues
 
 
 def test_one_of_an_account_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fairness, "TURN_SECONDS", 0.01)
-    with fairness.line_of("a", 1) as first, fairness.line_of("b", 1) as another:
-        with first.turn(), another.turn(), fairness.line_of("a", 1) as second:  # noqa: SIM117
+    monkeypatch.setattr(bulkheads, "TURN_SECONDS", 0.01)
+    with bulkheads.account_queue("a", 1) as first, bulkheads.account_queue("b", 1) as another:
+        with first.turn(), another.turn(), bulkheads.account_queue("a", 1) as second:  # noqa: SIM117
             with pytest.raises(Unavailable), second.turn():
                 pass
         with second.turn():

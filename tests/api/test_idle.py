@@ -20,10 +20,11 @@ from round_trips import round_trips
 from servers import PrivateRedis
 from werkzeug.test import TestResponse
 
-from melon_api import near_cache
 from melon_api.auth import tokens
-from melon_api.extensions import limiter
-from melon_api.sync import idle, schemas
+from melon_api.storage import near_cache
+from melon_api.sync import idle, requests
+from melon_api.sync.rules.walk import PullRequest
+from melon_api.web.limits import limiter
 
 FEW = {"RATELIMIT_ENABLED": "true", "RATELIMIT_PULL_PER_ACCOUNT": "6/minute;100/hour"}
 LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
@@ -290,12 +291,12 @@ bodies = st.one_of(
 @given(bodies)
 def test_one_definition_at_two_speeds(body: Any) -> None:
     """A plain body means what the schema says that it means."""
-    since = schemas.plain_since(body)
+    since = requests.plain_since(body)
     if since is not None:
-        assert schemas._read_pull(body, lambda _text: None) == schemas.PullRequest(since)
+        assert requests._read_pull(body, lambda _text: None) == PullRequest(since)
 
 
 def test_plain_bodies_are_plain() -> None:
     """Of the stock client, and of one that says no more than it must."""
-    assert schemas.plain_since({"lastPulledAt": 7, "schemaVersion": 1, "migration": None}) == 7
-    assert schemas.plain_since({"lastPulledAt": 7}) == 7
+    assert requests.plain_since({"lastPulledAt": 7, "schemaVersion": 1, "migration": None}) == 7
+    assert requests.plain_since({"lastPulledAt": 7}) == 7

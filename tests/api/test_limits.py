@@ -18,9 +18,9 @@ from devices import API, PASSWORD, Account, Device, new_id
 from servers import PrivateRedis, Server, serving
 from sqlalchemy.exc import OperationalError
 
-from melon_api.errors import RETRY_AFTER_SECONDS
-from melon_api.extensions import limiter
-from melon_api.sync import service
+from melon_api.sync import pull as pulls
+from melon_api.web.limits import limiter
+from melon_api.web.problems import RETRY_AFTER_SECONDS
 
 LIMITED = {"RATELIMIT_ENABLED": "true", "TRUSTED_PROXIES": "1"}
 
@@ -365,13 +365,13 @@ def test_a_redis_that_goes_during_a_call(
     phone: Device, store: PrivateRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counted before, asked behind it what is left: that is not known, and no failure."""
-    pull = service.pull
+    pull = pulls.pull
 
     def go_meanwhile(*args: Any) -> Any:
         store.kill()
         return pull(*args)
 
-    monkeypatch.setattr(service, "pull", go_meanwhile)
+    monkeypatch.setattr(pulls, "pull", go_meanwhile)
     answer = phone.ask_pull(None)
     assert answer.status_code == 200
     for name in ("Limit", "Remaining", "Reset"):
@@ -385,7 +385,7 @@ def test_an_outage_says_its_own_time(phone: Device, monkeypatch: pytest.MonkeyPa
     def fail(*_: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception(2003, "no"))
 
-    monkeypatch.setattr(service, "pull", fail)
+    monkeypatch.setattr(pulls, "pull", fail)
     answer = phone.ask_pull(None)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == str(RETRY_AFTER_SECONDS)

@@ -10,7 +10,7 @@ from conftest import environment, make_app
 from devices import API, Account, created, edited, project, updated
 from flask import Flask
 
-from melon_api.extensions import db
+from melon_api.models.base import db
 
 Lines = Callable[[str], list[dict[str, Any]]]
 

@@ -23,7 +23,7 @@ from sqlalchemy import select
 from config import SmtpServer
 from melon_api import mail as outgoing
 from melon_api.auth import recovery
-from melon_api.extensions import db
+from melon_api.models.base import db
 from melon_api.models.mailed_token import MailedToken
 
 NEW = "another-horse-battery"

@@ -18,7 +18,7 @@ from sqlalchemy import Column, MetaData, inspect
 
 import config as settings
 from melon_api import create_app
-from melon_api.extensions import db
+from melon_api.models.base import db
 
 
 @pytest.fixture(params=DATABASES)

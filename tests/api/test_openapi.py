@@ -27,8 +27,9 @@ from flask import Flask
 import config as settings
 from melon_api import create_app
 from melon_api.errors import STATUS_OF
-from melon_api.extensions import db, limiter
-from melon_api.http import API
+from melon_api.models.base import db
+from melon_api.web.limits import limiter
+from melon_api.web.request import API
 
 OPERATIONS = [
     "register login refresh logout logoutAll listSessions endSession forgotPassword resetPassword",

@@ -11,12 +11,11 @@ from flask import Flask
 from sqlalchemy import func, select, update
 
 from melon_api.auth import recovery, sessions
-from melon_api.cache import RedisCache
-from melon_api.extensions import db
-from melon_api.models.base import utc_now
+from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.session import Session
 from melon_api.models.user import User
+from melon_api.storage.redis_cache import RedisCache
 from melon_api.users import admin
 
 NEW = "another-horse-battery"

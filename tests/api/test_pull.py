@@ -16,7 +16,7 @@ from devices import (
     updated,
 )
 
-from melon_api.sync import clock
+from melon_api.sync.sql import clock
 
 DAY_MS = 86_400_000
 

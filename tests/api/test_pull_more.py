@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from devices import NOTHING, Account, Device, bare, created, deleted, edited, project, task, updated
 
-from melon_api.extensions import db
-from melon_api.models.base import now_ms
-from melon_api.sync import clock
-from melon_api.sync.purge import purge
+from melon_api.models.base import db, now_ms
+from melon_api.sync.sql import clock
+from melon_api.sync.sql.purge import purge
 
 DAY_MS = 86_400_000
 

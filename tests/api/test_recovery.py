@@ -13,8 +13,7 @@ from flask import Flask
 from mail_server import SENDER, Mailbox, held_up, part, settle, token_in
 from sqlalchemy import select, update
 
-from melon_api.extensions import db
-from melon_api.models.base import utc_now
+from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.user import User
 from melon_api.users import admin

@@ -7,7 +7,7 @@ import pytest
 from conftest import environment, make_app, statements
 from devices import Account
 
-from melon_api.cache import NoCache
+from melon_api.storage.cache import NoCache
 
 # Nobody listens there, and nobody is asked.
 URLS = ("redis+cluster://127.0.0.1:1", "redis+sentinel://127.0.0.1:1/melon")

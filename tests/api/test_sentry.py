@@ -10,7 +10,7 @@ from servers import serving
 from sinks import EMAIL, PASSWORD, Phone, Sink, sentry_events
 
 from config import ROOT
-from melon_api.http import API
+from melon_api.web.request import API
 
 TITLE = "My private task"
 REQUEST_ID = "request-of-the-story"

@@ -11,9 +11,10 @@ from flask import Flask
 from sqlalchemy import Engine
 
 import config as settings
-from melon_api import create_app, database
+from melon_api import create_app
 from melon_api.errors import STATUS_OF
-from melon_api.http import API
+from melon_api.storage import engine
+from melon_api.web.request import API
 
 # The calls that need no token.
 OPEN = ("/auth/register", "/auth/login", "/auth/password/forgot", "/auth/password/reset")
@@ -47,7 +48,7 @@ def test_readyz_does_not_hang_with_the_database(
     """It takes connections and says nothing; a balancer has long gone by the usual time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"mysql://melon:melon@127.0.0.1:{silent.getsockname()[1]}/melon"
-        monkeypatch.setattr(database, "PROBE_SECONDS", 1)
+        monkeypatch.setattr(engine, "PROBE_SECONDS", 1)
         app = create_app(settings.load(environment("mariadb", url), tmp_path))
         answer = app.test_client().get("/readyz")
     assert (answer.status_code, list(answer.json["errors"])) == (503, ["database"])
@@ -70,7 +71,7 @@ def test_readyz_survives_a_restart_of_the_database(tmp_path: Path) -> None:
 
 def patient(app: Flask) -> Engine:
     with app.app_context():
-        return database.patient_engine()
+        return engine.patient_engine()
 
 
 def test_openapi_describes_every_route(plain_app: Flask) -> None:

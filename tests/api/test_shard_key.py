@@ -8,8 +8,8 @@ from conftest import DATABASES, environment, fresh_database, make_app, statement
 from devices import Account, created, deleted, edited, project, task, updated
 from flask import Flask
 
-from melon_api.extensions import db
-from melon_api.sync.tables import synced_tables
+from melon_api.models.base import db
+from melon_api.sync.discovery import synced_tables
 
 NO_TABLE = re.compile(r"(SET|SHOW|BEGIN|PRAGMA|SELECT 1$)", re.IGNORECASE)
 TABLE = re.compile(r"(?:FROM|JOIN|INTO|UPDATE)\s+`?(\w+)`?", re.IGNORECASE)

@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from melon_api.auth import passwords, recovery
 from melon_api.errors import Unavailable
-from melon_api.extensions import db
+from melon_api.models.base import db
 from melon_api.models.session import Session
 from melon_api.models.user import User
 

@@ -4,8 +4,8 @@ import pytest
 from devices import Account, Device, bare, created, edited, project, task, updated
 from test_reading import cut_at, odd_records
 
-from melon_api.sync.changes import IDS_PER_STATEMENT
-from melon_api.sync.stored import FEW
+from melon_api.sync.sql.changes import IDS_PER_STATEMENT
+from melon_api.sync.sql.rows import FEW
 
 
 def clock(phone: Device) -> int:

@@ -16,7 +16,7 @@ from servers import serving
 from sinks import EMAIL, PASSWORD, Phone, Sink
 
 from config import ROOT
-from melon_api.http import API
+from melon_api.web.request import API
 
 TITLE, REQUEST_ID = "My private task", "request-of-the-story"
 INTO = re.compile(r"INSERT INTO [`\"]?(\w+)")

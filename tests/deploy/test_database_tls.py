@@ -17,8 +17,8 @@ from sqlalchemy.exc import OperationalError
 
 import config
 from melon_api import create_app
-from melon_api.database import probe
-from melon_api.extensions import db
+from melon_api.models.base import db
+from melon_api.storage.engine import probe
 
 VERIFY_FAILED = "CERTIFICATE_VERIFY_FAILED"
 

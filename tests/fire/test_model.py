@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from model import LAST_WRITE_WINS, REJECT, SCHEMA, AccountModel, Answer, Key, Told, Values
 from werkzeug.test import TestResponse
 
-from melon_api.extensions import db
+from melon_api.models.base import db
 
 EXAMPLES = int(os.environ.get("FIRE_EXAMPLES", "40"))
 STEPS = 30

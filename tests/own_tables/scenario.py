@@ -22,7 +22,7 @@ from devices import (
 )
 from flask import Flask
 
-from melon_api.sync.tables import synced_tables
+from melon_api.sync.discovery import synced_tables
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import *
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
-from melon_api.extensions import db
+from melon_api.models.base import db
 from melon_api.models.synced import Synced, belongs_to
 """
 

@@ -9,13 +9,13 @@ from conftest import install_packages
 from printed import HERE, compiled, node, printed
 from servers import serving
 
-from melon_api.sync.app_schema.classes import class_modules
-from melon_api.sync.app_schema.files import write
-from melon_api.sync.app_schema.history import Version
-from melon_api.sync.app_schema.steps import Change
-from melon_api.sync.app_schema.typescript import migrations_module, schema_module
-from melon_api.sync.app_schema.view import AppColumn, Tables
-from melon_api.sync.tables import Column, Parent, SyncedTable
+from melon_api.sync.rules.tables import Column, Parent, SyncedTable
+from tools.app_schema.classes import class_modules
+from tools.app_schema.files import write
+from tools.app_schema.history import Version
+from tools.app_schema.steps import Change
+from tools.app_schema.typescript import migrations_module, schema_module
+from tools.app_schema.view import AppColumn, Tables
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,12 @@ from conftest import install_packages
 from flask import Flask
 from printed import HERE, compiled, node
 
-from melon_api.sync.app_schema.history import HistoryError, Version, drift, versions, versions_in
-from melon_api.sync.app_schema.statements import Sql
-from melon_api.sync.app_schema.steps import AddColumns, CreateTable, Past, change
-from melon_api.sync.app_schema.typescript import migrations_module, schema_module
-from melon_api.sync.app_schema.view import AppColumn, Tables
-from melon_api.sync.model_rules import NAME
+from melon_api.models.checks import NAME
+from tools.app_schema.history import HistoryError, Version, drift, versions, versions_in
+from tools.app_schema.statements import Sql
+from tools.app_schema.steps import AddColumns, CreateTable, Past, change
+from tools.app_schema.typescript import migrations_module, schema_module
+from tools.app_schema.view import AppColumn, Tables
 
 History = Callable[..., list[Version]]
 ALL = range(1, 8)
@@ -277,7 +277,7 @@ def test_a_migration_that_asks_the_session_asks_no_real_database(
     plain_app: Flask, tmp_path: Path
 ) -> None:
     body = """
-        from melon_api.extensions import db
+        from melon_api.models.base import db
         assert str(db.engine.url) == "sqlite://"
         assert db.session.execute(sa.text("SELECT count(*) FROM notes")).scalar() == 0
         """

@@ -9,12 +9,12 @@ from flask import Flask
 
 import config as settings
 from melon_api import create_app
-from melon_api.sync.app_schema.differences import ERROR, HINT, WARNING, differences
-from melon_api.sync.app_schema.modules import Module, one_text
-from melon_api.sync.app_schema.reading import app_schema, read_schema
-from melon_api.sync.app_schema.view import from_models
-from melon_api.sync.sanitize import sanitize
-from melon_api.sync.tables import synced_tables
+from melon_api.sync.discovery import synced_tables
+from melon_api.sync.rules.sanitize import sanitize
+from tools.app_schema.differences import ERROR, HINT, WARNING, differences
+from tools.app_schema.modules import Module, one_text
+from tools.app_schema.reading import app_schema, read_schema
+from tools.app_schema.view import from_models
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from melon_api.sync.app_schema.reading import AppSchema, Unreadable, read_schema
-from melon_api.sync.app_schema.view import AppColumn, Tables
+from tools.app_schema.reading import AppSchema, Unreadable, read_schema
+from tools.app_schema.view import AppColumn, Tables
 
 IMPORT = "import { appSchema, tableSchema, columnName } from '@nozbe/watermelondb'\n"
 TIMES = "const times = [{ name: 'created_at', type: 'number' }]\n"
@@ -218,7 +218,7 @@ def test_json_needs_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("tree_sitter")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("script", "syntax"):
-        monkeypatch.delitem(sys.modules, f"melon_api.sync.app_schema.{name}", raising=False)
+        monkeypatch.delitem(sys.modules, f"tools.app_schema.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "tree_sitter", None)
     text, tables = READABLE["json"]
     assert read_schema(text, "schema.json").tables == tables

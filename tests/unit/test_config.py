@@ -13,7 +13,7 @@ import redis
 from certificates import Authority
 
 import config
-from melon_api.database import LOCK_WAIT_ATTEMPTS
+from melon_api.storage.transactions import LOCK_WAIT_ATTEMPTS
 
 SECRET = "0123456789abcdef0123456789abcdef"
 GOOD = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melon_api.sync.schemas import load_push, plain_push
+from melon_api.sync.requests import load_push, plain_push
 
 values = st.one_of(
     st.none(),

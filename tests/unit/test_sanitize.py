@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from melon_api.sync.discovery import synced_tables
 from melon_api.sync.records import explain, record_schema
-from melon_api.sync.sanitize import as_javascript_writes, changed_columns, sanitize
-from melon_api.sync.tables import SyncedTable, synced_tables
+from melon_api.sync.rules.sanitize import as_javascript_writes, changed_columns, sanitize
+from melon_api.sync.rules.tables import SyncedTable
 
 scalars = st.one_of(
     st.none(),

@@ -1,0 +1,91 @@
+"""`flask release`: what a deploy does before the new release serves.
+
+A platform runs it at each deploy, but also when a setting changes and when it rolls back. So an
+older release that meets a newer database leaves it alone and succeeds: migrations are safe for the
+release before (docs/operations.md).
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import DBAPIError
+
+from melon_api.storage.engine import patient_engine, probe
+
+PAUSE_SECONDS = 1
+OTHER_RELEASE_SECONDS = 600  # for a release that runs already; its migration may take long
+
+
+@click.command()
+@click.option(
+    "--wait", default=60, show_default=True, type=click.IntRange(0), help="Seconds for an answer."
+)
+@with_appcontext
+def release(wait: int) -> None:
+    """Migrate the database, as soon as it answers.
+
+    Ends with 1 and a sentence when it does not, or when a migration fails. A database that a newer
+    release has migrated is left alone.
+    """
+    from flask_migrate import upgrade  # noqa: PLC0415 - Alembic is not for servers
+
+    engine = patient_engine()
+    _await_answer(engine, wait)
+    with _no_other_release(engine):
+        if unknown := _unknown_revisions(engine):
+            click.echo(
+                f"The database is at revision {', '.join(sorted(unknown))}, which a newer release"
+                " has made: nothing to migrate."
+            )
+            return
+        upgrade()
+    click.echo("The database is migrated.")
+
+
+def _await_answer(engine: Engine, seconds: int) -> None:
+    """Returns when the database answers. Raises ClickException when it has not for so long; one
+    that refuses us is waited for, too: a platform may make it and its user while we start."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return probe()
+        except DBAPIError as error:
+            if time.monotonic() > deadline:
+                raise click.ClickException(
+                    f"The database {engine.url.host or ''}:{engine.url.port or 3306} did not answer"
+                    f" as it should within {seconds} s: {error.orig}"
+                ) from None
+        time.sleep(PAUSE_SECONDS)
+
+
+@contextmanager
+def _no_other_release(engine: Engine) -> Iterator[None]:
+    """Two releases at once would both add the same column. The server lets go of the lock when our
+    connection ends, however that comes. SQLite has no such lock, and one machine."""
+    if engine.dialect.name == "sqlite":
+        yield
+        return
+    name = "melon_release_" + hashlib.sha256(str(engine.url.database).encode()).hexdigest()[:32]
+    with engine.connect() as connection:
+        if connection.scalar(select(func.get_lock(name, OTHER_RELEASE_SECONDS))) != 1:
+            raise click.ClickException(
+                f"Another release has been at work for {OTHER_RELEASE_SECONDS} s."
+            )
+        yield
+
+
+def _unknown_revisions(engine: Engine) -> set[str]:
+    """Where the database is, if this release has no such migration."""
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    scripts = ScriptDirectory(current_app.config["MIGRATIONS"])
+    known = {script.revision for script in scripts.walk_revisions()}
+    with engine.connect() as connection:
+        return set(MigrationContext.configure(connection).get_current_heads()) - known

@@ -1,0 +1,1 @@
+"""Connections and transactions, and what Redis remembers; knows no rule of the product."""

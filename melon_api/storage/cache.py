@@ -1,0 +1,105 @@
+"""What Redis remembers of accounts, so that most requests need no database; and what this process
+remembers of Redis (near_cache.py), so that most need no Redis.
+
+The promise: no entry is served that is older than a committed change, on any worker. It is kept by
+versions, which only grow, and by asking the database whenever there is doubt:
+
+- Whoever changes something *invalidates* its entry before the commit: from then on Redis holds the
+  new version's number without a value. Readers go to the database, and one that has read the old
+  state cannot put it back, because a put of an older version is refused (one script, atomic).
+- A reader who found nothing puts what the database said. Nobody but readers puts values, so a
+  worker killed between its commit and anything else leaves nothing wrong behind.
+- Redis away: everything is read from the database, one warning is logged. What could not be
+  invalidated meanwhile is pending, and sent to Redis as soon as it is back.
+- After each new connection to read by (Redis was restarted, the network was cut) values that were
+  read from the database before it are not trusted, because an invalidation may have been lost.
+- What was invalidated long before its commit is invalidated again after: Redis may have forgotten
+  it between the two, and somebody read and put what was not yet changed.
+- In a Redis Cluster or behind Sentinels, a replica may take over that has not heard of an
+  invalidation, some workers hear of it before others, and nobody's connection breaks for it. There
+  nothing is cached: the database is asked, with one statement for session, profile and clock.
+
+What is left: a worker cut off from Redis while others are not tells them its news when it can, 50
+ms after Redis is back; if it is killed before, a value's lifetime ends it. So it does where Redis
+is read but takes no writes for long (its disk is full, it has become a replica). Word of a change
+that is late on its way to one worker alone leaves that one behind for at most
+near_cache.LEASE_SECONDS. Without REDIS_URL nothing is cached either: processes share no memory.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from flask import current_app
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Put:
+    """A value to remember: `version` grows with every change, `as_of` is the `moment()` before it
+    was read from the database, `seconds` is its lifetime."""
+
+    name: str
+    version: int
+    value: Any
+    as_of: int
+    seconds: int
+
+
+class Cache(Protocol):
+    """Values of an account by name; a value is anything that JSON can hold but null.
+
+    `remembers`: False where nothing is kept.
+    """
+
+    remembers: bool
+
+    def moment(self) -> int:
+        """Now, by a clock that all processes share (ms)."""
+
+    def read(self, account_id: str, *names: str) -> list[Any]:
+        """The values that can be trusted, None for the others."""
+
+    def put(self, account_id: str, *puts: Put) -> None:
+        """Remember what was read from the database."""
+
+    def invalidate(self, account_id: str, versions: dict[str, int]) -> None:
+        """Forget what is older than these versions; call it before the change is committed."""
+
+    def flush(self) -> None:
+        """After a commit, before the answer: what could not be sent is sent if possible, and what
+        was sent too long before the commit is sent again."""
+
+    def settle(self) -> None:
+        """Wait until Redis has been told everything, or no value can be older than that. For a
+        process that ends; at most INVALIDATED_SECONDS."""
+
+
+class NoCache:
+    """The database is asked each time."""
+
+    remembers = False
+
+    def moment(self) -> int:
+        return 0
+
+    def read(self, account_id: str, *names: str) -> list[Any]:
+        return [None] * len(names)
+
+    def put(self, account_id: str, *puts: Put) -> None:
+        pass
+
+    def invalidate(self, account_id: str, versions: dict[str, int]) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def settle(self) -> None:
+        pass
+
+
+def cache() -> Cache:
+    """The application's cache."""
+    return cast(Cache, current_app.extensions["account_cache"])

@@ -1,0 +1,164 @@
+"""How a transaction begins on each database, and what is tried again.
+
+SQLite's driver begins transactions late and by itself, which breaks both promises the sync engine
+makes: that a pull is one snapshot, and that a push holds the account from its first statement. So
+here we say BEGIN.
+"""
+
+import logging
+import select
+import time
+from typing import Any, cast
+
+import pymysql
+from flask import Flask, current_app
+from pymysql.constants import SERVER_STATUS
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState, QueuePool
+
+from config import POOL_RECYCLE_SECONDS
+from melon_api import measures
+from melon_api.models.base import db
+from melon_api.storage.prepared import Literals
+
+log = logging.getLogger(__name__)
+
+
+REST_SECONDS = 15  # a network may drop a silent connection and tell nobody
+PROBE_SECONDS = 3  # for each step of a probe; a balancer has little patience
+# A migration that waits for its table makes every request for it wait in turn.
+TABLE_WAIT_SECONDS = 15
+
+RESTS_SINCE, IS_COMMITTED = "rests_since", "is_committed"  # in a pooled connection's `info`
+WORKS = "works"  # in its record's, which outlives the connection
+
+
+def init_app(app: Flask) -> None:
+    """Take control of BEGIN where the driver does not leave it to us."""
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            event.listen(db.engine, "connect", _prepare_sqlite)
+            event.listen(db.engine, "begin", _begin_sqlite)
+        else:
+            event.listen(db.engine, "connect", _teach_literals)
+            event.listen(db.engine, "connect", _wait_for_other_nodes)
+            event.listen(db.engine, "checkout", _check_alive)
+            event.listen(db.engine, "commit", _note_commit)
+            event.listen(db.engine, "reset", _end_transaction)
+        if isinstance(pool := db.engine.pool, QueuePool):
+            measures.most_connections(pool.size() + pool._max_overflow)
+        event.listen(db.engine, "checkout", _note_work)
+        event.listen(db.engine, "checkin", _note_rest)
+        app.extensions["database_probe"] = _probe_engine(app)
+
+
+def probe() -> None:
+    """Ask the database for an answer, apart from the pool that requests may have emptied.
+
+    Raises DBAPIError after PROBE_SECONDS for each step: to connect, to sign in, to answer.
+    """
+    with cast(Engine, current_app.extensions["database_probe"]).connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+
+
+def patient_engine() -> Engine:
+    """For migrations: changing a large table takes longer than any request may."""
+    if db.engine.dialect.name == "sqlite":
+        return create_engine(db.engine.url)
+    wait = f"SET SESSION lock_wait_timeout = {TABLE_WAIT_SECONDS}"
+    return _separate_engine(current_app, {"init_command": wait}, poolclass=NullPool)
+
+
+def _probe_engine(app: Flask) -> Engine:
+    if db.engine.dialect.name == "sqlite":
+        return db.engine
+    limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), PROBE_SECONDS)
+    # Kept: to connect costs forty times as much as to ask.
+    return _separate_engine(
+        app, limits, pool_size=1, pool_pre_ping=True, pool_recycle=POOL_RECYCLE_SECONDS
+    )
+
+
+def _separate_engine(app: Flask, connect_args: dict[str, Any], **options: Any) -> Engine:
+    """To the same server with the same certificates, apart from the requests' limits and pool."""
+    served = app.config["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]
+    kept = {name: served[name] for name in ("connect_timeout", "ssl") if name in served}
+    connect_args = kept | connect_args
+    return create_engine(db.engine.url, hide_parameters=True, connect_args=connect_args, **options)
+
+
+def _teach_literals(connection: Any, _record: Any) -> None:
+    connection.encoders[Literals] = lambda literals, _encoders: literals.sql
+
+
+def _wait_for_other_nodes(connection: Any, _record: Any) -> None:
+    """A node of a Galera cluster shows what another one has acknowledged some moments later: a
+    session that has ended would live on there, a device not see its own push. So a transaction's
+    first read waits until the node has caught up. Other servers know no such variable, or say OFF.
+    """
+    with connection.cursor() as cursor:
+        if cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'") and cursor.fetchone()[1] == "ON":
+            cursor.execute("SET SESSION wsrep_sync_wait = 1")  # before reads
+
+
+def _check_alive(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Replace a connection that the server has ended while it was in the pool.
+
+    As Go's driver does: a server that ends a connection says so on the socket, so one that has
+    nothing to be read and has not rested for long needs no round trip. Raises InvalidatePoolError.
+    """
+    now = time.monotonic()
+    since = record.info.get(RESTS_SINCE, now)  # a new one has not rested yet
+    if now - since < REST_SECONDS and not _has_news(connection):
+        return
+    try:
+        connection.ping()
+    except pymysql.Error as error:
+        raise InvalidatePoolError from error
+
+
+def _has_news(connection: Any) -> bool:
+    """Whether something came unasked: an end, or an error before it."""
+    if not connection.open:
+        return True
+    poll = select.poll()
+    poll.register(connection._sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _note_work(_connection: Any, record: Any, _proxy: Any) -> None:
+    record.record_info[WORKS] = True
+    measures.connections(+1)
+
+
+def _note_rest(_connection: Any, record: Any) -> None:
+    """A dead one that could not be replaced comes back, too, and has never worked."""
+    if record.record_info.pop(WORKS, False):
+        measures.connections(-1)
+
+
+def _note_commit(connection: Connection) -> None:
+    """It is about to be sent; whether it succeeds is the server's to say."""
+    connection.info[IS_COMMITTED] = True
+
+
+def _end_transaction(connection: Any, record: ConnectionPoolEntry, state: PoolResetState) -> None:
+    """Roll back what may be open when a connection goes back to the pool. What has just been
+    committed or rolled back is over: another ROLLBACK would be one more round trip. A COMMIT may
+    have failed, though: the server's own word is asked, too."""
+    is_over = record.info.pop(IS_COMMITTED, False) or state.transaction_was_reset
+    is_open = connection.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS
+    if is_open or not is_over:
+        connection.rollback()
+    record.info[RESTS_SINCE] = time.monotonic()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))

@@ -1,0 +1,112 @@
+"""Transactions: to read in one snapshot, to write, and what is tried again."""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, scoped_session
+
+from melon_api import measures
+from melon_api.errors import OutcomeUnknown
+from melon_api.models.base import db
+from melon_api.storage.outages import error_number
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+IMMEDIATE = {"sqlite_begin": "BEGIN IMMEDIATE"}
+# MySQL: deadlock (also a failed Galera certification), a snapshot that is too old to write on
+# (MariaDB 11.6+); and a lock wait timeout, which has taken its seconds already.
+TRANSIENT, LOCK_WAIT = {1213, 1020}, 1205
+# Nodes of a Galera cluster do not see each other's locks: the second to commit begins again.
+ATTEMPTS, LOCK_WAIT_ATTEMPTS = 12, 2
+BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 0.02, 0.3
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A transaction to read in, whose statements all see the state at its first one."""
+    with engine.connect() as connection:
+        connection.begin()  # to close it rolls back, and the pool need not do so again
+        yield connection
+
+
+@contextmanager
+def looking(engine: Engine) -> Iterator[Connection]:
+    """A transaction that locks in order to read, and writes nothing: rolled back at its end, so
+    that nothing is in doubt about it."""
+    with engine.connect().execution_options(**IMMEDIATE) as connection:
+        connection.begin()
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: committed at the end, rolled back on any exception.
+
+    Raises OutcomeUnknown when the connection breaks while it commits.
+    """
+    with engine.connect().execution_options(**IMMEDIATE) as connection:
+        connection.begin()
+        try:
+            yield connection
+        except BaseException:
+            connection.rollback()
+            raise
+        _commit(connection)
+
+
+def unit_of_work(work: Callable[[Session], T]) -> T:
+    """Run `work` with the ORM's session in a transaction that writes, again if another one was in
+    its way. Raises OutcomeUnknown when the connection breaks while it commits."""
+
+    def attempt() -> T:
+        db.session.rollback()
+        db.session.connection(execution_options=IMMEDIATE)
+        try:
+            result = work(db.session())
+            db.session.flush()
+        except BaseException:
+            db.session.rollback()
+            raise
+        _commit(db.session)
+        return result
+
+    return retrying(attempt)
+
+
+def _commit(transaction: Connection | scoped_session[Any]) -> None:
+    try:
+        transaction.commit()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise OutcomeUnknown("The connection broke while committing; repeat.") from error
+        raise
+
+
+def retrying(work: Callable[[], T]) -> T:
+    """Run a whole transaction, again when another one was in its way. Raises the last error."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return work()
+        except DBAPIError as error:
+            if attempt >= _attempts(error):
+                raise
+            measures.tried_again(error_number(error))
+            log.info(
+                "transaction is tried again after %s", error.orig.args[:1] if error.orig else ""
+            )
+            pause = min(BACKOFF_SECONDS * 2**attempt, MOST_BACKOFF_SECONDS)
+            time.sleep(random.uniform(0, pause))  # noqa: S311 - jitter
+    raise AssertionError("unreachable")
+
+
+def _attempts(error: DBAPIError) -> int:
+    reason = error_number(error)
+    if reason == LOCK_WAIT:
+        return LOCK_WAIT_ATTEMPTS
+    return ATTEMPTS if reason in TRANSIENT else 1

@@ -1,0 +1,99 @@
+"""Pull and push: the story in named steps. Knows no HTTP."""
+
+from dataclasses import replace
+
+from sqlalchemy import Connection, Engine
+
+from melon_api import measures
+from melon_api.auth.callers import Caller
+from melon_api.errors import ValidationFailed
+from melon_api.storage.cache import cache
+from melon_api.storage.transactions import retrying, snapshot, writing
+from melon_api.sync.rules.walk import PullRequest, Walk
+from melon_api.sync.sql import clock, news
+from melon_api.sync.sql.clock import AccountClock, Learned
+from melon_api.sync.sql.pages import Page, nothing_new, read_page
+from melon_api.sync.sql.reading import Asks
+
+
+def pull(engine: Engine, caller: Caller, request: PullRequest, known: int | None) -> Page:
+    """What has changed since `request.since`, or the next page of it (contract, Pull). `known` is
+    the account's clock, as far as it is remembered (clock.remembered).
+
+    Raises ValidationFailed for a clock from the future, and for a cursor that was overtaken.
+    """
+    if request.walk is None and request.since == known:
+        begun = _begun(request, AccountClock(known, 0, 0))
+        if begun.is_idle:
+            return _told(nothing_new(begun))
+    as_of = cache().moment()
+    with snapshot(engine) as connection:
+        found = _read_news(connection, caller, request) or _read_pull(connection, caller, request)
+        if found:
+            account, page = found
+            if account.value != known:
+                learned = Learned(cache(), caller.user_id, account.value, as_of)
+                page = replace(page, learned=learned)
+            return _told(page)
+    retrying(lambda: _raise_clock(engine, caller, request.since))
+    return pull(engine, caller, request, None)
+
+
+def _told(page: Page) -> Page:
+    """As measured."""
+    walk = page.walk
+    kind = "incremental" if walk.since else "first"
+    kind = "replacement" if walk.is_replacement else "idle" if walk.is_idle else kind
+    measures.pulled(kind, page.changes.count)
+    return page
+
+
+def _read_news(
+    connection: Connection, caller: Caller, request: PullRequest
+) -> tuple[AccountClock, Page] | None:
+    """The usual pull, the quick way; None for another one."""
+    if not request.since or request.is_paged or request.replacement or request.migration.is_any:
+        return None
+    found = news.read_news(connection, Asks(caller.user_id, caller.device, request.since))
+    if found is None:
+        return None
+    account, records = found
+    walk = _begun(request, account)
+    if walk.is_replacement or request.since > account.value:
+        return None
+    page = nothing_new(walk)
+    news.tell(records, page.changes)
+    return account, page
+
+
+def _read_pull(
+    connection: Connection, caller: Caller, request: PullRequest
+) -> tuple[AccountClock, Page] | None:
+    """Any pull; None for a device that is ahead of us."""
+    account = clock.read(connection, caller.user_id)
+    if request.walk is None and request.since > account.value:
+        return None
+    walk = _going_on(request.walk, account) if request.walk else _begun(request, account)
+    return account, read_page(connection, caller, walk, request.limit)
+
+
+def _begun(request: PullRequest, account: AccountClock) -> Walk:
+    is_stale = 0 < request.since < account.purged  # it may have missed a deletion (pull 7)
+    is_replacement = is_stale or (request.replacement and request.since > 0)
+    return Walk(request.since, account.value, is_replacement, request.migration)
+
+
+def _going_on(walk: Walk, account: AccountClock) -> Walk:
+    """A purge between two pages may have taken a deletion that the rest was to tell."""
+    if 0 < walk.since < account.purged and not walk.is_replacement:
+        raise ValidationFailed({"cursor": ["Too old; pull again from the first page."]})
+    return walk
+
+
+def _raise_clock(engine: Engine, caller: Caller, since: int) -> None:
+    """A device has seen a later clock than we have: we were restored from a backup (pull 1)."""
+    with writing(engine) as connection:
+        account = clock.lock(connection, caller.user_id)
+        clock.check_ahead(account, since)
+        if since > account.value:
+            clock.store(connection, caller.user_id, since)

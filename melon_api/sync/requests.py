@@ -1,0 +1,139 @@
+"""Requests of pull, push and verify: JSON and queries in, typed values out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from marshmallow import ValidationError
+
+from melon_api.errors import MalformedJson
+from melon_api.sync.discovery import synced_tables
+from melon_api.sync.rules.body import PushRequest
+from melon_api.sync.rules.walk import Migration, PullRequest, Walk
+from melon_api.sync.schemas import DIGITS, FLAGS, NOTHING, PULL, PUSH, VerifySchema
+from melon_api.sync.verify import DeviceTable
+from melon_api.web.request import parse_json
+
+PLAIN_PULL = {"lastPulledAt", "schemaVersion", "migration"}
+CursorReader = Callable[[str], Walk | None]
+
+
+def plain_since(body: Any) -> int | None:
+    """`lastPulledAt` of a body that asks for what has changed and no more, as nearly all do; None
+    for one that `PullSchema` must look at."""
+    if type(body) is not dict or not body.keys() <= PLAIN_PULL or body.get("migration") is not None:
+        return None
+    since = body.get("lastPulledAt")
+    return since if type(since) is int and since >= 0 else None
+
+
+def read_pull(body: Any, read_cursor: CursorReader) -> PullRequest:
+    """A pull from its body. Raises ValidationError that names the place."""
+    if (since := plain_since(body)) is not None:
+        return PullRequest(since)
+    return _read_pull(body, read_cursor)
+
+
+def _read_pull(body: Any, read_cursor: CursorReader) -> PullRequest:
+    values = PULL.load(_object(body))
+    walk = None
+    if values["cursor"] is not None:
+        walk = read_cursor(values["cursor"])
+        if walk is None:
+            raise ValidationError({"cursor": ["This server did not make it for this account."]})
+    return PullRequest(
+        values["lastPulledAt"],
+        _migration(values["migration"]),
+        values["limit"],
+        walk,
+        values["replacement"],
+    )
+
+
+def read_pull_query(query: dict[str, str], read_cursor: CursorReader) -> PullRequest:
+    """A pull as the snippet in WatermelonDB's docs sends it. Raises ValidationError."""
+    migration = query.get("migration")
+    try:
+        parsed = None if migration in NOTHING else parse_json(str(migration).encode())
+    except MalformedJson as error:
+        raise ValidationError({"migration": [error.detail]}) from None
+    body: dict[str, Any] = {"lastPulledAt": query.get("last_pulled_at"), "migration": parsed}
+    given = {name: query[name] for name in ("limit", "cursor") if query.get(name) not in NOTHING}
+    body |= {
+        name: int(v) if DIGITS.fullmatch(v) and name == "limit" else v for name, v in given.items()
+    }
+    body["replacement"] = _flag(query.get("replacement"))
+    return read_pull(body, read_cursor)
+
+
+def read_push(body: Any, query: dict[str, str]) -> PushRequest:
+    """A push in either form: all of it in the body, or the changes alone and the rest in the query.
+
+    Raises ValidationError that names the place.
+    """
+    body = _object(body)
+    if "last_pulled_at" in query and not ("changes" in body and "changes" not in synced_tables()):
+        body = {"changes": body}
+    if "last_pulled_at" in query:
+        body = {"lastPulledAt": query["last_pulled_at"], **body}
+    if "partial" in query:
+        body = {**body, "allowPartial": _flag(query["partial"])}
+    return plain_push(body) or load_push(body)
+
+
+def plain_push(body: dict[str, Any]) -> PushRequest | None:
+    """What `load_push` makes of a body that is plainly right, at a fraction of its cost; None
+    decides nothing."""
+    changes, since = body.get("changes"), body.get("lastPulledAt")
+    partial = body.get("allowPartial", False)
+    if type(changes) is dict and type(since) is int and since >= 0 and type(partial) is bool:
+        return PushRequest(changes, since, partial)
+    return None
+
+
+def load_push(body: dict[str, Any]) -> PushRequest:
+    """By the schema. Raises ValidationError that names the place."""
+    values = PUSH.load(body)
+    return PushRequest(values["changes"], values["lastPulledAt"], bool(values["allowPartial"]))
+
+
+def read_verify(body: Any) -> tuple[int, dict[str, DeviceTable]]:
+    """(lastPulledAt, what the device holds). Raises ValidationError that names the place."""
+    values = VerifySchema().load(_object(body))
+    held, errors = {}, {}
+    for name, content in values["tables"].items():
+        table = synced_tables().get(name)
+        names = content["columns"]
+        known = table.column_names if table else frozenset()
+        if table is None:
+            errors[name] = ["There is no such table."]
+        elif unknown := [c for c in names or () if c not in known and c != "id"]:
+            errors[name] = [f"No such column: {', '.join(unknown)}."]
+        chosen = known if names is None else known & set(names)
+        held[name] = DeviceTable(tuple(chosen), content["count"], content["checksum"])
+    if errors:
+        raise ValidationError({"tables": errors})
+    return values["lastPulledAt"], held
+
+
+def _flag(text: str | None) -> Any:
+    """A flag in a query; what is neither yes nor no is left for the schema to name."""
+    return False if text in NOTHING else FLAGS.get(str(text).lower(), text)
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise ValidationError({"body": ["A JSON object is needed."]})
+    return body
+
+
+def _migration(values: dict[str, Any] | None) -> Migration:
+    """Names that are not in the schema are ignored (contract pull 5)."""
+    if values is None:
+        return Migration()
+    tables = synced_tables()
+    columns: dict[str, tuple[str, ...]] = {}
+    for added in values["columns"]:
+        if table := tables.get(added["table"]):
+            known = tuple(name for name in added["columns"] if name in table.column_names)
+            columns[table.name] = columns.get(table.name, ()) + known
+    return Migration(frozenset(tables.keys() & values["tables"]), columns)

@@ -1,0 +1,148 @@
+"""A push as it was sent, taken apart: good records, and what is wrong with the others. Pure."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from melon_api.errors import PayloadTooLarge
+from melon_api.sync.records import explain
+from melon_api.sync.rules.problems import Problems
+from melon_api.sync.rules.sanitize import changed_columns, sanitize
+from melon_api.sync.rules.tables import SyncedTable
+
+ID = re.compile(r"[A-Za-z0-9_.-]{1,36}\Z")  # contract push 11
+BAD_ID = ["An id is 1 to 36 of A-Z a-z 0-9 _ . -"]
+LISTS = ("created", "updated", "deleted")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the body a record or an id stands."""
+
+    table: str
+    list: str
+    index: int
+    id: str
+
+
+@dataclass(slots=True, eq=False)  # not frozen: there are ten thousand of them in a large push
+class PushedRecord:
+    """A record after `sanitize`; `changed` is None when it had no `_changed` at all."""
+
+    table: str
+    list: str
+    index: int
+    id: str
+    values: dict[str, Any]
+    changed: frozenset[str] | None
+    as_sent: bool
+    fits: bool
+
+    @property
+    def place(self) -> Place:
+        return Place(self.table, self.list, self.index, self.id)
+
+
+@dataclass(frozen=True)
+class PushedTable:
+    table: SyncedTable
+    records: list[PushedRecord] = field(default_factory=list)
+    deletions: list[Place] = field(default_factory=list)
+
+
+def check_size(changes: dict[str, Any], most: int) -> None:
+    """Raises PayloadTooLarge for more than `most` records and deletions."""
+    lists = [
+        entries
+        for content in changes.values()
+        if isinstance(content, dict)
+        for entries in content.values()
+        if isinstance(entries, list)
+    ]
+    count = sum(map(len, lists))
+    if count > most:
+        raise PayloadTooLarge(f"The push holds {count} records; {most} are the most at once.")
+
+
+def read(
+    tables: dict[str, SyncedTable], changes: dict[str, Any], problems: Problems
+) -> list[PushedTable]:
+    """The pushed tables, parents first; what is wrong goes to `problems`."""
+    for name, content in changes.items():
+        if name not in tables:
+            _refuse_table(name, content, problems)
+    return [
+        _read_table(table, _lists(name, changes[name], problems), problems)
+        for name, table in tables.items()
+        if name in changes
+    ]
+
+
+def _lists(name: str, content: Any, problems: Problems) -> dict[str, list[Any]]:
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        problems.invalid_table(name, ["Not an object of created, updated, deleted."])
+        return {}
+    lists = {key: content[key] for key in LISTS if content.get(key) is not None}
+    wrong = {key: ["Not a list."] for key, value in lists.items() if not isinstance(value, list)}
+    if wrong:
+        problems.invalid_table(name, wrong)
+    return {key: value for key, value in lists.items() if key not in wrong}
+
+
+def _refuse_table(name: str, content: Any, problems: Problems) -> None:
+    """An unknown table with no changes in it is ignored (contract push 5)."""
+    lists = content.values() if isinstance(content, dict) else [content]
+    if not any(lists):
+        return
+    ids = [
+        item.get("id") if isinstance(item, dict) else item
+        for entries in lists
+        if isinstance(entries, list)
+        for item in entries
+    ]
+    problems.unknown_table(name, [i for i in ids if isinstance(i, str)])
+
+
+def _read_table(table: SyncedTable, lists: dict[str, list[Any]], problems: Problems) -> PushedTable:
+    pushed = PushedTable(table)
+    for key in ("created", "updated"):
+        for index, raw in enumerate(lists.get(key, ())):
+            if record := _read_record(table, key, index, raw, problems):
+                pushed.records.append(record)
+    for index, record_id in enumerate(lists.get("deleted", ())):
+        text = record_id if isinstance(record_id, str) else ""
+        place = Place(table.name, "deleted", index, text)
+        if ID.match(text):
+            pushed.deletions.append(place)
+        else:
+            problems.invalid(place, BAD_ID)
+    return pushed
+
+
+def _read_record(
+    table: SyncedTable, key: str, index: int, raw: Any, problems: Problems
+) -> PushedRecord | None:
+    if not isinstance(raw, dict):
+        problems.invalid(Place(table.name, key, index, ""), ["Not an object."])
+        return None
+    record_id = raw.get("id")
+    text = record_id if isinstance(record_id, str) else ""
+    values, misfits, as_sent = sanitize(table, raw)
+    errors = explain(table, values, misfits) if misfits else {}
+    if not ID.match(text):
+        errors["id"] = BAD_ID
+    if errors:
+        problems.invalid(Place(table.name, key, index, text), errors)
+    if "id" in errors:
+        return None
+    changed = changed_columns(table, raw)
+    return PushedRecord(table.name, key, index, text, values, changed, as_sent, not misfits)
+
+
+@dataclass(frozen=True)
+class PushRequest:
+    changes: dict[str, Any]
+    since: int
+    allow_partial: bool

@@ -1,0 +1,224 @@
+"""What a push does to the stored records. Pure: rows in, rows out, no SQL, no clock of its own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from melon_api.sync.rules.body import Place, PushedRecord, PushedTable
+from melon_api.sync.rules.history import History
+from melon_api.sync.rules.problems import Problems
+from melon_api.sync.rules.sanitize import empty_values
+from melon_api.sync.rules.tables import Parent, SyncedTable
+
+
+@dataclass(slots=True)
+class Row:
+    """A record as stored; clocks in ms, `…_by` a device.
+
+    `rival`: when a device other than `updated_by` changed it last; of a tombstone, when it was
+    deleted, which `updated` is not when the deletion was told again.
+    """
+
+    id: str
+    values: dict[str, Any]
+    created: int
+    created_by: int
+    updated: int
+    updated_by: int
+    rival: int = 0
+    deleted: bool = False
+    is_new: bool = False
+    is_changed: bool = False
+
+
+StoredRows = dict[str, dict[str, Row]]  # table -> id -> row
+
+
+@dataclass
+class Merge:
+    """One push, applied to `stored` in place. What it cannot take goes to `problems`."""
+
+    stored: StoredRows
+    history: History
+    tick: int
+    policy: str
+    is_partial: bool
+    problems: Problems
+    as_sent: bool = True
+    conflicts: int = 0
+    adopted: set[tuple[str, str]] = field(default_factory=set)
+
+    def apply(self, pushed: list[PushedTable]) -> None:
+        """All of it, parents first, so that a child finds the parent it was pushed with."""
+        named = _named_parents(pushed) if any(part.deletions for part in pushed) else set()
+        for part in pushed:
+            rows = self.stored[part.table.name]
+            if part.deletions:
+                self._mark_unborn_deleted(part, rows, named)
+            for record in _parents_first(part):
+                self._apply_record(part.table, rows, record)
+            for place in part.deletions:
+                self._delete(rows, place)
+
+    def _apply_record(self, table: SyncedTable, rows: dict[str, Row], record: PushedRecord) -> None:
+        row = rows.get(record.id)
+        if row is not None and row.deleted:
+            self._apply_to_tombstone(row, record)
+            return
+        values = self._decide(table, row, record)
+        if values is None:
+            self.problems.conflict(record.place)
+            return
+        parents_live = self._check_parents(table, row, values, record)
+        if parents_live is None or not record.fits:
+            return
+        if row is None:
+            row = rows[record.id] = self._new(record.id, values)
+        else:
+            self._note_adoption(table, row)
+            if values != row.values:
+                row.values = values
+                self._touch(row)
+        if not parents_live:
+            self._mark_deleted(row)
+        if self.as_sent:
+            sent = values is record.values or record.values.items() <= values.items()
+            self.as_sent = record.as_sent and sent and parents_live
+
+    def _apply_to_tombstone(self, row: Row, record: PushedRecord) -> None:
+        """A deletion wins, and is told again to a device that edits although it was told."""
+        self.as_sent = False
+        if self.policy == "reject" and record.fits and self._conflicts(row):
+            self.problems.conflict(record.place)
+        elif row.updated <= self.history.since:
+            row.updated = self.tick
+            row.is_changed = True
+
+    def _decide(
+        self, table: SyncedTable, row: Row | None, record: PushedRecord
+    ) -> dict[str, Any] | None:
+        """The record's new values; None for a conflict that cannot be merged (contract push 3)."""
+        is_whole = len(record.values) == len(table.columns)
+        if row is None:
+            return record.values if is_whole else empty_values(table) | record.values
+        whole = record.values if is_whole else {**row.values, **record.values}
+        if whole == row.values or not record.fits or not self._conflicts(row):
+            return whole
+        self.conflicts += 1
+        if self.policy == "reject" or record.changed == frozenset():
+            return None
+        if record.changed is None:
+            return whole
+        edits = {name: record.values[name] for name in record.changed if name in record.values}
+        return {**row.values, **edits}
+
+    def _conflicts(self, row: Row) -> bool:
+        """Whether another device changed or deleted the row after what this one has seen."""
+        since, is_own = self.history.since, row.updated_by == self.history.device
+        if row.deleted:
+            return row.rival > since and not is_own
+        return row.updated > since and (row.rival > since if is_own else True)
+
+    def _check_parents(
+        self, table: SyncedTable, row: Row | None, values: dict[str, Any], record: PushedRecord
+    ) -> bool | None:
+        """Whether all parents live; None when one does not exist, which is then noted."""
+        live: bool | None = True
+        for parent in table.parents:
+            named = values[parent.column]
+            if not named and not parent.required:
+                continue
+            above = self.stored[parent.table].get(named)
+            if above is None and not (row and row.values[parent.column] == named):
+                self._note_missing(parent, named, record)
+                live = None
+            elif above is not None and above.deleted and live is not None:
+                live = False
+        return live
+
+    def _note_missing(self, parent: Parent, named: str | None, record: PushedRecord) -> None:
+        """A parent that is refused itself is named already; its child goes with it."""
+        if named and self.problems.is_rejected(parent.table, named):
+            if self.is_partial:
+                message = f"Its parent {named!r} in {parent.table} was refused."
+                self.problems.unknown_parent(record.place, parent.column, message)
+            else:
+                self.problems.reject(record.place)
+            return
+        missing = f"No record {named!r} in {parent.table}."
+        message = missing if named else f"It needs a {parent.column}."
+        self.problems.unknown_parent(record.place, parent.column, message)
+
+    def _note_adoption(self, table: SyncedTable, row: Row) -> None:
+        """From now on this device has had the record, although another one made it."""
+        born = (row.created, row.created_by)
+        if not self.history.has_had(table.name, row.id, *born):
+            self.adopted.add((table.name, row.id))
+
+    def _mark_unborn_deleted(
+        self, part: PushedTable, rows: dict[str, Row], named: set[tuple[str, Any]]
+    ) -> None:
+        """A parent that was made and deleted offline was never here, and its children are pushed:
+        they are children of a deleted parent (contract push 4)."""
+        pushed = {record.id for record in part.records}
+        for place in part.deletions:
+            is_unknown = place.id not in rows and place.id not in pushed
+            if is_unknown and (part.table.name, place.id) in named:
+                row = rows[place.id] = self._new(place.id, dict(empty_values(part.table)))
+                self._mark_deleted(row)
+
+    def _delete(self, rows: dict[str, Row], place: Place) -> None:
+        row = rows.get(place.id)
+        if row is None or row.deleted:
+            return
+        if self.policy == "reject" and self._conflicts(row):
+            self.problems.conflict(place)
+            return
+        self._mark_deleted(row)
+
+    def _new(self, record_id: str, values: dict[str, Any]) -> Row:
+        device = self.history.device
+        return Row(record_id, values, self.tick, device, self.tick, device, is_new=True)
+
+    def _mark_deleted(self, row: Row) -> None:
+        self._touch(row)
+        row.deleted = True
+        row.rival = self.tick
+
+    def _touch(self, row: Row) -> None:
+        if row.is_new:
+            return
+        if row.updated_by != self.history.device:
+            row.rival = row.updated
+        row.updated, row.updated_by = self.tick, self.history.device
+        row.is_changed = True
+
+
+def _named_parents(pushed: list[PushedTable]) -> set[tuple[str, Any]]:
+    return {
+        (parent.table, record.values.get(parent.column))
+        for part in pushed
+        for parent in part.table.parents
+        for record in part.records
+    }
+
+
+def _parents_first(part: PushedTable) -> Iterator[PushedRecord]:
+    """The records of a table; of a tree, a parent before its children."""
+    if not part.table.is_tree:
+        yield from part.records
+        return
+    own = [parent.column for parent in part.table.parents if parent.table == part.table.name]
+    by_id = {record.id: record for record in part.records}
+    seen: set[PushedRecord] = set()
+    for record in part.records:
+        chain = [record] if record not in seen else []
+        while chain:
+            top = chain[-1]
+            seen.add(top)
+            above = (by_id.get(top.values.get(column, "")) for column in own)
+            wait = next((r for r in above if r and r not in seen), None)
+            if wait is not None:
+                chain.append(wait)
+            else:
+                yield chain.pop()

@@ -1,0 +1,107 @@
+"""What is wrong with a push, collected: one answer names it all (contract, Errors)."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from melon_api.errors import (
+    DomainError,
+    SyncConflict,
+    UnknownParent,
+    UnknownTable,
+    ValidationFailed,
+)
+
+if TYPE_CHECKING:
+    from melon_api.sync.rules.body import Place
+
+CONFLICT = ["Another device changed this record after lastPulledAt; pull, then push again."]
+Messages = dict[str, Any] | list[str]
+
+
+class Problems:
+    """The refused records of one push, by place and by id."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, Any] = {}  # the 422s, by place below `changes`
+        self.conflicts: dict[str, dict[str, None]] = {}  # the 409s, by table and id
+        self.rejected: dict[str, dict[str, None]] = {}  # both, by table and id
+        self._conflict_places: dict[str, Any] = {}
+        self._kinds: set[type[DomainError]] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self.errors or self.rejected)
+
+    def copy(self) -> Problems:
+        """What was found without the database; the start of every try of the transaction."""
+        return deepcopy(self) if self else Problems()
+
+    def unknown_table(self, name: str, ids: list[str]) -> None:
+        self._kinds.add(UnknownTable)
+        self.errors[name] = ["There is no such table."]
+        self.rejected[name] = dict.fromkeys(ids)
+
+    def invalid_table(self, name: str, messages: Messages) -> None:
+        """What is there instead of lists holds no records that could be named."""
+        self._kinds.add(ValidationFailed)
+        self.errors[name] = messages
+
+    def invalid(self, place: Place, messages: Messages) -> None:
+        self._kinds.add(ValidationFailed)
+        self.reject(place)
+        _note(self.errors, place, messages)
+
+    def unknown_parent(self, place: Place, column: str, message: str) -> None:
+        self._kinds.add(UnknownParent)
+        self.reject(place)
+        _note(self.errors, place, {column: [message]})
+
+    def conflict(self, place: Place) -> None:
+        self.reject(place)
+        self.conflicts.setdefault(place.table, {})[place.id] = None
+        _note(self._conflict_places, place, CONFLICT)
+
+    def reject(self, place: Place) -> None:
+        if place.id:
+            self.rejected.setdefault(place.table, {})[place.id] = None
+
+    def is_rejected(self, table: str, record_id: str) -> bool:
+        return record_id in self.rejected.get(table, ())
+
+    def raise_gravest(self) -> None:
+        """One error for all of them: unknown_table, validation_failed, unknown_parent; else 409."""
+        for kind in (UnknownTable, ValidationFailed, UnknownParent):
+            if kind in self._kinds:
+                raise _raised(kind, {"changes": self.errors})
+        if self.conflicts:
+            conflicts = {table: list(ids) for table, ids in self.conflicts.items()}
+            raise SyncConflict(
+                "Another device changed some of it; pull, then push again.", conflicts
+            )
+
+    def by_place(self) -> dict[str, Any]:
+        """All of them, for the answer of a partial push."""
+        places = deepcopy(self._conflict_places)
+        for table, lists in self.errors.items():
+            if isinstance(lists, dict):
+                for key, found in lists.items():
+                    into = places.setdefault(table, {}).setdefault(key, {})
+                    into |= found if isinstance(found, dict) else {"": found}
+            else:
+                places[table] = lists
+        return {"changes": places} if places else {}
+
+
+def _note(errors: dict[str, Any], place: Place, messages: Messages) -> None:
+    at = errors.setdefault(place.table, {}).setdefault(place.list, {})
+    known = at.get(str(place.index))
+    if isinstance(known, dict) and isinstance(messages, dict):
+        messages = known | messages
+    at[str(place.index)] = messages
+
+
+def _raised(kind: type[DomainError], errors: dict[str, Any]) -> DomainError:
+    if kind is ValidationFailed:
+        return ValidationFailed(errors, "Some records cannot be kept whole; nothing was stored.")
+    return kind("Some of it cannot be stored; nothing was.", errors)

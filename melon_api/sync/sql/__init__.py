@@ -1,0 +1,1 @@
+"""The statements of the engine: whole sets, one account each; decides nothing."""

@@ -1,0 +1,123 @@
+"""The account's sync clock, and its lock.
+
+The promise: the `timestamp` of a pull, passed back as `lastPulledAt`, yields every change that was
+committed after that pull's snapshot, and none before it (contract pull 1).
+
+How it is kept. `users.last_modified_at` is a hybrid logical clock in ms. A push locks its
+account's row as the first statement of its transaction, takes `max(now, last + 1)`, stamps every
+row it writes with it, stores it back and commits. So the pushes of one account are serial, and
+their stamps grow in the order of their commits, whatever the hosts' wall clocks do. A pull reads
+the clock and the tables in one snapshot: it sees a push's clock and its rows both, or neither.
+"""
+
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from melon_api import measures
+from melon_api.errors import TokenRevoked, ValidationFailed
+from melon_api.models.base import now_ms
+from melon_api.models.user import User
+from melon_api.storage.cache import Cache, Put, cache
+from melon_api.storage.prepared import Prepared
+
+CLOCK = "clock"  # the cache's name for it
+REMEMBERED_SECONDS = 60
+MOST_AHEAD_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
+
+_account = User.id == bindparam("user_id")
+# As one column: to describe each takes the driver longer than to read it.
+_columns = (User.last_modified_at, User.purged_at_ms, User.log_purged_at_ms)
+_clocks = select(func.json_array(*_columns)).where(_account)
+_read, _lock = Prepared(_clocks), Prepared(_clocks.with_for_update())
+
+
+@dataclass(frozen=True)
+class AccountClock:
+    """`value`: the clock; `purged`, `log_purged`: the newest deletion and the newest push that are
+    not remembered any more (all in ms)."""
+
+    value: int
+    purged: int
+    log_purged: int
+
+
+def read(connection: Connection, user_id: str) -> AccountClock:
+    """The clock as of this snapshot. Raises TokenRevoked when the account is gone."""
+    return _found(_read, connection, user_id)
+
+
+def lock(connection: Connection, user_id: str) -> AccountClock:
+    """The clock, held until the transaction ends. Must be the transaction's first statement: an
+    earlier read would fix the snapshot before the wait for the lock."""
+    with measures.timed(measures.clock_waited):
+        return _found(_lock, connection, user_id)
+
+
+def _found(query: Prepared, connection: Connection, user_id: str) -> AccountClock:
+    clocks = query.execute(connection, user_id=user_id).scalar_one_or_none()
+    if clocks is None:
+        raise TokenRevoked("This account does not exist any more.")
+    return AccountClock(*orjson.loads(clocks))
+
+
+def store(connection: Connection, user_id: str, value: int) -> None:
+    """Set the clock. From here on nobody is told an older one, whether or not this commits."""
+    _store_clock.execute(connection, user_id=user_id, value=value)
+    cache().invalidate(user_id, {CLOCK: value})
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A clock that was read from the database, after the cache's moment `as_of`."""
+
+    cache: Cache
+    user_id: str
+    value: int
+    as_of: int
+
+    def remember(self) -> None:
+        """Spare the next pulls the database. Any time will do: an older one is not taken."""
+        self.cache.put(
+            self.user_id, Put(CLOCK, self.value, self.value, self.as_of, REMEMBERED_SECONDS)
+        )
+
+
+def remembered(cache: Cache, user_id: str) -> int | None:
+    """The clock at some moment of this call; None when only the database knows it."""
+    (value,) = cache.read(user_id, CLOCK)
+    return int(value) if value is not None else None
+
+
+def store_purged(connection: Connection, user_id: str, value: int) -> None:
+    _store_purged.execute(connection, user_id=user_id, value=value)
+
+
+def store_log_purged(connection: Connection, user_id: str, value: int) -> None:
+    _store_log_purged.execute(connection, user_id=user_id, value=value)
+
+
+def _storing(column: str) -> Prepared:
+    """`updated_at` is the profile's, and stays."""
+    values = {column: bindparam("value"), "updated_at": User.updated_at}
+    return Prepared(update(User).where(_account).values(values))
+
+
+_store_clock = _storing("last_modified_at")
+_store_purged = _storing("purged_at_ms")
+_store_log_purged = _storing("log_purged_at_ms")
+
+
+def next_tick(account: AccountClock, since: int) -> int:
+    """The stamp of the push at hand: after all that was, and after all that its device has seen."""
+    return max(now_ms(), account.value + 1, since + 1)
+
+
+def check_ahead(account: AccountClock, since: int) -> None:
+    """A `lastPulledAt` ahead of the clock comes from before a restore, or from nowhere.
+
+    Raises ValidationFailed for one that is more than a day ahead of the server's time.
+    """
+    if since > account.value and since > now_ms() + MOST_AHEAD_MS:
+        raise ValidationFailed({"lastPulledAt": ["More than a day ahead of the server's time."]})

@@ -1,0 +1,58 @@
+"""The log of pushes, as one device needs it.
+
+It answers two questions: is the pushing device up to date (contract push 7), and which records that
+another one had created did this device have of its own (pull 3).
+"""
+
+import orjson
+from sqlalchemy import Connection, bindparam, insert, select
+
+from melon_api.models.synced import SyncPush
+from melon_api.storage.prepared import Prepared
+from melon_api.sync.rules.history import History, RecordKey
+
+_log = SyncPush.__table__.c
+_read = Prepared(
+    select(_log.device, _log.as_sent, _log.adopted).where(
+        _log.user_id == bindparam("user_id"), _log.clock > bindparam("since")
+    )
+)
+_append = Prepared(insert(SyncPush.__table__))
+
+
+def read(connection: Connection, user_id: str, device: int, since: int) -> History:
+    """One statement, over the pushes after `since` alone."""
+    adopted, up_to_date = set[RecordKey](), True
+    for who, as_sent, places in _read.execute(connection, user_id=user_id, since=since):
+        up_to_date = up_to_date and who == device and bool(as_sent)
+        if places and who == device:
+            adopted.update((table, i) for table, ids in orjson.loads(places).items() for i in ids)
+    return History(device, since, frozenset(adopted), up_to_date)
+
+
+def is_logged(connection: Connection, user_id: str, clock: int, device: int) -> bool:
+    """Whether this device's push of that clock is in the log."""
+    query = select(_log.device).where(_log.user_id == user_id, _log.clock == clock)
+    return connection.scalar(query) == device
+
+
+def append(
+    connection: Connection,
+    user_id: str,
+    clock: int,
+    device: int,
+    as_sent: bool,
+    new: set[RecordKey],
+) -> None:
+    """Log a push that moved the clock; `new`: what its device had although another one made it."""
+    places: dict[str, list[str]] = {}
+    for table, record_id in sorted(new):
+        places.setdefault(table, []).append(record_id)
+    _append.execute(
+        connection,
+        user_id=user_id,
+        clock=clock,
+        device=device,
+        as_sent=as_sent,
+        adopted=orjson.dumps(places).decode() if places else None,
+    )

@@ -1,0 +1,90 @@
+"""A row as the JSON of a pull, in the SQL of MySQL and MariaDB: bytes, and to the last digit what
+Python makes of the row (tests/api/test_reading.py)."""
+
+from typing import Any
+
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Integer,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    not_,
+    or_,
+)
+from sqlalchemy.dialects import mysql
+
+from melon_api.sync.rules.tables import Column, SyncedTable
+
+END = "\n"
+# MySQL writes whole doubles from here on as 1e15; `as_javascript_writes` gives up at 2**63.
+PLAIN_BELOW: ColumnElement[float] = literal_column("1e15")
+ZERO: ColumnElement[float] = literal_column("0")
+ONE: ColumnElement[float] = literal_column("1")
+DIGITS_BELOW: ColumnElement[float] = literal_column("9223372036854775808e0")
+
+# Who asks, and for what came after which clock.
+USER: ColumnElement[Any] = bindparam("user_id")
+DEVICE: ColumnElement[Any] = bindparam("device")
+SINCE: ColumnElement[Any] = bindparam("since")
+
+
+def is_had(table: SyncedTable, is_new: bool = False) -> ColumnElement[bool]:
+    """Whether the device has had it (contract pull 3); `is_new`: only what it made itself."""
+    c = table.table.c
+    is_old, is_own = c.created_at_ms <= SINCE, c.created_by == DEVICE
+    return and_(not_(is_old), is_own) if is_new else or_(is_old, is_own)
+
+
+def record_id(table: SyncedTable) -> ColumnElement[Any]:
+    """A row's id as JSON."""
+    return as_bytes('"', table.table.c.id, constant(f'"{END}'))
+
+
+def record(table: SyncedTable) -> ColumnElement[str]:
+    """A row as JSON: NULL where a column is that may not be."""
+    parts: list[ColumnElement[Any]] = [table.table.c.id]
+    before = '"'
+    for column in table.columns:
+        parts += [constant(f'{before},"{column.name}":'), _value(table, column)]
+        before = ""
+    return as_bytes('{"id":"', *parts, constant("}" + END))
+
+
+def as_bytes(first: str, *parts: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Pieces in a row, as bytes. All are UTF-8 already (JSON_QUOTE's answer, ASCII, digits), so
+    neither the database nor the driver need look at each character again."""
+    return func.concat(cast(constant(first), mysql.BINARY), *parts)
+
+
+def _value(table: SyncedTable, column: Column) -> ColumnElement[Any]:
+    stored: Any = table.table.c[column.name]
+    wire: Any = stored
+    if column.kind == "string":
+        wire = func.json_quote(stored)
+    elif column.kind == "boolean":
+        wire = case((stored == 1, constant("true")), (stored.is_not(None), constant("false")))
+    elif column.kind == "number":
+        is_whole = and_(stored == func.floor(stored), func.abs(stored) < DIGITS_BELOW)
+        digits = cast(cast(stored, mysql.DECIMAL(20, 0)), mysql.CHAR)
+        usual = and_(stored.between(ONE, PLAIN_BELOW), stored == func.floor(stored))
+        as_integer = (usual, cast(stored, Integer))  # which is written faster than a double
+        minus_zero = (stored == ZERO, constant("0"))
+        plain = (func.abs(stored) < PLAIN_BELOW, stored)
+        wire = case(as_integer, minus_zero, plain, (is_whole, digits), else_=stored)
+    return func.coalesce(wire, constant("null")) if column.optional else wire
+
+
+def constant(text: str) -> ColumnElement[str]:
+    """A constant of ours, which holds no quote of SQL and no backslash."""
+    return literal_column(f"'{text}'")
+
+
+def compiled(statement: ClauseElement) -> tuple[str, dict[str, Any]]:
+    """The driver's text, and the parameters whose values are known already."""
+    made: Any = statement.compile(dialect=mysql.dialect(paramstyle="pyformat"))
+    return str(made), dict(made.construct_params(_check=False))

@@ -1,0 +1,1 @@
+"""What every HTTP request and answer passes; only routes and the factory import from here."""

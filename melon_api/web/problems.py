@@ -1,0 +1,92 @@
+"""The one renderer of errors: problem+json (RFC 9457)."""
+
+import logging
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from flask import Flask, Response, current_app, g, got_request_exception
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import HTTPException
+
+from melon_api.errors import CODE_OF, STATUS_OF, DomainError
+from melon_api.storage.outages import error_number, is_outage
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+
+
+def init_app(app: Flask) -> None:
+    """Every error of every kind leaves as problem+json."""
+    app.register_error_handler(DomainError, domain_error)
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(Exception, unexpected_error)
+
+
+def domain_error(error: DomainError) -> Response:
+    return problem(error.code, error.detail, error.errors)
+
+
+def http_error(error: HTTPException) -> ResponseReturnValue:
+    """What Werkzeug raised: its status, its headers (`Allow`, `Retry-After`), our body."""
+    if error.response is not None or error.code is None or error.code < 400:
+        return error  # a redirect is no error
+    code = CODE_OF.get(error.code, "bad_request" if error.code < 500 else "internal_error")
+    headers = {k: v for k, v in error.get_headers() if not k.startswith("Content-")}
+    return problem(code, error.description or "", headers=headers, status=error.code)
+
+
+def unexpected_error(error: Exception) -> Response:
+    """A crash: logged with its traceback, answered without any of it."""
+    if is_outage(error):
+        log.warning("the database does not answer: %s", type(error).__name__)
+        return problem("unavailable", "The database does not answer at the moment.")
+    if isinstance(error, DBAPIError):  # its message quotes what people wrote
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("database error %s %s\n%s", type(error).__name__, error_number(error), where)
+    else:
+        log.error("unexpected error", exc_info=error)
+    # Flask sends it for what nobody handles; error trackers listen to it (ops/sentry.py)
+    got_request_exception.send(current_app._get_current_object(), exception=error)  # type: ignore[attr-defined]
+    return problem("internal_error", "Something went wrong on our side. It has been logged.")
+
+
+def problem(
+    code: str,
+    detail: str,
+    errors: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    status: int | None = None,
+) -> Response:
+    """The one renderer of errors; 401 names the scheme (RFC 6750 §3), 429 and 503 a time."""
+    status = status or STATUS_OF[code]
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if errors is not None:
+        body["errors"] = errors
+    elif status == 422:
+        body["errors"] = {}
+    body["request_id"] = g.get("request_id")
+    option = orjson.OPT_NON_STR_KEYS
+    response = Response(orjson.dumps(body, option=option), status, headers)
+    response.content_type = "application/problem+json"
+    if status == 401:
+        response.headers["WWW-Authenticate"] = _challenge(code)
+    if status in (429, 503):
+        response.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    return response
+
+
+def _challenge(code: str) -> str:
+    if code in ("token_missing", "invalid_credentials"):
+        return 'Bearer realm="melon"'
+    return f'Bearer realm="melon", error="invalid_token", error_description="{code}"'

@@ -1,0 +1,157 @@
+"""The versions of the app's schema, found in the migrations.
+
+The migrations run one after another on an SQLite in memory, and what the app would see is looked
+at after each: the first with synced tables makes the first version, each later one that changes
+the app's view another. So a version's number is as lasting as the migrations, which are never
+changed once they are released. The last version must be what the models say.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, current_app
+from sqlalchemy import Connection
+from sqlalchemy.dialects.mysql import TINYINT
+
+from melon_api.models.base import db
+from tools.app_schema.steps import Change, Past, change
+from tools.app_schema.view import AppColumn, Tables, UnknownType, from_database, from_models
+
+MEMORY = {"SQLALCHEMY_DATABASE_URI": "sqlite://", "SQLALCHEMY_ENGINE_OPTIONS": {}}
+
+
+class HistoryError(Exception):
+    """The migrations give no history; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """`number` as in `appSchema`; `origin` names the revision that made it."""
+
+    number: int
+    origin: str
+    tables: Tables
+    change: Change
+
+
+def versions(first: int = 1) -> list[Version]:
+    """All versions, the oldest as number `first`. Raises HistoryError and ModelError."""
+    wanted = from_models()
+    found = versions_in(current_app.config["MIGRATIONS"], first)
+    _check(found[-1].tables if found else {}, wanted)
+    return found
+
+
+def versions_in(folder: Path, first: int = 1) -> list[Version]:
+    """What these migrations make. Raises HistoryError."""
+    found: list[Version] = []
+    past = Past()
+    for origin, tables in _snapshots(folder):
+        before = found[-1].tables if found else {}
+        if tables == before:
+            continue
+        step = change(before, tables, past) if found else Change([], [])
+        found.append(Version(first + len(found), origin, tables, step))
+        past.note(tables)
+    return found
+
+
+def _check(migrated: Tables, wanted: Tables) -> None:
+    if not wanted:
+        raise HistoryError("no model syncs yet (docs/own-tables.md)")
+    if different := sorted(drift(migrated, wanted)):
+        raise HistoryError(
+            f"models and migrations differ: {', '.join(different)}; write a migration"
+            " (flask db migrate)"
+        )
+
+
+def drift(migrated: Tables, wanted: Tables) -> Iterator[str]:
+    """Every place where the two differ."""
+    for table in migrated.keys() | wanted.keys():
+        ours, theirs = migrated.get(table, {}), wanted.get(table, {})
+        if not ours or not theirs:
+            yield f"{table} is only in the {'models' if theirs else 'migrations'}"
+            continue
+        for name in ours.keys() | theirs.keys():
+            if ours.get(name) != theirs.get(name):
+                sides = f"{_told(ours.get(name))}, in the models {_told(theirs.get(name))}"
+                yield f"{table}.{name} (in the migrations {sides})"
+
+
+def _told(column: AppColumn | None) -> str:
+    if column is None:
+        return "missing"
+    flags = " optional" * column.optional + " indexed" * column.indexed
+    return f"{column.type}{flags}"
+
+
+def _snapshots(folder: Path) -> list[tuple[str, Tables]]:
+    """(revision, what the app sees after it), the oldest first."""
+    from alembic.config import Config  # noqa: PLC0415 - Alembic is not for servers
+    from alembic.operations import Operations  # noqa: PLC0415
+    from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    scripts = ScriptDirectory.from_config(config)
+    found = []
+    with _memory() as connection, EnvironmentContext(config, scripts) as environment:
+        # In a transaction of Alembic's each, without which there is no `autocommit_block`.
+        environment.configure(connection=connection, transactional_ddl=True)
+        context = environment.get_context()
+        with Operations.context(context):
+            for one in _in_order(list(scripts.walk_revisions())):
+                with context.begin_transaction():
+                    _upgrade(one)
+                    found.append((f"{one.revision} {one.doc}", _seen(connection, one.revision)))
+    return found
+
+
+def _upgrade(script: Any) -> None:
+    """A migration is anybody's code: whatever stops it, its revision is named."""
+    try:
+        script.module.upgrade()
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise HistoryError(
+            f"revision {script.revision} does not run on SQLite, by which the versions are found"
+            f" ({type(error).__name__}: {reason}); guard"
+            ' what only MySQL can do: if op.get_bind().dialect.name == "mysql": …'
+        ) from error
+
+
+def _in_order(revisions: list[Any]) -> list[Any]:
+    """The oldest first, from the newest first. Raises HistoryError where there is no such order."""
+    heads = [one for one in revisions if one.is_head]
+    forks = [one for one in revisions if one.is_branch_point or one.is_merge_point]
+    if forks or len(heads) > 1:
+        places = ", ".join(one.revision for one in forks or heads)
+        raise HistoryError(
+            f"the migrations branch or meet at {places}, so versions have no order; put one after"
+            " the other (down_revision)"
+        )
+    return revisions[::-1]
+
+
+def _seen(connection: Connection, revision: str) -> Tables:
+    try:
+        return from_database(connection)
+    except UnknownType as error:
+        raise HistoryError(f"after revision {revision}, {error}") from None
+
+
+@contextmanager
+def _memory() -> Iterator[Connection]:
+    """An empty database that is nobody's; a migration that asks `db.session` meets it, too."""
+    app = Flask(__name__)
+    app.config.from_mapping({**current_app.config, **MEMORY})
+    db.init_app(app)
+    with app.app_context(), db.engine.connect() as connection:
+        dialect: Any = connection.dialect  # this engine's own
+        dialect.ischema_names = {**dialect.ischema_names, "TINYINT": TINYINT}
+        yield connection
