@@ -29,7 +29,7 @@ KEPT |= {"release", "environment", "server_name", "contexts", "exception"}
 KEPT_OF_EXCEPTION = {"type", "module", "stacktrace", "mechanism"}
 KEPT_OF_MECHANISM = {"type", "handled", "exception_id", "parent_id", "is_exception_group"}
 # Told by the signal already; and those that speak of a collector which is away.
-IGNORED_LOGGERS = ("melon_api.errors", "opentelemetry.*")
+IGNORED_LOGGERS = ("melon_api.web.problems", "opentelemetry.*")
 CONSTANT_LOGGERS = ("melon_api.", "gunicorn.")
 
 

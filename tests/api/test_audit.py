@@ -236,7 +236,9 @@ def test_a_production_server_logs_json(tmp_path: Path) -> None:
     assert {line["client"] for line in told.values()} == {HERE}
     requests = {line["request_id"] for line in lines if line["logger"] == "melon_api.requests"}
     assert {f"story-{number:02}" for number in range(10)} <= requests
-    assert [line for line in lines if line["logger"] == "melon_api.cache"]  # Redis has gone
+    assert [
+        line for line in lines if line["logger"] == "melon_api.storage.redis_cache"
+    ]  # Redis has gone
     assert len(secrets) == 8
     assert not [secret for secret in secrets if secret in log]
 

@@ -22,7 +22,7 @@ from round_trips import round_trips
 from servers import PrivateRedis
 
 from melon_api.models.base import db
-from melon_api.storage import cache as cache_module
+from melon_api.storage import redis_cache as cache_module
 from melon_api.storage import near_cache
 from melon_api.storage.cache import NoCache, Put
 from melon_api.storage.redis_cache import RedisCache
@@ -38,8 +38,8 @@ def eventually(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def debt_collectors() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "cache debts"]
+def flushing_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "cache flush"]
 
 
 def a_moment(*workers: "Worker") -> None:
@@ -78,8 +78,8 @@ class Worker:
         self.cache.invalidate(account, {name: version})
 
     @property
-    def debts(self) -> int:
-        return len(self.cache._owed)
+    def pending(self) -> int:
+        return len(self.cache._pending)
 
     def cut(self) -> None:
         self._operator.acl_setuser(self.user, enabled=False)
@@ -92,7 +92,7 @@ class Worker:
             )
 
     def close(self) -> None:
-        eventually(lambda: not debt_collectors())
+        eventually(lambda: not flushing_threads())
         self.cache.close()
         self._operator.close()
 
@@ -124,7 +124,7 @@ def new_worker(
 
     yield new
     for worker in workers:
-        worker.cache._owed.clear()
+        worker.cache._pending.clear()
     for worker in workers:
         worker.close()
 
@@ -312,7 +312,7 @@ def test_what_redis_kept_through_a_restart_is_not_trusted(
 ) -> None:
     """It was saved before a change that Redis was not there to be told of."""
     one, other = two
-    monkeypatch.setattr(one.cache, "_pay_soon", lambda: None)
+    monkeypatch.setattr(one.cache, "_flush_soon", lambda: None)
     one.put(ada, 1)
     server.stop()
     one.invalidate(ada, 2)
@@ -450,7 +450,7 @@ def test_without_redis_everything_goes_on(
         time.sleep(2 * cache_module.AWAY_SECONDS)  # it is asked again, and still away
     assert [r.getMessage().partition(" (")[0] for r in caplog.records] == ["Redis does not answer"]
     server.start()
-    eventually(lambda: not one.debts and len(caplog.records) > 1)
+    eventually(lambda: not one.pending and len(caplog.records) > 1)
     assert [r.getMessage() for r in caplog.records][1:] == ["Redis answers again"]
     assert {r.levelno for r in caplog.records} == {logging.WARNING}
 
@@ -477,10 +477,10 @@ def test_what_could_not_be_told_is_told_when_redis_is_back(unequal: Any, ada: st
     one.cut()
     one.invalidate(ada, 2)
     one.cache.invalidate(ada, {NAME: 3, "clock": 2})
-    assert one.debts == 2
+    assert one.pending == 2
     assert other.cache.read(ada, NAME, "clock") == ["as of 1", "as of 1"]  # see cache.py: is left
     one.mend()
-    eventually(lambda: not one.debts)  # nobody calls meanwhile
+    eventually(lambda: not one.pending)  # nobody calls meanwhile
     assert other.cache.read(ada, NAME, "clock") == [None, None]
     other.put(ada, 2)
     assert other.read(ada) is None
@@ -488,7 +488,7 @@ def test_what_could_not_be_told_is_told_when_redis_is_back(unequal: Any, ada: st
     assert other.read(ada) == "as of 3"
 
 
-def test_what_is_owed_is_told_before_anything_else(
+def test_what_is_pending_is_sent_before_anything_else(
     unequal: Any, monkeypatch: pytest.MonkeyPatch, ada: str
 ) -> None:
     one, other = unequal
@@ -498,7 +498,7 @@ def test_what_is_owed_is_told_before_anything_else(
     one.mend()
     monkeypatch.setattr(one.cache, "_away_until", 0)
     assert one.read(ada) is None
-    assert not one.debts
+    assert not one.pending
     assert other.read(ada) is None
 
 
@@ -507,30 +507,30 @@ def test_a_frozen_redis_learns_it_when_it_goes_on(two: Any, server: PrivateRedis
     one.put(ada, 1)
     server.freeze()
     one.invalidate(ada, 2)
-    assert one.debts == 1
+    assert one.pending == 1
     server.thaw()
-    eventually(lambda: not one.debts)
+    eventually(lambda: not one.pending)
     assert other.read(ada) is None
     other.put(ada, 2)
     assert other.read(ada) == "as of 2"
 
 
-def test_debts_are_paid_one_thread_at_a_time(unequal: Any, ada: str) -> None:
+def test_what_is_pending_is_sent_by_one_thread(unequal: Any, ada: str) -> None:
     one, _ = unequal
     one.cut()
     for version in range(20):
         one.invalidate(ada, version, f"name {version}")
-    assert len(debt_collectors()) == 1
+    assert len(flushing_threads()) == 1
     one.mend()
-    eventually(lambda: not one.debts)
-    eventually(lambda: not debt_collectors())
+    eventually(lambda: not one.pending)
+    eventually(lambda: not flushing_threads())
     one.cut()
     one.invalidate(ada, 99)
     one.mend()
-    eventually(lambda: not one.debts)
+    eventually(lambda: not one.pending)
 
 
-def test_a_process_that_ends_pays_before(unequal: Any, caplog: Any, ada: str) -> None:
+def test_a_process_that_ends_flushes_before(unequal: Any, caplog: Any, ada: str) -> None:
     """The command line: it is not there any more when Redis is back."""
     one, other = unequal
     one.put(ada, 1)
@@ -556,7 +556,7 @@ def test_debts_that_no_value_outlives_are_forgiven(
     one.cut()
     one.invalidate(ada, 2)
     one.mend()
-    eventually(lambda: not one.debts)
+    eventually(lambda: not one.pending)
     assert not operator.keys(f"*{ada}*")
 
 
@@ -582,7 +582,7 @@ def test_news_outlast_a_redis_whose_memory_was_full(
     operator.config_set("maxmemory", 0)
     reader.put(ada, 1, as_of=as_of)
     assert writer.read(ada) is None
-    assert not writer.debts
+    assert not writer.pending
     assert not caplog.records  # Redis has answered all the time
 
 
@@ -594,9 +594,9 @@ def test_a_redis_that_only_reads_delays_the_news_and_no_more(
     one.put(ada, 1)
     operator.config_set("min-replicas-to-write", 1)
     one.invalidate(ada, 2)
-    assert one.debts == 1
+    assert one.pending == 1
     operator.config_set("min-replicas-to-write", 0)
-    eventually(lambda: not one.debts)
+    eventually(lambda: not one.pending)
     assert other.read(ada) is None
 
 

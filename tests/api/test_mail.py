@@ -197,7 +197,7 @@ def test_an_address_that_the_server_cannot_write_holds_nobody_up(
 ) -> None:
     """Many servers take ASCII only (no SMTPUTF8): asking again would only keep the others."""
     with app.app_context():
-        recovery.tell("password_changed", f"zoë.{new_id()}@example.com")
+        recovery.notify("password_changed", f"zoë.{new_id()}@example.com")
     settle(app)
     assert (mailbox.visits, mailbox.asked) == (1, [])
     assert errors(caplog) == ["a mail was not sent: SMTPNotSupportedError"]
