@@ -1,5 +1,6 @@
 """The docs are tested: what they print works, and nothing is left out of them."""
 
+import ast
 import json
 import os
 import re
@@ -91,6 +92,39 @@ def anchors(page: Path) -> set[str]:
     """The headings, as GitHub makes anchors of them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_every_file_named_in_the_docs_is_there() -> None:
+    """By its path or the end of it; what a page has you write is in blocks with their name."""
+    folders = ("melon_api", "app", "tools", "tests", "benchmarks", "deploy", "migrations")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    there = {str(path.relative_to(ROOT)) for path in (*files, *ROOT.glob("*.py"))}
+    for page in PAGES:
+        prose = re.sub(
+            r"^```(?!mermaid).*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL
+        )
+        for name in re.findall(r"[\w./-]*\w\.py\b", prose):
+            assert any(f"/{path}".endswith(f"/{name}") for path in there), f"{page.name}: {name}"
+
+
+def test_the_rooms_are_in_the_docs_with_their_rules() -> None:
+    """docs/architecture.md has the first sentence of each package."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    told = dict(re.findall(r"^\| `(\S+)/` \| (.+) \|$", page, re.MULTILINE))
+    rooms = [path.parent for path in (ROOT / "melon_api").glob("*/**/__init__.py")]
+    for room in [*rooms, ROOT / "tools"]:
+        says = (ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or "").split("\n")
+        assert told.pop(str(room.relative_to(ROOT)), None) == says[0], room
+    assert not [name for name in told if not (ROOT / name).is_dir()]
+
+
+def test_every_word_of_the_glossary_is_where_it_says() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text()
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| `(\S+\.py):(\w+)` \|$", page, re.MULTILINE)
+    assert len(rows) == len(re.findall(r"^\| (?!word|---)", page, re.MULTILINE)) > 30
+    for word, path, name in rows:
+        defined = rf"^\s*(?:def|class) {name}\b|^\s*{name}\b(?:: | = )"
+        assert re.search(defined, (ROOT / path).read_text(), re.MULTILINE), f"{word}: {path}:{name}"
 
 
 def test_the_readme_fits_on_two_screens() -> None:

@@ -24,7 +24,7 @@ from melon_api.models.user import User
 from melon_api.storage.transactions import snapshot, unit_of_work
 
 WRONG = "The e-mail address or the password is wrong."
-REFRESH_GRACE = timedelta(seconds=30)  # contract, Accounts: a lost answer is answered again
+REFRESH_GRACE = timedelta(seconds=30)  # contract, Accounts 2: a lost answer is answered again
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def refresh(caller: Caller, token: str, generation: int) -> TokenPair:
     """Rotate a refresh token. Raises TokenRevoked for one already used; its session then ends.
 
     Its direct predecessor is answered with the same successor for `REFRESH_GRACE`: a phone lost the
-    answer, or refreshed twice at once (contract, Accounts).
+    answer, or refreshed twice at once (contract, Accounts 2).
     """
     pair = unit_of_work(lambda unit: _refresh(unit, caller, token, generation))
     if pair is None:

@@ -170,6 +170,6 @@ def _next_keys(engine: Engine, key: Any, condition: ColumnElement[bool], last: s
 
 
 def device_key(device_id: str | None, session_id: str) -> str:
-    """The phone behind a session: named by the app, or this session alone. Two name spaces, so
-    that an app's own id can never be that of somebody's session."""
+    """The phone behind a session (contract, Accounts 4): named by the app, or this session alone.
+    Two name spaces, so that an app's own id can never be that of somebody's session."""
     return f"d.{device_id}" if device_id else f"s.{session_id}"

@@ -23,7 +23,7 @@ class Session(db.Model):
     device_name: Mapped[str | None] = mapped_column(String(LABEL_LENGTH))
     user_agent: Mapped[str | None] = mapped_column(String(LABEL_LENGTH))
     # SHA-256 of the current refresh token, and what it was made from: with the server's secret the
-    # same token can be made again for a phone that lost the answer (contract, Accounts).
+    # same token can be made again for a phone that lost the answer (contract, Accounts 2).
     refresh_hash: Mapped[str] = mapped_column(String(64))
     generation: Mapped[int] = mapped_column(default=0)
     rotated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)

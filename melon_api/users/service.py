@@ -122,7 +122,7 @@ def export(caller: Caller) -> Export:
 def check_password(caller: Caller, password: str | None, field: str = "current_password") -> str:
     """The stored hash, if the password is right.
 
-    Raises ValidationFailed: a 401 would send the app to its refresh (contract, Accounts).
+    Raises ValidationFailed: a 401 would send the app to its refresh (contract, Accounts 8).
     """
     if not password:
         raise ValidationFailed({field: ["Missing data for required field."]})

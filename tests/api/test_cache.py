@@ -22,8 +22,8 @@ from round_trips import round_trips
 from servers import PrivateRedis
 
 from melon_api.models.base import db
-from melon_api.storage import redis_cache as cache_module
 from melon_api.storage import near_cache
+from melon_api.storage import redis_cache as cache_module
 from melon_api.storage.cache import NoCache, Put
 from melon_api.storage.redis_cache import RedisCache
 

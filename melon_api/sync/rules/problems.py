@@ -1,4 +1,4 @@
-"""What is wrong with a push, collected: one answer names it all (contract, Errors)."""
+"""What is wrong with a push, collected: one answer names it all (contract, Errors 4)."""
 
 from __future__ import annotations
 
