@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session as Unit
 
 from melon_api.errors import EmailTaken, TokenRevoked
 from melon_api.models.user import User
 from melon_api.storage.cache import Put, cache
+from melon_api.storage.transactions import Unit
 
 PROFILE = "profile"  # the cache's name for it
 PROFILE_SECONDS = 300

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.orm import Session as Unit
 
 from melon_api import mail
 from melon_api.audit import Event, record
@@ -22,7 +21,7 @@ from melon_api.errors import AccountDisabled, TokenRevoked, Unavailable, Validat
 from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.user import User
-from melon_api.storage.transactions import snapshot, unit_of_work
+from melon_api.storage.transactions import Unit, snapshot, unit_of_work
 
 RESET, VERIFY = "reset", "verify"
 LIFETIMES = {RESET: timedelta(minutes=30), VERIFY: timedelta(days=3)}

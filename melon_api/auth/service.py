@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery, tokens
@@ -21,7 +20,7 @@ from melon_api.errors import (
 from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
 from melon_api.models.user import User
-from melon_api.storage.transactions import snapshot, unit_of_work
+from melon_api.storage.transactions import Unit, snapshot, unit_of_work
 
 WRONG = "The e-mail address or the password is wrong."
 REFRESH_GRACE = timedelta(seconds=30)  # contract, Accounts 2: a lost answer is answered again

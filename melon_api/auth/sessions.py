@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy import ColumnElement, Engine, and_, delete, false, insert, or_, select, update
-from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import tokens
@@ -18,7 +17,7 @@ from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.session import LABEL_LENGTH, Session
 from melon_api.models.user import User, new_id
-from melon_api.storage.transactions import snapshot, unit_of_work, writing
+from melon_api.storage.transactions import Unit, snapshot, unit_of_work, writing
 
 ROWS_PER_TRANSACTION = 1_000
 NO_SESSION = "There is no such session of yours."

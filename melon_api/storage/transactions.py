@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, orm
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, scoped_session
 
 from melon_api import measures
 from melon_api.errors import OutcomeUnknown
@@ -18,6 +17,7 @@ from melon_api.storage.outages import error_number
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Unit = orm.Session  # SQLAlchemy's unit of work; a session here is a sign-in
 IMMEDIATE = {"sqlite_begin": "BEGIN IMMEDIATE"}
 # MySQL: deadlock (also a failed Galera certification), a snapshot that is too old to write on
 # (MariaDB 11.6+); and a lock wait timeout, which has taken its seconds already.
@@ -60,7 +60,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         _commit(connection)
 
 
-def unit_of_work(work: Callable[[Session], T]) -> T:
+def unit_of_work(work: Callable[[Unit], T]) -> T:
     """Run `work` with the ORM's session in a transaction that writes, again if another one was in
     its way. Raises OutcomeUnknown when the connection breaks while it commits."""
 
@@ -79,7 +79,7 @@ def unit_of_work(work: Callable[[Session], T]) -> T:
     return retrying(attempt)
 
 
-def _commit(transaction: Connection | scoped_session[Any]) -> None:
+def _commit(transaction: Connection | orm.scoped_session[Any]) -> None:
     try:
         transaction.commit()
     except DBAPIError as error:

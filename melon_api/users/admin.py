@@ -6,7 +6,6 @@ from datetime import datetime
 
 from marshmallow import ValidationError
 from sqlalchemy import false, func, or_, select
-from sqlalchemy.orm import Session as Unit
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
@@ -17,7 +16,7 @@ from melon_api.errors import NotFound
 from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
 from melon_api.models.user import User
-from melon_api.storage.transactions import retrying, snapshot, unit_of_work
+from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_work
 from melon_api.users.service import erase
 
 ACCOUNTS_PER_QUERY = 500

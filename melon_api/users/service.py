@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.orm import Session
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
@@ -13,11 +12,11 @@ from melon_api.auth.sessions import SignIn, sign_ins
 from melon_api.errors import TokenRevoked, ValidationFailed
 from melon_api.models.base import db
 from melon_api.models.mailed_token import MailedToken
-from melon_api.models.session import Session as SignedInDevice
+from melon_api.models.session import Session
 from melon_api.models.synced import SyncPush
 from melon_api.models.user import User
 from melon_api.storage.cache import cache
-from melon_api.storage.transactions import retrying, snapshot, unit_of_work, writing
+from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_work, writing
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql import changes, clock
 from melon_api.sync.sql.changes_text import ChangesText
@@ -50,7 +49,7 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
     if "email" in changes:
         stored = check_password(caller, changes.get("current_password"))
 
-    def work(unit: Session) -> tuple[str, Profile]:
+    def work(unit: Unit) -> tuple[str, Profile]:
         user = lock_account(unit, caller.user_id)
         before = user.email
         if stored is not None:
@@ -78,10 +77,10 @@ def change_password(caller: Caller, current: str, new: str) -> None:
     stored = check_password(caller, current)
     hashed = passwords.hash_password(strong)
 
-    def work(unit: Session) -> str:
+    def work(unit: Unit) -> str:
         user = lock_account(unit, caller.user_id)
         _still(user, stored)
-        recovery.replace_password(unit, user, hashed, SignedInDevice.id != caller.session_id)
+        recovery.replace_password(unit, user, hashed, Session.id != caller.session_id)
         return user.email
 
     email = unit_of_work(work)
@@ -105,7 +104,7 @@ def erase(engine: Engine, user_id: str, stored: str | None = None) -> None:
         if stored not in (None, password):
             raise ValidationFailed({"password": [NOT_THE_PASSWORD]})
         changes.delete_all(connection, synced_tables().values(), user_id)
-        for model in (SyncPush, SignedInDevice, MailedToken):
+        for model in (SyncPush, Session, MailedToken):
             connection.execute(delete(model).where(model.user_id == user_id))
         connection.execute(delete(User).where(User.id == user_id))
         cache().invalidate(user_id, {PROFILE: GONE})

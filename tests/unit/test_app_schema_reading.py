@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tools.app_schema.reading import AppSchema, Unreadable, read_schema
+from tools.app_schema.reading import AppSchema, read_schema
+from tools.app_schema.unreadable import Unreadable
 from tools.app_schema.view import AppColumn, Tables
 
 IMPORT = "import { appSchema, tableSchema, columnName } from '@nozbe/watermelondb'\n"

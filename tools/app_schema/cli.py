@@ -13,8 +13,9 @@ from tools.app_schema.description import describe
 from tools.app_schema.differences import ERROR, differences
 from tools.app_schema.history import HistoryError, Version, versions
 from tools.app_schema.modules import Module, one_text
-from tools.app_schema.reading import Unreadable, read_schema
+from tools.app_schema.reading import read_schema
 from tools.app_schema.typescript import migrations_module, schema_module
+from tools.app_schema.unreadable import Unreadable
 from tools.app_schema.view import from_models
 
 

@@ -4,12 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
+from tools.app_schema.unreadable import Unreadable
 from tools.app_schema.view import AppColumn, Columns, Tables, Type
-
-
-class Unreadable(Exception):
-    """What was given is no schema, or is one that only a running app knows; the message says where
-    and what to do."""
 
 
 @dataclass(frozen=True)

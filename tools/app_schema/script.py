@@ -10,7 +10,6 @@ from typing import Any
 from tree_sitter import Node
 
 from tools.app_schema.changed import expect_unchanged
-from tools.app_schema.reading import Unreadable
 from tools.app_schema.syntax import (
     INSTEAD,
     PACKAGE,
@@ -28,6 +27,7 @@ from tools.app_schema.syntax import (
     text_of,
     walk,
 )
+from tools.app_schema.unreadable import Unreadable
 
 TYPED = (".ts", ".mts", ".cts")
 SPECS = ("appSchema", "tableSchema", "tableName", "columnName")  # give what they are given

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import tree_sitter_typescript
 from tree_sitter import Language, Node, Parser
 
-from tools.app_schema.reading import Unreadable
+from tools.app_schema.unreadable import Unreadable
 
 PACKAGE = "@nozbe/watermelondb"
 INSTEAD = "; give JSON instead (docs/app-schema.md)"
