@@ -3,7 +3,7 @@
 #   web:     docker run --env-file … -p 8000:8000 melon
 FROM python:3.11-slim AS build
 COPY requirements*.txt .
-RUN python -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -r requirements.txt
+RUN python -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
 
 FROM python:3.11-slim
 ENV PATH=/opt/venv/bin:$PATH \

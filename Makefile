@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo client test shape lint format migrate seed chaos fuzz bench profile bench-growth bench-fairness
+.PHONY: help run demo client test shape lint format migrate seed lock chaos fuzz bench profile bench-growth bench-fairness
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -37,6 +37,9 @@ fuzz: ## whatever is sent, answers are as described, at length: make fuzz exampl
 
 seed: ## a demo account with 10,000 tasks
 	. ./scripts/environment && install requirements.txt && flask db upgrade && flask seed --tasks 10000
+
+lock: ## pin what requirements*.in choose, with hashes: make lock, or make lock upgrade=flask
+	./scripts/lock $(if $(upgrade),--upgrade-package $(upgrade))
 
 bench: ## beside the peer, with floors: make bench database=mysql rows=idle,login calm=600
 	./scripts/bench run --database $(or $(database),mariadb) $(if $(rows),--rows $(rows)) $(if $(calm),--calm $(calm))
