@@ -17,7 +17,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from dotenv import find_dotenv, load_dotenv
 from gunicorn.workers.gthread import ThreadWorker
+
+# As `flask` does by itself: what the environment does not say, `.env` may.
+load_dotenv(find_dotenv(usecwd=True))
 
 is_deployed = os.environ.get("APP_ENV") in ("staging", "production")
 # A platform says where with PORT alone, and its router comes from another machine.

@@ -24,6 +24,8 @@ WORKERS = 2
 SECRET = "for-benchmarks-only-0123456789abcdef"
 # Nothing else of the shell gets through: a DATABASE_URL there is somebody's.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+# The same holds for its `.env`; flask asks the first, python-dotenv the second.
+NO_ENV_FILE = {"FLASK_SKIP_DOTENV": "1", "PYTHON_DOTENV_DISABLED": "1"}
 ARGON2 = {"ARGON2_MEMORY_KIB": "19456", "ARGON2_ITERATIONS": "2", "ARGON2_PARALLELISM": "1"}
 FLOOR_APP = "benchmarks.floor_app:app"
 
@@ -131,7 +133,7 @@ def _run(command: list[str], folder: Path, environ: dict[str, str]) -> None:
 
 
 def _shell() -> dict[str, str]:
-    return {name: os.environ[name] for name in KEPT if name in os.environ}
+    return NO_ENV_FILE | {name: os.environ[name] for name in KEPT if name in os.environ}
 
 
 def _free_port() -> int:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from dotenv import find_dotenv, load_dotenv
 from sqlalchemy import URL, make_url
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -190,6 +191,7 @@ def main() -> None:
     parser.add_argument("what", choices=["dump", "restore"])
     parser.add_argument("file", type=Path)
     arguments = parser.parse_args()
+    load_dotenv(find_dotenv(usecwd=True))  # as the server does
     work = {"dump": dump, "restore": restore}[arguments.what]
     try:
         work(database(), arguments.file)

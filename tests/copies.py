@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from conftest import NO_ENV_FILE
+
 from config import ROOT
 
 COPIED = (
     "melon_api",
     "migrations",
     "tests",
+    "tools",
     "config.py",
     "gunicorn.conf.py",
     "wsgi.py",
@@ -35,6 +38,7 @@ def copied(folder: Path) -> Path:
 def run(copy: Path, *command: str, **environ: str) -> str:
     """What a command says there, with this environment's Python; it has to succeed."""
     kept = {k: v for k, v in os.environ.items() if k in ("HOME", "CI") or k.startswith("TEST_")}
+    kept |= NO_ENV_FILE
     kept["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     kept["INSTANCE_PATH"] = str(copy / "instance")
     done = subprocess.run(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 import redis
-from conftest import environment, fresh_database, make_app, missing
+from conftest import NO_ENV_FILE, environment, fresh_database, make_app, missing
 from devices import holds_a_secret
 
 import config as settings
@@ -30,7 +30,17 @@ TAIL_CHARACTERS = 4_000
 # Outgoing connections have higher ones: none of them can hold the port of a server that is stopped.
 PORTS = range(20_000, 32_000)
 # Nothing else gets through: a DATABASE_URL of the shell must not become a test's.
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
+KEPT = (
+    *NO_ENV_FILE,
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+)
 
 
 def free_port() -> int:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import CI, missing
+from conftest import CI, NO_ENV_FILE, missing
 from servers import free_port, serving
 
 import config
@@ -142,7 +142,7 @@ def test_a_phone_in_the_same_network_reaches_the_server_as_printed(tmp_path: Pat
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
     (host,) = re.findall(r"`HOST=(\S+) \./scripts/serve`", page)
     (server,) = re.findall(r"^exec (gunicorn .*)$", (ROOT / "scripts" / "serve").read_text(), re.M)
-    kept = {"PATH": os.environ["PATH"], "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    kept = {"PATH": os.environ["PATH"], **NO_ENV_FILE, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     command = [sys.executable, "-m", *server.split(), "--print-config"]
     done = subprocess.run(
         command, cwd=ROOT, env=kept | {"HOST": host}, capture_output=True, text=True, check=True
@@ -151,10 +151,10 @@ def test_a_phone_in_the_same_network_reaches_the_server_as_printed(tmp_path: Pat
 
 
 def test_every_requirement_is_used() -> None:
-    names = {"argon2-cffi": "argon2", "flask-compress": "flask_compress", "gunicorn": "gunicorn"}
+    names = {"argon2-cffi": "argon2", "python-dotenv": "import find_dotenv"}
     code = "".join(p.read_text() for p in [*(ROOT / "melon_api").rglob("*.py"), ROOT / "Procfile"])
-    code += (ROOT / "config.py").read_text()
-    for line in (ROOT / "requirements.txt").read_text().splitlines():
+    code += (ROOT / "config.py").read_text() + (ROOT / "gunicorn.conf.py").read_text()
+    for line in (ROOT / "requirements.in").read_text().splitlines():
         if line and not line.startswith("#"):
             name, version = line.split("==")
             name = name.split("[", maxsplit=1)[0]
@@ -164,7 +164,7 @@ def test_every_requirement_is_used() -> None:
 
 def test_every_optional_requirement_is_asked_for() -> None:
     """By the setting that needs it, which names it when it is missing."""
-    lines = (ROOT / "requirements-observability.txt").read_text().splitlines()
+    lines = (ROOT / "requirements-observability.in").read_text().splitlines()
     pinned = [line.split("==")[0] for line in lines if "==" in line]
     asked = {package for packages in config.OPTIONAL.values() for package in packages}
     assert sorted(pinned) == sorted(re.sub("[._]", "-", package) for package in asked)

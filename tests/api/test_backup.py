@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import DATABASES, environment, fresh_database, make_app
+from conftest import DATABASES, NO_ENV_FILE, environment, fresh_database, make_app
 from devices import NOTHING, Account, bare, created, edited, new_id, project, task, updated
 from flask import Flask
 from sqlalchemy import make_url, text
@@ -36,7 +36,7 @@ class Host:
 
     def run(self, what: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "deploy/backup.py", what, str(self.file)]
-        environ = {"PATH": os.environ["PATH"], "DATABASE_URL": self.url, **environ}
+        environ = {"PATH": os.environ["PATH"], "DATABASE_URL": self.url, **NO_ENV_FILE, **environ}
         return subprocess.run(
             command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from conftest import redis_url
+from conftest import NO_ENV_FILE, redis_url
 from servers import START_SECONDS, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +25,7 @@ KILL_SECONDS = 30  # the platform's patience after SIGTERM
 def settings(database_url: str, **more: str) -> dict[str, str]:
     """A fresh environment: what the add-ons and the operator set, and a PATH."""
     return {
+        **NO_ENV_FILE,
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "APP_ENV": "production",
         "DATABASE_URL": database_url,

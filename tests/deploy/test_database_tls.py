@@ -9,7 +9,7 @@ from pathlib import Path
 import pymysql
 import pytest
 from certificates import Authority
-from conftest import fresh_database
+from conftest import NO_ENV_FILE, fresh_database
 from mariadb_server import PrivateMariaDB
 from paas import release, settings
 from sqlalchemy import Engine, text
@@ -156,7 +156,7 @@ def test_nothing_is_dumped_from_who_cannot_be_verified(
 
 def dump(url: str, folder: Path, **more: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "deploy/backup.py", "dump", str(folder / "dump.gz")]
-    environ = {"PATH": os.environ["PATH"], "DATABASE_URL": url, **more}
+    environ = {"PATH": os.environ["PATH"], "DATABASE_URL": url, **NO_ENV_FILE, **more}
     return subprocess.run(
         command, cwd=config.ROOT, env=environ, capture_output=True, text=True, check=False
     )

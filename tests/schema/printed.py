@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from conftest import NO_ENV_FILE
+
 import config as settings
 from melon_api import create_app
 
@@ -33,7 +35,7 @@ def flask(
     *arguments: str, cwd: Path = settings.ROOT, **environ: str
 ) -> "subprocess.CompletedProcess[str]":
     """`flask --app wsgi sync …` as a developer without any setting calls it."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    kept = {name: os.environ[name] for name in (*NO_ENV_FILE, "PATH", "HOME") if name in os.environ}
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "sync", *arguments]
     return subprocess.run(
         command, cwd=cwd, env=kept | environ, capture_output=True, text=True, check=False

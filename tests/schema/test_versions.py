@@ -170,9 +170,16 @@ def indices(phone: sqlite3.Connection) -> set[str]:
     return {row[0].replace("if not exists ", "") for row in rows}
 
 
+class Phone(sqlite3.Connection):
+    """A phone's database, closed when nobody has it any more."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def updated(phones: dict[str, Any], version: int, *statements: str) -> sqlite3.Connection:
     """A phone of this version, on which these statements were run before it was updated."""
-    phone = sqlite3.connect(":memory:")
+    phone = Phone(":memory:")
     phone.executescript(phones["setup"][version])
     for statement in statements:
         phone.execute(statement)
@@ -217,7 +224,7 @@ def test_a_table_in_between_is_called_as_no_model_can_be() -> None:
     made = [one.text for one in change(before, after, past_names).steps if isinstance(one, Sql)]
     names = {text.split('"')[1] for text in made if text.startswith("create table")}
     assert names and not any(NAME.match(name) for name in names)
-    phone = sqlite3.connect(":memory:")
+    phone = Phone(":memory:")
     for name in before:
         phone.execute(f'create table "{name}" (id primary key, _changed, _status, size)')
     phone.executescript("".join(made))
