@@ -64,7 +64,7 @@ def _account(email: str, password: str) -> Caller:
 
 
 def _clock(caller: Caller) -> int:
-    query = select(User.last_modified_at).where(User.id == caller.user_id)
+    query = select(User.sync_clock).where(User.id == caller.user_id)
     clock = db.session.scalar(query)
     db.session.rollback()
     return clock or 0

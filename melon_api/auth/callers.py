@@ -17,7 +17,7 @@ from melon_api.models.user import User
 from melon_api.storage.cache import Cache, Put, cache
 from melon_api.storage.transactions import snapshot
 
-CLOCK = User.__table__.c.last_modified_at
+CLOCK = User.sync_clock.label("sync_clock")
 LIVING, ENDED = 0, 1  # a session's versions: it ends once
 LIVING_SECONDS = 60
 REMEMBERED = {"device", "expires_ms"}  # of a living session; another release may know others
@@ -92,7 +92,7 @@ def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile |
     profile = Profile.of(row)
     living = Put(_name(session_id), LIVING, session, as_of, LIVING_SECONDS)
     cache().put(user_id, living, profile.put(row.version, as_of))
-    return session, profile, row.last_modified_at
+    return session, profile, row.sync_clock
 
 
 def device_number(key: str) -> int:

@@ -33,8 +33,8 @@ class User(db.Model):
     version: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, onupdate=utc_now)
-    # The sync clock, and how far deletions and the log of pushes have been purged (ms); see
-    # sync/clock.py and sync/purge.py.
-    last_modified_at: Mapped[int] = mapped_column(BigInteger, default=now_ms)
-    purged_at_ms: Mapped[int] = mapped_column(BigInteger, default=0)
-    log_purged_at_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    # The sync clock, and up to which of its ticks deletions and the log of pushes have been purged
+    # (ms); see sync/sql/clock.py and sync/sql/purge.py. The columns keep their first names.
+    sync_clock: Mapped[int] = mapped_column("last_modified_at", BigInteger, default=now_ms)
+    purged_clock: Mapped[int] = mapped_column("purged_at_ms", BigInteger, default=0)
+    log_purged_clock: Mapped[int] = mapped_column("log_purged_at_ms", BigInteger, default=0)

@@ -3,7 +3,7 @@
 The promise: the `timestamp` of a pull, passed back as `lastPulledAt`, yields every change that was
 committed after that pull's snapshot, and none before it (contract pull 1).
 
-How it is kept. `users.last_modified_at` is a hybrid logical clock in ms. A push locks its
+How it is kept. `User.sync_clock` is a hybrid logical clock in ms. A push locks its
 account's row as the first statement of its transaction, takes `max(now, last + 1)`, stamps every
 row it writes with it, stores it back and commits. So the pushes of one account are serial, and
 their stamps grow in the order of their commits, whatever the hosts' wall clocks do. A pull reads
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import orjson
 from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from melon_api import measures
 from melon_api.errors import TokenRevoked, ValidationFailed
@@ -28,7 +29,7 @@ MOST_AHEAD_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
 
 _account = User.id == bindparam("user_id")
 # As one column: to describe each takes the driver longer than to read it.
-_columns = (User.last_modified_at, User.purged_at_ms, User.log_purged_at_ms)
+_columns = (User.sync_clock, User.purged_clock, User.log_purged_clock)
 _clocks = select(func.json_array(*_columns)).where(_account)
 _read, _lock = Prepared(_clocks), Prepared(_clocks.with_for_update())
 
@@ -98,15 +99,15 @@ def store_log_purged(connection: Connection, user_id: str, value: int) -> None:
     _store_log_purged.execute(connection, user_id=user_id, value=value)
 
 
-def _storing(column: str) -> Prepared:
+def _storing(clock: InstrumentedAttribute[int]) -> Prepared:
     """`updated_at` is the profile's, and stays."""
-    values = {column: bindparam("value"), "updated_at": User.updated_at}
+    values = {clock: bindparam("value"), User.updated_at: User.updated_at}
     return Prepared(update(User).where(_account).values(values))
 
 
-_store_clock = _storing("last_modified_at")
-_store_purged = _storing("purged_at_ms")
-_store_log_purged = _storing("log_purged_at_ms")
+_store_clock = _storing(User.sync_clock)
+_store_purged = _storing(User.purged_clock)
+_store_log_purged = _storing(User.log_purged_clock)
 
 
 def next_tick(account: AccountClock, since: int) -> int:

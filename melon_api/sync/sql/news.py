@@ -77,7 +77,7 @@ def _statement() -> tuple[str, dict[str, Any]]:
 
 
 def _clock() -> Select[Any]:
-    clocks = (User.last_modified_at, User.purged_at_ms, User.log_purged_at_ms)
+    clocks = (User.sync_clock, User.purged_clock, User.log_purged_clock)
     pieces: list[Any] = []
     for column in clocks:
         pieces += [constant(":"), column]
