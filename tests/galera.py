@@ -23,7 +23,7 @@ URLS = os.environ.get(
     "TEST_GALERA_URLS", ",".join(f"mysql://melon:melon@127.0.0.1:331{n}" for n in (1, 2, 3))
 ).split(",")
 # Starts the nodes that do not run; safe to run at any time.
-UP = os.environ.get("TEST_GALERA_UP", str(ROOT.parent / "shared" / "services" / "galera-up"))
+UP = os.environ.get("TEST_GALERA_UP", f"{ROOT}/scripts/services up galera").split()
 SECRET = "three hosts of one service share their secret"
 
 
@@ -52,7 +52,7 @@ class Galera:
         until(lambda: not self.is_synced(node))
 
     def mend(self) -> None:
-        subprocess.run([UP], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(UP, check=True, stdout=subprocess.DEVNULL)
         until(lambda: all(self.is_synced(node) for node in range(len(URLS))))
 
 

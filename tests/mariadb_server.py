@@ -12,6 +12,9 @@ import pymysql
 from conftest import missing
 from servers import START_SECONDS, STOP_SECONDS, free_port
 
+# Debian has the server where only root looks.
+PATH = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
+INSTALL = "mariadb-install-db"
 OPTIONS = ("--no-defaults", f"--user={getpass.getuser()}")
 
 
@@ -27,7 +30,7 @@ class PrivateMariaDB:
         self._data, self._log = folder / "data", folder / "mariadb.log"
         # At its start a server deletes what looks like temporary tables, of others, too: one that
         # runs here already may crash over its own.
-        self._environ = os.environ | {"TMPDIR": str(folder)}
+        self._environ = os.environ | {"PATH": PATH, "TMPDIR": str(folder)}
         first = folder / "first.sql"
         first.write_text(
             "CREATE DATABASE melon;\n"
@@ -50,9 +53,9 @@ class PrivateMariaDB:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        if shutil.which("mariadb-install-db") is None:
+        if not all(shutil.which(tool, path=PATH) for tool in ("mariadbd", INSTALL)):
             missing("mariadb-server")
-        install = ["mariadb-install-db", *OPTIONS, f"--datadir={self._data}", "--skip-test-db"]
+        install = [INSTALL, *OPTIONS, f"--datadir={self._data}", "--skip-test-db"]
         subprocess.run(install, env=self._environ, check=True, capture_output=True)
         return self
 
