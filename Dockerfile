@@ -1,11 +1,13 @@
 # The server alone, for a platform that takes images. The commands are the Procfile's:
 #   release: docker run --env-file … melon flask --app wsgi release
 #   web:     docker run --env-file … -p 8000:8000 melon
-FROM python:3.11-slim AS build
+# The base by its digest; raise it with the tag: docker buildx imagetools inspect python:3.11-slim
+ARG BASE=python:3.11-slim@sha256:be1575ed968de893bd54f4c56315ff7c4736ce522c1bca08fd521731aafc0d76
+FROM $BASE AS build
 COPY requirements*.txt .
 RUN python -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
 
-FROM python:3.11-slim
+FROM $BASE
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -15,6 +17,8 @@ ENV PATH=/opt/venv/bin:$PATH \
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY . .
+# Where development keeps its secret; a volume takes its owner from here.
+RUN install -d -o 10001 -g 10001 instance
 # A number: a platform can see that it is not root's.
 USER 10001:10001
 EXPOSE 8000

@@ -13,10 +13,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from benchmarks import database, servers
-from benchmarks.found import built_peer, driver
+from benchmarks import driver as bench
 from benchmarks.loads import ROUNDS
-
-bench = driver()
+from benchmarks.peer_build import built_peer
 
 RECORDS, SIGN_INS = 10_000, 8
 REDIS_OURS, REDIS_PEER = 14, 15

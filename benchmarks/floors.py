@@ -9,11 +9,9 @@ import time
 import uuid
 from typing import Any
 
+from benchmarks import driver as bench
 from benchmarks import raw
 from benchmarks.database import connect
-from benchmarks.found import driver
-
-bench = driver()
 
 RECORDS, CHANGED = 10_000, 100  # of the incremental pull
 ACCOUNTS = 16
@@ -99,10 +97,9 @@ class Floor:
 
     def _idle(self, scenario: Any) -> None:
         body = bench.Account.pull_body(1_700_000_000_000)
-        self._loop(scenario, scenario.concurrency, lambda _client: ("/empty", body))
-        if scenario.concurrency > 1:
-            key = f"{scenario.key}_redis"
-            self._loop(scenario, scenario.concurrency, lambda _client: ("/redis", body), key)
+        self._loop(scenario, ACCOUNTS, lambda _client: ("/empty", body))
+        key = f"{scenario.key}_redis"
+        self._loop(scenario, ACCOUNTS, lambda _client: ("/redis", body), key)
 
     def _small_accounts(self, _scenario: Any) -> None:
         self.small = [self._account() for _ in range(ACCOUNTS)]

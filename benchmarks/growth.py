@@ -15,10 +15,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks import database, servers
-from benchmarks.found import driver
+from benchmarks import driver as bench
 from benchmarks.rows import ROWS, Rows, aligned, figure, gain
-
-bench = driver()
 
 MOST = 1.3  # times the cost of the small database (issue: "Growth")
 ROUNDS = 5
@@ -147,10 +145,10 @@ def _settle(url: str) -> None:
 def _measure(
     measured: dict[str, Any], emails: dict[str, list[str]], options: argparse.Namespace
 ) -> dict[str, Any]:
-    chosen = [bench.Flow(10_000), bench.Incremental(), bench.Idle(16), bench.SmallPush()]
-    bench.scenarios = lambda: [*chosen, ColdPull(emails)]
+    chosen = [bench.Flow(10_000), bench.Incremental(), bench.Idle(), bench.SmallPush()]
+    chosen.append(ColdPull(emails))
     before = bench.machine()
-    bench.measure(list(measured.values()), options.budget, options.repeats)
+    bench.measure(list(measured.values()), chosen, options.budget, options.repeats)
     answers = {name: bench.result(server) for name, server in measured.items()}
     return {"machine": before, "servers": answers}
 

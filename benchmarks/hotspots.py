@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import database, servers
-from benchmarks.found import ROOT, driver
+from benchmarks import driver as bench
 from benchmarks.loads import LOADS
+from benchmarks.peer_build import ROOT
 from benchmarks.stacks import Stacks, read
-
-bench = driver()
 
 REDIS = 14
 SHOWN, LEAST = 40, 0.005  # functions, and their share

@@ -4,9 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.found import driver
-
-bench = driver()
+from benchmarks import driver as bench
 
 RECORDS, CHANGED = 10_000, 100
 ROUNDS = 8  # bodies that are made beforehand, of 10,000 records each
@@ -48,7 +46,7 @@ def incremental(server: Any) -> Load:
 
 
 def idle_pull(server: Any) -> Load:
-    return _loop(server, bench.Idle(16))
+    return _loop(server, bench.Idle())
 
 
 def small_push(server: Any) -> Load:

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import database, servers
+from benchmarks import driver as bench
 from benchmarks.calm import Calm
-from benchmarks.found import ROOT, built_peer, driver, peer_versions
+from benchmarks.floors import Floor
+from benchmarks.peer_build import ROOT, built_peer, peer_versions
 from benchmarks.rows import lines, table
-
-bench = driver()
-
-from benchmarks.floors import Floor  # noqa: E402 - needs the driver
 
 SECONDS_EACH = 165  # of time, at most; the driver's own
 PACKAGES = ("flask", "sqlalchemy", "pymysql", "gunicorn", "redis", "orjson")
@@ -27,7 +25,7 @@ REDIS_OURS, REDIS_PEER = 14, 15
 SCENARIOS = {
     "flow": lambda: [bench.Flow(1000), bench.Flow(10_000)],
     "incremental": lambda: [bench.Incremental()],
-    "idle": lambda: [bench.Idle(16)],
+    "idle": lambda: [bench.Idle()],
     "small_push": lambda: [bench.SmallPush()],
     "login": lambda: [bench.Logins()],
 }
@@ -74,9 +72,8 @@ def _measure(stack: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
     floor = Floor(measured["floor"], f"{url}/melon_bench_floor")
     calm = Calm(measured["ours"], options.calm)
     chosen = [calm.take_part(floor.take_part(row)) for row in _scenarios(options.rows)]
-    bench.scenarios = lambda: chosen
     budget = options.budget or 3 * SECONDS_EACH + options.calm
-    bench.measure(list(measured.values()), budget, options.repeats)
+    bench.measure(list(measured.values()), chosen, budget, options.repeats)
     return {
         "machine": before,
         "database": f"{options.database} {database.version(url)}",
@@ -103,10 +100,8 @@ def _start(stack: ExitStack, build: Path, url: str, checkout: Path) -> dict[str,
 
 
 def _scenarios(chosen: str | None) -> list[Any]:
-    """All of the driver's, or some."""
-    if chosen is None:
-        return list(bench.scenarios())
-    names = chosen.split(",")
+    """All of them, or some."""
+    names = list(SCENARIOS) if chosen is None else chosen.split(",")
     if unknown := [name for name in names if name not in SCENARIOS]:
         raise SystemExit(f"There is no row {', '.join(unknown)}; there are {', '.join(SCENARIOS)}.")
     return [scenario for name in names for scenario in SCENARIOS[name]()]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.found import ROOT
+from benchmarks.peer_build import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
 START_SECONDS, STOP_SECONDS = 60, 30

@@ -18,7 +18,7 @@ KEYS |= {"keywords", "logo", "name", "repository", "scripts", "stack", "success_
 
 
 def instruction(name: str) -> list[str]:
-    return re.findall(rf"^{name} (.*)$", DOCKERFILE, re.MULTILINE)
+    return re.findall(rf"^{name}(?: |(?<==))(.*)$", DOCKERFILE, re.MULTILINE)
 
 
 def test_app_json_is_as_its_schema_wants() -> None:
@@ -41,7 +41,9 @@ def test_the_image_runs_what_the_procfile_says() -> None:
 
 def test_the_image_is_of_the_python_that_the_platform_takes() -> None:
     version = (ROOT / ".python-version").read_text().strip()
-    assert {line.split()[0] for line in instruction("FROM")} == {f"python:{version}-slim"}
+    (base,) = instruction("ARG BASE=")
+    assert re.fullmatch(rf"python:{re.escape(version)}-slim@sha256:[0-9a-f]{{64}}", base)
+    assert {line.split()[0] for line in instruction("FROM")} == {"$BASE"}
 
 
 def test_the_image_is_not_roots() -> None:

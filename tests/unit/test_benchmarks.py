@@ -1,7 +1,18 @@
 """What the benchmarks print is right, without a server to measure."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from benchmarks.driver import Scenario, Server, measure, new_task, result
+from benchmarks.driver.processes import ProcessTree
+from benchmarks.driver.records import differences
+from benchmarks.driver.wire import Failed, Reply
+from benchmarks.peer_build import PEER, SOURCES
 from benchmarks.rows import LEVEL, ROWS, aligned, figure, lines, table
 from benchmarks.stacks import read
 
@@ -76,3 +87,79 @@ def test_stacks_are_counted_by_function_and_package() -> None:
         "run (melon_api/a.py)": 4,
     }
     assert stacks.packages() == {"python": 3, "redis": 1, "melon_api": 4}
+
+
+ANSWER = b"HTTP/1.1 201 Created\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ANSWER + b"Content-Length: 5\r\n\r\nmelon",
+        ANSWER + b"Transfer-Encoding: chunked\r\n\r\n2\r\nme\r\n3;x=y\r\nlon\r\n0\r\n\r\n",
+    ],
+    ids=["length", "chunked"],
+)
+def test_the_driver_reads_an_answer_in_any_pieces(answer: bytes) -> None:
+    for size in (1, 7, len(answer)):
+        reply = Reply()
+        pieces = [answer[at : at + size] for at in range(0, len(answer), size)]
+        assert [reply.feed(piece) for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+        assert (reply.status, reply.close, reply.body()) == (201, True, b"melon")
+
+
+def test_the_driver_sees_what_a_pull_got_wrong() -> None:
+    tasks = [new_task("p1") for _ in range(3)]
+    pulled = [{k: v for k, v in task.items() if not k.startswith("_")} for task in tasks]
+    assert differences(tasks, pulled[::-1]) is None
+    assert differences(tasks, pulled[:2]) == "1 missing, 0 unexpected of 3"
+    assert "told twice" in str(differences(tasks, [*pulled, pulled[0]]))
+    pulled[1]["title"] += "!"
+    assert "differs" in str(differences(tasks, pulled))
+
+
+class Counted(Scenario):
+    """Says which sample it is; one server fails at its third."""
+
+    name, warmups, repeats = "counted", 1, 3
+
+    def __init__(self) -> None:
+        self.count: dict[str, int] = {}
+
+    def sample(self, server: Server) -> None:
+        self.count[server.name] = number = self.count.get(server.name, 0) + 1
+        if (server.name, number) == ("b", 3):
+            raise Failed("on purpose")
+        server.record("number", number)
+
+
+def test_servers_take_turns_and_warm_ups_do_not_count() -> None:
+    servers = [Server(name, "127.0.0.1:1") for name in "ab"]
+    servers[0].record("earlier", 7)
+    measure(servers, [Counted()], budget=60)
+    assert servers[0].samples == {"earlier": [7], "number": [2, 3, 4]}
+    assert servers[1].samples == {"number": [2]}
+    told = [result(server) for server in servers]
+    assert [answer["correct"] for answer in told] == [True, False]
+    assert told[0]["rows"]["number"]["value"] == 3
+    assert "on purpose" in told[1]["failed"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux has /proc")
+def test_a_process_is_measured_with_its_children() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        tree = ProcessTree(os.getpid())
+        assert {os.getpid(), child.pid} <= set(tree.pids)
+        assert tree.rss_mb() > ProcessTree(child.pid).rss_mb() > 1
+        assert (tree.pss_mb() or 0) > 1
+        assert tree.cpu_seconds() > 0
+        child.communicate(b"\n")
+
+
+def test_the_peer_is_built_from_this_checkout_alone() -> None:
+    assert all((PEER / name).exists() for name in SOURCES)
+    wanted = json.loads((PEER / "package.json").read_text())
+    locked = json.loads((PEER / "package-lock.json").read_text())["packages"]
+    for name, version in (wanted["dependencies"] | wanted["devDependencies"]).items():
+        assert locked[f"node_modules/{name}"]["version"] == version
+    assert all("integrity" in package for path, package in locked.items() if path)
