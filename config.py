@@ -288,10 +288,8 @@ class Config:
     COMPRESS_MIMETYPES: ClassVar[list[str]] = ["application/json", "application/problem+json"]
 
     RATELIMIT_STRATEGY = "fixed-window"
-    RATELIMIT_KEY_PREFIX = "melon"
     RATELIMIT_FAIL_ON_FIRST_BREACH = False  # Retry-After is that of the longest one
     RATELIMIT_HEADERS_ENABLED = False  # limits.py writes them
-    RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
 
     def __init__(self, environ: Mapping[str, str], instance: Path) -> None:
         self._environ = environ
@@ -300,8 +298,6 @@ class Config:
         self.SQLALCHEMY_DATABASE_URI = self._database()
         self.SQLALCHEMY_ENGINE_OPTIONS = self._engine_options()
         self.REDIS_URL = self._redis()
-        self.RATELIMIT_STORAGE_URI = f"counted+{self.REDIS_URL}" if self.REDIS_URL else "memory://"
-        self.RATELIMIT_STORAGE_OPTIONS = REDIS_OPTIONS if self.REDIS_URL else {}
         self.RATELIMIT_ENABLED = self._flag("RATELIMIT_ENABLED", self.LIMITS_BY_DEFAULT)
         self.LIMITS = {name: self._limit(name, default) for name, default in LIMITS.items()}
         self.JWT_SECRET_KEY = self._secret()

@@ -20,7 +20,7 @@ from melon_api.auth.schemas import (
 from melon_api.auth.service import SignedIn
 from melon_api.auth.sessions import Device, SignIn
 from melon_api.auth.tokens import TokenPair
-from melon_api.web.limits import limited
+from melon_api.web.limits import limited, limited_anonymous
 from melon_api.web.openapi.api import Blueprint
 from melon_api.web.request import API
 
@@ -31,7 +31,7 @@ blueprint = Blueprint(
 
 @blueprint.post("/register")
 @blueprint.arguments(RegisterSchema)
-@limited("REGISTER")
+@limited_anonymous("REGISTER")
 @blueprint.response(201, SignedInSchema)
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Open an account; the phone is signed in with it"""
@@ -41,7 +41,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/login")
 @blueprint.arguments(LoginSchema)
-@limited("LOGIN")
+@limited_anonymous("LOGIN")
 @blueprint.response(200, SignedInSchema)
 def login(body: dict[str, Any]) -> dict[str, Any]:
     """Sign a phone in; other phones of the account stay signed in"""
@@ -91,7 +91,7 @@ def end_session(session_id: str) -> None:
 
 @blueprint.post("/password/forgot")
 @blueprint.arguments(ForgotSchema)
-@limited("FORGOT")
+@limited_anonymous("FORGOT")
 @blueprint.response(202)
 def forgot_password(body: dict[str, str]) -> None:
     """Mail a token to set a new password, if there is such an account; the answer does not tell"""
@@ -100,7 +100,7 @@ def forgot_password(body: dict[str, str]) -> None:
 
 @blueprint.post("/password/reset")
 @blueprint.arguments(ResetSchema)
-@limited("LOGIN")
+@limited_anonymous("LOGIN")
 @blueprint.response(204)
 def reset_password(body: dict[str, str]) -> None:
     """Set a new password by the mailed token, once; every phone is signed out"""
@@ -109,7 +109,7 @@ def reset_password(body: dict[str, str]) -> None:
 
 @blueprint.post("/email/verify")
 @blueprint.arguments(MailedTokenSchema)
-@limited("LOGIN")
+@limited_anonymous("LOGIN")
 @blueprint.response(204)
 def verify_email(body: dict[str, str]) -> None:
     """Confirm an e-mail address by the mailed token"""

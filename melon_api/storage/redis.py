@@ -1,10 +1,13 @@
-"""A client for the Redis that `REDIS_URL` names: a single one, a Cluster, or one behind Sentinels.
+"""A client for the Redis that `REDIS_URL` names: a single one, a Cluster, or one behind Sentinels;
+and whether it answers.
 
 None is asked before its first use, so that a server starts, and serves, while Redis is away.
 """
 
 import threading
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
@@ -17,6 +20,9 @@ from redis.sentinel import Sentinel
 
 from config import REDIS_OPTIONS, RedisServers, redis_servers
 
+R = TypeVar("R")
+
+AWAY_SECONDS = 1  # how long Redis is left alone after it has not answered
 ONCE = {"retry": Retry(NoBackoff(), 0)}
 
 
@@ -66,3 +72,53 @@ def connect(url: str, **more: Any) -> Any:
     sentinel = Sentinel(servers.hosts, sentinel_kwargs=REDIS_OPTIONS | servers.sentinel_options)
     options = REDIS_OPTIONS | servers.options
     return sentinel.master_for(servers.service, **options)
+
+
+class Availability:
+    """Whether Redis answers. One that did not is left alone for AWAY_SECONDS; then one thread asks.
+
+    `lost` is called when it goes, `found` when it answers again.
+    """
+
+    def __init__(self, lost: Callable[[redis.RedisError], None], found: Callable[[], None]) -> None:
+        self._lost, self._found = lost, found
+        self._away_until = 0.0  # s, monotonic; 0 while Redis answers
+        self._changing, self._probing = threading.Lock(), threading.Lock()
+
+    @property
+    def is_away(self) -> bool:
+        return bool(self._away_until)
+
+    def ask(self, command: Callable[[], R]) -> R | None:
+        """What Redis answers to a command; None when it does not. Raises no redis.RedisError."""
+        if not self._away_until:
+            return self.ask_anyway(command)
+        if time.monotonic() < self._away_until or not self._probing.acquire(blocking=False):
+            return None
+        try:
+            return self.ask_anyway(command)
+        finally:
+            self._probing.release()
+
+    def ask_in_turn(self, command: Callable[[], R]) -> R | None:
+        """The same, even where it was away a moment ago; the other threads leave it alone."""
+        with self._probing:
+            return self.ask_anyway(command)
+
+    def ask_anyway(self, command: Callable[[], R]) -> R | None:
+        """The same, whatever other threads do."""
+        try:
+            answer = command()
+        except redis.RedisError as error:
+            if not self._set(time.monotonic() + AWAY_SECONDS):
+                self._lost(error)
+            return None
+        if self._away_until and self._set(0.0):
+            self._found()
+        return answer
+
+    def _set(self, away_until: float) -> float:
+        """Returns what it was: of threads that meet a change at once, one says so."""
+        with self._changing:
+            before, self._away_until = self._away_until, away_until
+        return before

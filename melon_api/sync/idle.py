@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
-import redis
 from flask import Flask
 from gunicorn.http.errors import ParseException
 
@@ -55,7 +54,7 @@ class IdlePulls:
 
     def __init__(self, app: Flask, behind: Callable[..., Iterable[bytes]]) -> None:
         self._behind = behind
-        self._config = app.config
+        self._app, self._config = app, app.config
         self._tokens: VerifiedTokens = app.extensions["verified_tokens"]
         self._cache: Cache = app.extensions["account_cache"]
         changes = b"".join(ChangesText(synced_tables()))
@@ -110,19 +109,11 @@ class IdlePulls:
         return caller if caller and is_verified_enough(caller, self._config) else None
 
     def _limits(self, environ: Environ, caller: Caller) -> list[tuple[str, str]] | None:
-        """The headers about limits; None when a limit is reached or cannot be counted here."""
+        """The headers about limits; None when one is reached, which is Flask's to say."""
         if not self._config["RATELIMIT_ENABLED"]:
             return []
-        email = caller.profile.email if caller.profile else ""
-        try:
-            verdict = limits.count(
-                self._config, "PULL", limits.account_of(email), environ.get("REMOTE_ADDR")
-            )
-        except redis.RedisError:  # Flask-Limiter meets it, too, and sees to it
-            return None
-        if verdict is None:
-            return None
-        environ[limits.COUNTED] = True
+        key = limits.key_of("PULL", caller.user_id, None, environ.get("REMOTE_ADDR"))
+        verdict = environ[limits.VERDICT] = limits.limiter_of(self._app).hit("PULL", key)
         return verdict.headers if verdict.is_allowed else None
 
     def _is_plain(self, environ: Environ) -> bool:

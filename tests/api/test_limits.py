@@ -15,9 +15,12 @@ import pytest
 import redis
 from conftest import environment, make_app
 from devices import API, PASSWORD, Account, Device, new_id
+from flask import Flask
 from servers import PrivateRedis, Server, serving
 from sqlalchemy.exc import OperationalError
 
+from melon_api.auth import service
+from melon_api.storage.redis import AWAY_SECONDS
 from melon_api.sync import pull as pulls
 from melon_api.web.limits import limiter
 from melon_api.web.problems import RETRY_AFTER_SECONDS
@@ -46,7 +49,7 @@ class Client:
         headers = {"X-Forwarded-For": self.address, "Content-Type": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        data = json.dumps(body if body is not None else {}).encode() if method == "POST" else None
+        data = json.dumps(body if body is not None else {}).encode() if method != "GET" else None
         request = urllib.request.Request(f"{self.url}{API}{path}", data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
@@ -337,6 +340,18 @@ def test_guesses_of_one_password_share_one_limit(server: Server) -> None:
     assert Client(server).login(email).status == 429
 
 
+def test_a_new_address_is_no_new_account(server: Server) -> None:
+    """Contract, Accounts 13: what the account has made counts on, under whichever name."""
+    _, tokens = (client := Client(server)).register()
+    token, wrong = tokens["access_token"], {"current_password": "x", "new_password": "x" * 20}
+    assert client.call("/sync/pull", token=token).status == 200
+    new = {"email": f"{new_id()}@example.com", "current_password": PASSWORD}
+    assert client.call("/users/me", new, token, "PATCH").status == 200
+    assert codes([client.call("/sync/pull", token=token) for _ in range(2)]) == [200, 429]
+    tries = [Client(server).call("/users/me/password", wrong, token) for _ in range(2)]
+    assert codes(tries) == [422, 429]
+
+
 def test_a_port_behind_an_address_is_not_the_client(server: Server) -> None:
     """Some routers add it; each connection would have a limit of its own."""
     for address in ("198.51.100.9:{}", "[2001:db8:9:9::1]:{}"):
@@ -347,12 +362,16 @@ def test_a_port_behind_an_address_is_not_the_client(server: Server) -> None:
 
 
 @pytest.fixture
-def phone(store: PrivateRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
-    """Of a limited application in this process."""
-    for name in ("enabled", "_storage_dead"):  # one limiter for all applications: put back
-        monkeypatch.setattr(limiter, name, getattr(limiter, name))
+def app(store: PrivateRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """A limited application in this process."""
+    monkeypatch.setattr(limiter, "enabled", limiter.enabled)  # one for all applications: put back
     settings = environment("sqlite", f"sqlite:///{tmp_path}/limits.db", REDIS_URL=store.url)
-    return Account(make_app(settings | {"RATELIMIT_ENABLED": "true"}, tmp_path)).first
+    return make_app(settings | {"RATELIMIT_ENABLED": "true"}, tmp_path)
+
+
+@pytest.fixture
+def phone(app: Flask) -> Device:
+    return Account(app).first
 
 
 @pytest.fixture
@@ -377,6 +396,67 @@ def test_a_redis_that_goes_during_a_call(
     for name in ("Limit", "Remaining", "Reset"):
         assert len(answer.headers.getlist(f"RateLimit-{name}")) <= 1
     assert phone.ask_pull(None).headers["RateLimit-Remaining"] == "299"  # in memory, from now on
+
+
+def login(phone: Device, email: str = "nobody@example.com") -> Any:
+    body = {"email": email, "password": "wrong-password"}
+    return phone.http.post(f"{API}/auth/login", json=body)
+
+
+def test_no_view_is_called_twice(
+    phone: Device, store: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever Redis does meanwhile, and whatever the view itself meets of it."""
+    calls: list[str] = []
+
+    def fail(*_: object) -> None:
+        calls.append("called")
+        store.kill()
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(pulls, "pull", fail)
+    monkeypatch.setattr(service, "login", fail)
+    assert phone.ask_pull(None).status_code == 500
+    assert len(calls) == 1
+    store.start()
+    assert login(phone).status_code == 500
+    assert len(calls) == 2
+
+
+def test_who_meets_the_outage_together_is_counted_together(
+    phone: Device, store: PrivateRedis
+) -> None:
+    """By Flask-Limiter and by ourselves: both threads wait for Redis in vain, and count in
+    memory."""
+    for call in (lambda: login(phone), lambda: phone.ask_pull(None)):
+        limit = int(call().headers["RateLimit-Limit"])
+        store.freeze()
+        with ThreadPoolExecutor(2) as people:
+            answers = list(people.map(lambda _: call(), range(2)))
+        store.thaw()
+        assert {answer.status_code for answer in answers} <= {200, 401}
+        left = sorted(int(answer.headers["RateLimit-Remaining"]) for answer in answers)
+        assert left == [limit - 2, limit - 1]
+        time.sleep(AWAY_SECONDS)  # until Redis is asked again
+
+
+def test_an_apps_own_route_counts_in_the_same_place(app: Flask, store: PrivateRedis) -> None:
+    """With the decorators that Flask-Limiter's documentation shows."""
+
+    @app.get("/own")
+    @limiter.limit("2/minute")
+    def own() -> str:
+        return "mine"
+
+    http = app.test_client()
+    answers = [http.get("/own") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[-1].json["code"] == "rate_limited"
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]
+    with redis.Redis.from_url(store.url) as client:
+        assert [key for key in client.keys("LIMITS*") if b"own" in key]
+    store.kill()
+    assert [http.get("/own").status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_an_outage_says_its_own_time(phone: Device, monkeypatch: pytest.MonkeyPatch) -> None:

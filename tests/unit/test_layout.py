@@ -24,6 +24,13 @@ FLOORS = [
 ]
 HTTP = {"flask.request", "flask.g", "flask.Response", "flask.jsonify"}
 KNOW_HTTP = ("routes", "guard", "idle")  # beside `web` and `ops`
+# What nobody imports but the module that is its door (and, of a storage, the factory).
+DOORS = {
+    "melon_api.storage.near_cache": {"melon_api.storage.redis_cache"},
+    "melon_api.storage.redis_cache": {"melon_api"},
+    "melon_api.storage.call_counts": {"melon_api.web.limiter", "melon_api.web.limits"},
+    "melon_api.web.limiter": {"melon_api.web.limits"},
+}
 SHAPE = measure(ROOT)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -56,6 +63,11 @@ def floor(module: str) -> int:
 @pytest.mark.parametrize("module", [name for name in SHAPE.imports if name != "wsgi"])
 def test_imports_point_down(module: str) -> None:
     assert not {name for name in SHAPE.imports[module] if floor(name) > floor(module)}
+
+
+@pytest.mark.parametrize("room", DOORS)
+def test_a_room_has_one_door(room: str) -> None:
+    assert {name for name, imports in SHAPE.imports.items() if room in imports} == DOORS[room]
 
 
 @pytest.mark.parametrize("module", [m for m in SHAPE.imports if m.startswith("melon_api.auth")])
