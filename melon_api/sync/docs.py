@@ -27,7 +27,7 @@ living records come under `created` (contract, pull 1 to 3).
 
 - `migration` adds the records of tables and columns that the app has just got (pull 5).
 - With `limit` the answer comes in pages: send its `cursor` for the next one, until it is null
-(pull 6).
+(pull 6). What the body has may stand in the query as well; the body counts first.
 - `"experimentalStrategy": "replacement"` says that the answer is the full set: deletions as old
 as `lastPulledAt` are forgotten (pull 7)."""
 BY_QUERY = """\

@@ -1,6 +1,6 @@
 """Requests of pull, push and verify: JSON and queries in, typed values out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from marshmallow import ValidationError
@@ -14,6 +14,7 @@ from melon_api.sync.verify import DeviceTable
 from melon_api.web.request import parse_json
 
 PLAIN_PULL = {"lastPulledAt", "schemaVersion", "migration"}
+SPELLINGS = {"last_pulled_at": "lastPulledAt", "schema_version": "schemaVersion"}  # query: body
 CursorReader = Callable[[str], Walk | None]
 
 
@@ -26,11 +27,12 @@ def plain_since(body: Any) -> int | None:
     return since if type(since) is int and since >= 0 else None
 
 
-def read_pull(body: Any, read_cursor: CursorReader) -> PullRequest:
-    """A pull from its body. Raises ValidationError that names the place."""
-    if (since := plain_since(body)) is not None:
+def read_pull(body: Any, query: Mapping[str, str], read_cursor: CursorReader) -> PullRequest:
+    """A pull from its body and its query (contract pull 6): what the body has, null too, counts
+    before the query's. Raises ValidationError that names the place."""
+    if not query and (since := plain_since(body)) is not None:
         return PullRequest(since)
-    return _read_pull(body, read_cursor)
+    return _read_pull(_pull_query(_spelled(query)) | _spelled(_object(body)), read_cursor)
 
 
 def _read_pull(body: Any, read_cursor: CursorReader) -> PullRequest:
@@ -49,20 +51,23 @@ def _read_pull(body: Any, read_cursor: CursorReader) -> PullRequest:
     )
 
 
-def read_pull_query(query: dict[str, str], read_cursor: CursorReader) -> PullRequest:
-    """A pull as the snippet in WatermelonDB's docs sends it. Raises ValidationError."""
-    migration = query.get("migration")
+def _spelled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """By the body's names, whichever spelling was sent; where both were, the body's counts."""
+    other = {SPELLINGS[name]: value for name, value in given.items() if name in SPELLINGS}
+    return other | {name: value for name, value in given.items() if name not in SPELLINGS}
+
+
+def _pull_query(query: Mapping[str, str]) -> dict[str, Any]:
+    """What a query says, with the types that a body has. Raises ValidationError."""
+    values: dict[str, Any] = {name: v for name, v in query.items() if v not in NOTHING}
+    if DIGITS.fullmatch(values.get("limit", "")):
+        values["limit"] = int(values["limit"])
     try:
-        parsed = None if migration in NOTHING else parse_json(str(migration).encode())
+        if "migration" in values:
+            values["migration"] = parse_json(values["migration"].encode())
     except MalformedJson as error:
         raise ValidationError({"migration": [error.detail]}) from None
-    body: dict[str, Any] = {"lastPulledAt": query.get("last_pulled_at"), "migration": parsed}
-    given = {name: query[name] for name in ("limit", "cursor") if query.get(name) not in NOTHING}
-    body |= {
-        name: int(v) if DIGITS.fullmatch(v) and name == "limit" else v for name, v in given.items()
-    }
-    body["replacement"] = _flag(query.get("replacement"))
-    return read_pull(body, read_cursor)
+    return values | {"replacement": _flag(query.get("replacement"))}
 
 
 def read_push(body: Any, query: dict[str, str]) -> PushRequest:

@@ -43,11 +43,12 @@ HeldSchema = described_schemas.verify_schema()
 @blueprint.post("/pull")
 @signed_in(verified=True)
 @limited("PULL")
+@blueprint.query(PullQuerySchema)
 @blueprint.body(PullSchema)
 @blueprint.response(200, PullAnswerSchema)
 def pull() -> Response:
     """What has changed since lastPulledAt"""
-    return _pull(_read(requests.read_pull, json_body(any_type=True), _read_cursor))
+    return _pull(json_body(any_type=True))
 
 
 @blueprint.get("/pull")
@@ -57,7 +58,7 @@ def pull() -> Response:
 @blueprint.response(200, PullAnswerSchema)
 def pull_by_query() -> Response:
     """The same, asked as the snippet in WatermelonDB's docs does"""
-    return _pull(_read(requests.read_pull_query, request.args.to_dict(), _read_cursor))
+    return _pull({})
 
 
 @blueprint.post("/push")
@@ -95,7 +96,10 @@ def verify() -> Verified:
     return check(db.engine, caller(), since, held)
 
 
-def _pull(pull_request: PullRequest) -> Response:
+def _pull(body: Any) -> Response:
+    pull_request: PullRequest = _read(
+        requests.read_pull, body, request.args.to_dict(), _read_cursor
+    )
     page = pulls.pull(db.engine, caller(), pull_request, _known_clock())
     rest: dict[str, Any] = {"timestamp": page.walk.timestamp}
     if page.walk.is_replacement:

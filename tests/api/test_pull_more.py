@@ -184,6 +184,59 @@ def test_a_migration_and_a_query_page_too(account: Account) -> None:
     assert size(tablet.call("GET", path).json) == 2
 
 
+def ask(device: Device, method: str, body: dict[str, Any] | None = None, **query: Any) -> Any:
+    """A pull as `POST` with a body, or as `GET` without one."""
+    more = {"json": body or {}} if method == "POST" else {}
+    return device.call(method, "/sync/pull", query_string=query, **more)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_pages_by_the_query(account: Account, method: str) -> None:
+    """Contract pull 6: of `POST` and `GET` alike."""
+    tablet, since = filled(account)
+    whole = tablet.ask_pull(since).json
+    answers = [ask(tablet, method, {"lastPulledAt": since}, last_pulled_at=since, limit=3).json]
+    while cursor := answers[-1]["cursor"]:
+        answers.append(ask(tablet, method, limit=3, cursor=cursor).json)
+    assert ordered(together(answers)) == ordered(whole["changes"])
+    assert [size(answer) for answer in answers[:-1]] == [3] * (len(answers) - 1)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [({"limit": "x"}, "limit"), ({"limit": "0"}, "limit"), ({"cursor": "W10.x"}, "cursor")],
+)
+def test_what_is_wrong_in_a_query_is_named(
+    account: Account, method: str, query: dict[str, str], place: str
+) -> None:
+    """Contract pull 6."""
+    answer = ask(account.first, method, **query)
+    assert (answer.status_code, list(answer.json["errors"])) == (422, [place])
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("name", ["lastPulledAt", "last_pulled_at"])
+def test_a_name_is_read_in_either_spelling(account: Account, method: str, name: str) -> None:
+    """Contract pull 6."""
+    tablet, since = filled(account)
+    wanted = tablet.ask_pull(since).json
+    assert size(wanted) < size(tablet.ask_pull(None).json)
+    query = {name: since} if method == "GET" else {}
+    assert ask(tablet, method, {name: since}, **query).json == wanted
+    assert ask(tablet, method, **{name: since}).json == wanted
+
+
+def test_what_the_body_says_counts(account: Account) -> None:
+    """Contract pull 6: before the query, and in its own spelling before the other."""
+    tablet, since = filled(account)
+    first, news = tablet.ask_pull(None).json, tablet.ask_pull(since).json
+    body: dict[str, Any] = {"lastPulledAt": since, "last_pulled_at": 0, "limit": None}
+    assert ask(tablet, "POST", body, last_pulled_at=0, limit=1).json == news
+    assert ask(tablet, "POST", {"lastPulledAt": None}, last_pulled_at=since).json == first
+    assert size(ask(tablet, "POST", {"limit": 2}, limit=1).json) == 2
+
+
 def test_pages_stand_while_others_push(account: Account) -> None:
     """Contract pull 6: edited, deleted, created and moved between the pages."""
     phone, tablet = account.first, account.device()
