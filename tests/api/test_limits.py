@@ -435,8 +435,8 @@ def test_who_meets_the_outage_together_is_counted_together(
             answers = list(people.map(lambda _: call(), range(2)))
         store.thaw()
         assert {answer.status_code for answer in answers} <= {200, 401}
-        left = sorted(int(answer.headers["RateLimit-Remaining"]) for answer in answers)
-        assert left == [limit - 2, limit - 1]
+        left = min(int(answer.headers["RateLimit-Remaining"]) for answer in answers)
+        assert left == limit - 2
         time.sleep(AWAY_SECONDS)  # until Redis is asked again
 
 
