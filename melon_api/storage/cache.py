@@ -19,8 +19,8 @@ versions, which only grow, and by asking the database whenever there is doubt:
   invalidation, some workers hear of it before others, and nobody's connection breaks for it. There
   nothing is cached: the database is asked, with one statement for session, profile and clock.
 
-What is left: a worker cut off from Redis while others are not tells them its news when it can, 50
-ms after Redis is back; if it is killed before, a value's lifetime ends it. So it does where Redis
+What is left: a worker cut off from Redis while others are not flushes what it has pending 50 ms
+after Redis is back; if it is killed before, a value's lifetime ends it. So it does where Redis
 is read but takes no writes for long (its disk is full, it has become a replica). Word of a change
 that is late on its way to one worker alone leaves that one behind for at most
 near_cache.LEASE_SECONDS. Without REDIS_URL nothing is cached either: processes share no memory.
@@ -72,8 +72,8 @@ class Cache(Protocol):
         was sent too long before the commit is sent again."""
 
     def settle(self) -> None:
-        """Wait until Redis has been told everything, or no value can be older than that. For a
-        process that ends; at most INVALIDATED_SECONDS."""
+        """Wait until nothing is pending, or no value can be older than that. For a process that
+        ends; at most INVALIDATED_SECONDS."""
 
 
 class NoCache:

@@ -57,7 +57,7 @@ class NearCache:
         """The values of these keys, None where there is none. They are shared: leave them as they
         are.
 
-        Raises redis.RedisError; ResponseError when this Redis cannot tell what changes.
+        Raises redis.RedisError; ResponseError when this Redis does not send what changes.
         """
         asked = time.monotonic()
         if found := self._known(keys, asked):

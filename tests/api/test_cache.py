@@ -23,6 +23,7 @@ from servers import PrivateRedis
 
 from melon_api.models.base import db
 from melon_api.storage import near_cache
+from melon_api.storage import redis as redis_module
 from melon_api.storage import redis_cache as cache_module
 from melon_api.storage.cache import NoCache, Put
 from melon_api.storage.redis_cache import RedisCache
@@ -44,7 +45,7 @@ def flushing_threads() -> list[threading.Thread]:
 
 def a_moment(*workers: "Worker") -> None:
     """What was read before a worker's newest connection is not trusted by it."""
-    newest = max(worker.cache._trusted_from_ms for worker in workers)
+    newest = max(worker.cache._entries._trusted_from_ms for worker in workers)
     eventually(lambda: all(worker.cache.moment() > newest for worker in workers))
 
 
@@ -115,7 +116,7 @@ def operator(server: PrivateRedis) -> Iterator[Any]:
 def new_worker(
     server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Worker]]:
-    monkeypatch.setattr(cache_module, "AWAY_SECONDS", 0.05)
+    monkeypatch.setattr(redis_module, "AWAY_SECONDS", 0.05)
     workers: list[Worker] = []
 
     def new(user: str | None = None) -> Worker:
@@ -413,7 +414,7 @@ def test_a_process_holds_so_much_and_no_more(two: Any, monkeypatch: Any, ada: st
     for number in range(10):
         one.put(ada, 1, name=str(number))
         assert one.read(ada, str(number)) == "as of 1"
-    assert len(one.cache._near._held) == 3
+    assert len(one.cache._entries._near._held) == 3
 
 
 def test_a_redis_that_does_not_tell_of_changes_is_asked_each_time(
@@ -447,7 +448,7 @@ def test_without_redis_everything_goes_on(
         assert one.read(ada) is None
         one.put(ada, version)
         one.invalidate(ada, version)
-        time.sleep(2 * cache_module.AWAY_SECONDS)  # it is asked again, and still away
+        time.sleep(2 * redis_module.AWAY_SECONDS)  # it is asked again, and still away
     assert [r.getMessage().partition(" (")[0] for r in caplog.records] == ["Redis does not answer"]
     server.start()
     eventually(lambda: not one.pending and len(caplog.records) > 1)
@@ -461,10 +462,10 @@ def test_a_redis_that_hangs_is_left_alone(
     """It is waited for once, not at every call."""
     one, _ = two
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(cache_module, "AWAY_SECONDS", 3600)
+    monkeypatch.setattr(redis_module, "AWAY_SECONDS", 3600)
     server.freeze()
     assert one.read(ada) is None
-    monkeypatch.setattr(one.cache._near, "read", lambda *keys: asked.append(keys))
+    monkeypatch.setattr(one.cache._entries._near, "read", lambda *keys: asked.append(keys))
     assert [one.read(ada) for _ in range(100)] == [None] * 100
     assert not asked
 
@@ -496,7 +497,7 @@ def test_what_is_pending_is_sent_before_anything_else(
     one.cut()
     one.invalidate(ada, 2)
     one.mend()
-    monkeypatch.setattr(one.cache, "_away_until", 0)
+    monkeypatch.setattr(one.cache._availability, "_away_until", 0)
     assert one.read(ada) is None
     assert not one.pending
     assert other.read(ada) is None

@@ -301,13 +301,14 @@ def test_a_devices_name_forges_no_line(account: Account) -> None:
 def test_the_command_line_waits_until_redis_knows(account: Account) -> None:
     """Or a worker whose connection lived through an outage would never learn of it."""
     held: RedisCache = account.app.extensions["account_cache"]
+    entries = held._entries
     assert account.first.call("GET", "/users/me").status_code == 200
-    real, held._put = held._put, _fail_once(held._put)
+    real, entries._put = entries._put, _fail_once(entries._put)
     try:
         flask(account.app, "deactivate", account.email)
-        assert not held._owed
+        assert not held._pending
     finally:
-        held._put = real
+        entries._put = real
     assert account.first.call("GET", "/users/me").status_code == 403
 
 

@@ -36,7 +36,7 @@ def test_a_private_authority_is_trusted_by_the_url_or_by_setting(
     account.first.pull()
     cache = app.extensions["account_cache"]
     assert cache.read(account.user["id"], "clock") == [account.first.pulled_at]
-    assert not cache._away_until
+    assert not cache._availability.is_away
     assert app.test_client().get("/readyz").json["redis"] == "ok"
     assert "RateLimit-Limit" in account.first.ask_pull(None).headers
 
@@ -57,4 +57,4 @@ def test_another_authority_is_refused_as_if_redis_were_away(
         assert account.first.ask_pull(None).json["code"] == "token_revoked"
         answer = app.test_client().get("/readyz")
         assert (answer.status_code, list(answer.json["errors"])) == (503, ["redis"])
-        assert app.extensions["account_cache"]._away_until
+        assert app.extensions["account_cache"]._availability.is_away

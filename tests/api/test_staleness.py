@@ -30,7 +30,7 @@ from sqlalchemy import create_engine, text
 from config import ROOT, sqlalchemy_url
 from melon_api.models.base import db
 from melon_api.storage import near_cache
-from melon_api.storage.redis_cache import AWAY_SECONDS
+from melon_api.storage.redis import AWAY_SECONDS
 
 WORKERS = 3
 ASKED, AT_ONCE = 30, 6  # requests, each on a new connection
