@@ -75,12 +75,30 @@ def missing(what: str) -> None:
     pytest.skip(f"{what} does not answer")
 
 
+UNASKED = "wants a server beside ours: TEST_SERVERS=yes, or CI=true"
+
+
+def want_servers() -> None:
+    """Before any server but our own is asked: with `TEST_SERVERS=no` none is, running or not."""
+    if os.environ.get("TEST_SERVERS") == "no":
+        pytest.skip(UNASKED)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """pytest-randomly says it in a header, which `-q` leaves out."""
+    if (seed := config.getoption("randomly_seed", None)) is not None:
+        terminalreporter.write_line(f"In the order of --randomly-seed={seed}")
+
+
 @contextmanager
 def fresh_database(kind: str, folder: Path) -> Iterator[str]:
     """The URL of an empty database of this kind, dropped at the end."""
     if kind == "sqlite":
         yield f"sqlite:///{folder / uuid.uuid4().hex}.db"
         return
+    want_servers()
     name = f"melon_test_{uuid.uuid4().hex[:12]}"
     try:
         server = _connect(kind)
@@ -102,6 +120,7 @@ def _connect(kind: str) -> Any:
 
 
 def redis_url() -> str:
+    want_servers()
     try:
         redis.Redis.from_url(REDIS).ping()
     except redis.ConnectionError:
@@ -127,8 +146,10 @@ def make_app(environ: dict[str, str], folder: Path) -> Flask:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
     """What a test logged, by the application or by a library, fails it when it holds a password or
-    a token. Its name is no line of a log."""
+    a token. Its name is no line of a log. What wants a server is one line of the summary."""
     report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and UNASKED in report.longrepr[2]:
+        report.longrepr = (__file__, None, UNASKED)
     told = report.capstderr + report.caplog
     if report.passed and holds_a_secret(told):
         report.outcome = "failed"
@@ -195,6 +216,10 @@ WITH_REDIS = pytest.mark.parametrize(
 ON_A_SERVER = pytest.mark.parametrize(
     "backend", [name for name in BACKENDS if "sqlite" not in name], indirect=True, scope="session"
 )
+
+
+# For what is answered before a database is asked.
+NO_DATABASE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

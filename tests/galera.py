@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pymysql
-from conftest import environment, missing
+from conftest import environment, missing, want_servers
 from redis_servers import until
 from servers import Server, _gunicorn, _migrate
 
@@ -70,6 +70,7 @@ def closing_connection(url: str) -> Iterator[Any]:
 @contextmanager
 def galera() -> Iterator[Galera]:
     """For one test at a time, as it may kill a node; the cluster is whole before and after."""
+    want_servers()
     cluster = Galera(f"melon_test_{uuid.uuid4().hex[:12]}")
     with (Path(tempfile.gettempdir()) / "melon-galera.lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import pymysql
-from conftest import missing
+from conftest import missing, want_servers
 from servers import START_SECONDS, STOP_SECONDS, free_port
 
 # Debian has the server where only root looks.
@@ -53,6 +53,7 @@ class PrivateMariaDB:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        want_servers()
         if not all(shutil.which(tool, path=PATH) for tool in ("mariadbd", INSTALL)):
             missing("mariadb-server")
         install = [INSTALL, *OPTIONS, f"--datadir={self._data}", "--skip-test-db"]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 import redis
-from conftest import NO_ENV_FILE, environment, fresh_database, make_app, missing
+from conftest import NO_ENV_FILE, environment, fresh_database, make_app, missing, want_servers
 from devices import holds_a_secret
 
 import config as settings
@@ -164,6 +164,7 @@ class PrivateRedis:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        want_servers()
         if shutil.which("redis-server") is None:
             missing("redis-server")
         self.start()

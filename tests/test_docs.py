@@ -171,7 +171,7 @@ def test_every_optional_requirement_is_asked_for() -> None:
 
 
 def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
-    with serving("sqlite", tmp_path) as server:
+    with serving("sqlite", tmp_path, workers=1) as server:
         script = block("session", "docs/api.md").replace(LOCAL, server.url)
         output = run_shell(script)
     pushed, pulled = (json.loads(part) for part in re.findall(r"\{.*?\}(?=\{|$)", output))
@@ -190,7 +190,7 @@ def run_shell(script: str) -> str:
 def test_the_sync_snippet_works_as_printed(tmp_path: Path, client_packages: None) -> None:
     """The schema and `sync` of docs/stock-client.md, in the stock client, on two phones."""
     client, page = ROOT / "tests" / "client", "docs/stock-client.md"
-    with serving("sqlite", tmp_path) as server:
+    with serving("sqlite", tmp_path, workers=1) as server:
         # Node wants the file's name where an app's bundler finds it
         snippet = block("sync", page).replace("watermelondb/sync'", "watermelondb/sync/index.js'")
         (tmp_path / "sync.mjs").write_text(snippet.replace(LOCAL, server.url))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import statements
+from conftest import NO_DATABASE, statements
 from devices import API, PASSWORD, Account, Device, bare, created, deleted, project, task
 from flask import Flask
 from flask_jwt_extended import create_access_token
@@ -86,6 +86,7 @@ def test_an_address_is_taken_regardless_of_case(account: Account) -> None:
     assert failure(answer) == (409, "email_taken")
 
 
+@NO_DATABASE
 @pytest.mark.parametrize(
     ("body", "place"),
     [
@@ -301,11 +302,13 @@ def test_a_disabled_account_is_told_so(account: Account) -> None:
 class TestEveryGuardedRoute:
     """Security: no token, a bad one, a revoked one, the wrong kind."""
 
+    @NO_DATABASE
     def test_without_a_token(self, account: Account, method: str, path: str, kind: str) -> None:
         answer = account.app.test_client().open(API + path, method=method, json={})
         assert failure(answer) == (401, "token_missing")
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
+    @NO_DATABASE
     @pytest.mark.parametrize(
         "header", ["Bearer", "Bearer ", "Bearer x", "Bearer a b", "Basic eA==", ", ,"]
     )
@@ -322,6 +325,7 @@ class TestEveryGuardedRoute:
         answer = account.first.call(method, path, token, json={})
         assert failure(answer) == (401, "token_revoked")
 
+    @NO_DATABASE
     def test_with_one_of_another_server(
         self, account: Account, method: str, path: str, kind: str
     ) -> None:
@@ -330,6 +334,7 @@ class TestEveryGuardedRoute:
         answer = account.first.call(method, path, forged, json={})
         assert failure(answer) == (401, "token_invalid")
 
+    @NO_DATABASE
     def test_with_the_other_kind(self, account: Account, method: str, path: str, kind: str) -> None:
         if path == "/auth/logout":
             return  # takes both
@@ -338,6 +343,7 @@ class TestEveryGuardedRoute:
         answer = account.first.call(method, path, token, json={})
         assert failure(answer) == (401, "token_invalid")
 
+    @NO_DATABASE
     def test_with_an_expired_one(self, account: Account, method: str, path: str, kind: str) -> None:
         if kind == "refresh":
             return

@@ -9,7 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
-from conftest import environment, make_app
+from conftest import NO_DATABASE, environment, make_app
 from devices import Account, Device, created, project
 from flask import Flask
 
@@ -97,6 +97,7 @@ def test_a_token_without_a_key_id_is_of_the_current_key(keys: Rotate, app: Flask
     assert code(answer) == "token_invalid"
 
 
+@NO_DATABASE
 @pytest.mark.parametrize("name", ["unknown", "", 7, None, ["x"], {"a": 1}, "../etc/passwd"])
 def test_an_unknown_key_counts_for_nothing(keys: Rotate, app: Flask, name: Any) -> None:
     phone = Account(app).first
@@ -110,6 +111,7 @@ def test_an_unknown_key_counts_for_nothing(keys: Rotate, app: Flask, name: Any) 
     assert (answer.status_code, code(answer)) == (401, "token_invalid")
 
 
+@NO_DATABASE
 @pytest.mark.parametrize("algorithm", ["none", "HS384", "HS512"])
 def test_no_other_algorithm_counts(keys: Rotate, app: Flask, algorithm: str) -> None:
     """RFC 8725 §3.1: the algorithm is ours to choose, not the token's."""

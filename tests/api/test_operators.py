@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import redis
-from conftest import WITH_REDIS
+from conftest import NO_DATABASE, WITH_REDIS
 from devices import API, PASSWORD, Account, Device, created, new_id, project
 from flask import Flask
 from sqlalchemy import func, select, update
@@ -241,6 +241,7 @@ def test_any_age_may_be_kept(account: Account, older_than: str) -> None:
     assert account.first.call("GET", "/users/me").status_code == 200
 
 
+@NO_DATABASE
 @pytest.mark.parametrize(
     "older_than", ["7", "d", "-1d", "1 d", "999999d", "\N{CIRCLED DIGIT ONE}d"]
 )

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from conftest import NO_DATABASE
 from devices import (
     NOTHING,
     Account,
@@ -211,6 +212,7 @@ def test_a_clock_more_than_a_day_ahead_is_refused(account: Account, call: str) -
     assert account.device().records("projects") == {}
 
 
+@NO_DATABASE
 @pytest.mark.parametrize("wrong", [-1, 1.5, True, "soon", [], {}])
 def test_a_wrong_clock_is_named(account: Account, wrong: object) -> None:
     answer = account.first.ask_pull(wrong)  # type: ignore[arg-type]

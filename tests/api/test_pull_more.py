@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from conftest import NO_DATABASE
 from devices import NOTHING, Account, Device, bare, created, deleted, edited, project, task, updated
 
 from melon_api.models.base import db, now_ms
@@ -97,6 +98,7 @@ def test_a_migration_on_a_first_pull_adds_nothing(account: Account) -> None:
     assert changes["projects"] == created(bare(home))
 
 
+@NO_DATABASE
 @pytest.mark.parametrize("wrong", ["x", 7, [], {"tables": "x"}, {"columns": [{"table": "x"}]}])
 def test_a_wrong_migration_is_named(account: Account, wrong: Any) -> None:
     answer = account.first.ask_pull(1, migration=wrong)
@@ -313,6 +315,7 @@ def test_a_cursor_counts_for_its_account_alone(account: Account) -> None:
     assert (answer.status_code, list(answer.json["errors"])) == (422, ["cursor"])
 
 
+@NO_DATABASE
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "x", True, 10**9])
 def test_a_wrong_limit_is_named(account: Account, wrong: Any) -> None:
     answer = account.first.ask_pull(None, limit=wrong)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import statements
+from conftest import NO_DATABASE, statements
 from devices import (
     NOTHING,
     Account,
@@ -431,6 +431,7 @@ def test_all_422_errors_come_in_one_answer_the_gravest_named(account: Account) -
     assert list(errors["tasks"]["created"]["0"]) == ["project_id"]
 
 
+@NO_DATABASE
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
@@ -470,6 +471,7 @@ def test_a_number_with_too_many_digits_names_its_column(account: Account) -> Non
 # 8: ids
 
 
+@NO_DATABASE
 @pytest.mark.parametrize("bad", ["", "a b", "a" * 37, "ü", "a/b", "a'b", "a\n", None, 7, {}])
 def test_an_id_of_the_wrong_form_is_refused(account: Account, bad: Any) -> None:
     """Contract push 11."""

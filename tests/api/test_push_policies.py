@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from conftest import NO_DATABASE
 from devices import Account, bare, created, deleted, edited, project, task, updated
 
 
@@ -148,6 +149,7 @@ def test_a_partial_push_without_problems_rejects_nothing(account: Account) -> No
     assert answer.json["timestamp"] is not None
 
 
+@NO_DATABASE
 @pytest.mark.parametrize("wrong", ["yes", 7, []])
 def test_a_wrong_partial_flag_is_named(account: Account, wrong: Any) -> None:
     errors = refused(

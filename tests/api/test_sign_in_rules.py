@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from conftest import NO_DATABASE
 from devices import PASSWORD, Account, Device, new_id
 from flask import Flask
 from sqlalchemy import update
@@ -167,6 +168,7 @@ def test_nobody_signs_in_with_a_password_cut_to_nothing(app: Flask) -> None:
     assert app.test_client().post("/api/v1/auth/login", json=body).status_code == 401
 
 
+@NO_DATABASE
 @pytest.mark.parametrize(
     "email", ["\u00fc@example.com", "\u0661@b.com", "a@b\u00ad..com", "=?utf-8?q?a?=@b.com"]
 )

@@ -97,7 +97,7 @@ def test_a_push_is_told_with_its_sql(
 ) -> None:
     """All that is left goes out at the stop, from workers that were forked."""
     environ = settings(sink, GUNICORN_CMD_ARGS=preload)
-    with serving(backend, tmp_path, application="crashing:app", **environ) as server:
+    with serving(backend, tmp_path, 1, application="crashing:app", **environ) as server:
         phone = Phone(server)
         tokens = story(phone)
     found = spans(sink)
@@ -123,7 +123,7 @@ def test_a_push_is_told_with_its_sql(
 def test_a_failed_statement_is_told_without_what_the_driver_quotes(
     sink: Sink, tmp_path: Path
 ) -> None:
-    with serving("mariadb", tmp_path, application="crashing:app", **settings(sink)) as server:
+    with serving("mariadb", tmp_path, 1, application="crashing:app", **settings(sink)) as server:
         tokens = story(Phone(server))
     (failed,) = (s for s, _ in spans(sink) if s.kind == Span.SPAN_KIND_CLIENT and s.status.code)
     assert failed.status.code == Status.STATUS_CODE_ERROR

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import NO_DATABASE
 from devices import Account, Device, created, deleted, edited, project, task, updated
 from flask import Flask
 
@@ -120,6 +121,7 @@ def test_the_columns_default_to_all(account: Account) -> None:
     account.first.push(projects=updated(edited(home, updated_at=9)))
 
 
+@NO_DATABASE
 @pytest.mark.parametrize(
     ("tables", "place"),
     [

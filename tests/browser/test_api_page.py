@@ -29,7 +29,7 @@ def test_the_page_works_without_internet(chromium: str, tmp_path: Path, window: 
     """Contract, Service 5: with a token that it was given by itself, on a desk and on a phone; and
     nothing is asked of another host."""
     key = "k" * 40
-    with serving("sqlite", tmp_path, JWT_SECRET_KEY=key) as server:
+    with serving("sqlite", tmp_path, 1, JWT_SECRET_KEY=key) as server:
         environ = {"MELON_URL": server.url, "CHROMIUM": chromium, "WINDOW": window}
         done = subprocess.run(
             ["node", "docs.js"],

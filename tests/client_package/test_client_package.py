@@ -89,12 +89,12 @@ def test_the_package_syncs_where_conflicts_are_refused(melon_sync: Path, tmp_pat
 
 
 def test_the_package_comes_back_after_a_purge(melon_sync: Path, tmp_path: Path) -> None:
-    with serving("sqlite", tmp_path) as server:
+    with serving("sqlite", tmp_path, workers=1) as server:
         run_tests(melon_sync, server, ALONE, MELON_PYTHON=sys.executable)
 
 
 def test_it_works_where_it_is_installed(project: Path, tmp_path: Path) -> None:
-    with serving("sqlite", tmp_path) as server:
+    with serving("sqlite", tmp_path, workers=1) as server:
         for file, kind in (("smoke.mjs", "import"), ("smoke.cjs", "require")):
             said = run("node", file, cwd=project, MELON_URL=server.url)
             assert f"{kind}: two phones hold the same" in said

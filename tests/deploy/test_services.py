@@ -11,7 +11,7 @@ import conftest
 import galera
 import mariadb_server
 import pytest
-from conftest import missing
+from conftest import missing, want_servers
 
 from config import ROOT
 
@@ -47,6 +47,7 @@ def run(*command: str, **environ: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_servers_start_from_nothing_and_stop(home: Path) -> None:
+    want_servers()
     if run("unshare", "--net", "true").returncode:
         pytest.skip("only root may have a network of its own")
     if shutil.which("redis-server") is None or not shutil.which(

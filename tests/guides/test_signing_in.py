@@ -33,7 +33,7 @@ def test_the_calls_snippet_works_as_printed(tmp_path: Path) -> None:
     if not shutil.which("node"):
         missing("node")
     (tmp_path / "tokens").write_text(block(PAGE, "tokens"))
-    with serving("sqlite", tmp_path, JWT_SECRET_KEY=KEY) as server:
+    with serving("sqlite", tmp_path, 1, JWT_SECRET_KEY=KEY) as server:
         environ = {"MELON_URL": server.url, "SNIPPET": str(tmp_path / "tokens")}
         done = subprocess.run(
             ["node", "tokens.mjs"],

@@ -32,7 +32,7 @@ def test_the_printed_app_compiles_and_syncs(tmp_path: Path) -> None:
     (tmp_path / "first.ts").write_text((HERE / "first.ts").read_text())
     out = compiled(tmp_path, "first.ts")
     assert "transformed" in node("babel.js", APP=app, OUT=tmp_path / "babel")
-    with serving("sqlite", tmp_path) as server:
+    with serving("sqlite", tmp_path, workers=1) as server:
         for made in (out / "app", tmp_path / "babel"):
             said = node("first.js", MELON_URL=server.url, APP=made)
             assert "two phones hold the same" in said
