@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import NO_ENV_FILE
 
+from benchmarks import servers
 from benchmarks.driver import Scenario, Server, measure, new_task, result
 from benchmarks.driver.processes import ProcessTree
 from benchmarks.driver.records import differences
@@ -163,3 +165,11 @@ def test_the_peer_is_built_from_this_checkout_alone() -> None:
     for name, version in (wanted["dependencies"] | wanted["devDependencies"]).items():
         assert locked[f"node_modules/{name}"]["version"] == version
     assert all("integrity" in package for path, package in locked.items() if path)
+
+
+def test_a_developers_settings_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the shell's nor those of `.env`."""
+    monkeypatch.setenv("DATABASE_URL", "mysql://somebody/s")
+    environ = servers._shell()
+    assert "DATABASE_URL" not in environ
+    assert NO_ENV_FILE.items() <= environ.items()
