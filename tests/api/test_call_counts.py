@@ -75,7 +75,9 @@ def test_all_limits_of_a_call_are_one_round_trip(store: PrivateRedis) -> None:
     assert commands == ["EVALSHA"]
 
 
-def test_memory_and_back(store: PrivateRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_and_back(
+    store: PrivateRedis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(redis_module, "AWAY_SECONDS", 0.05)
     counts = CallCounts(redis_url=store.url)
     key = "LIMITER/of nobody else"
@@ -87,5 +89,7 @@ def test_memory_and_back(store: PrivateRedis, monkeypatch: pytest.MonkeyPatch) -
     assert not counts.check()
     store.start()
     time.sleep(0.1)
-    assert counts.incr(key, 60) == 1  # a new one, which has forgotten
+    assert [counts.incr(key, 60) for _ in range(2)] == [1, 2]  # a new one, which has forgotten
+    said = [r.getMessage() for r in caplog.records if r.name.endswith("call_counts")]
+    assert ["falling back" in text for text in said] == [True, False]
     assert counts.check()
