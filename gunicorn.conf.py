@@ -5,41 +5,83 @@ OpenTelemetry do not survive a fork, and preloading saved no memory (benchmarks/
 gunicorn's own `GUNICORN_CMD_ARGS` overrides what is said here.
 """
 
+import contextlib
 import ctypes
 import gc
 import os
+import re
 import shutil
 import socket
 import struct
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from dotenv import find_dotenv, load_dotenv
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
+
+sys.path.insert(0, str(Path(__file__).parent))  # as gunicorn itself does later
+from environ import THREADS, ConfigError, Settings, number, setting
 
 # As `flask` does by itself: what the environment does not say, `.env` may.
 load_dotenv(find_dotenv(usecwd=True))
 
-is_deployed = os.environ.get("APP_ENV") in ("staging", "production")
-# A platform says where with PORT alone, and its router comes from another machine.
-host = os.environ.get("HOST") or ("0.0.0.0" if is_deployed else "127.0.0.1")  # noqa: S104
-bind = f"{host}:{os.environ.get('PORT') or '8000'}"
-# A worker for each core; a thread waits for the database while another one works.
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+
+def seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", text):
+        raise ValueError(f"{text!r} is no number of seconds")
+    return float(text)
+
+
+class ServerSettings(Settings):
+    NEEDS_SERVERS = os.environ.get("APP_ENV") in ("staging", "production")
+
+    # A platform says where with PORT alone, and its router comes from another machine.
+    HOST: str = setting(
+        str,
+        "where to listen",
+        default="127.0.0.1",
+        deployed="0.0.0.0",  # noqa: S104
+    )
+    PORT: int = number("the port there", 8000, least=0, most=65_535)
+    # One for each core; a thread waits for the database while another one works.
+    WEB_CONCURRENCY: int = number("gunicorn's workers", 2)
+    WEB_THREADS: int = THREADS
+    # Balancers ask every few seconds, and routers hear of a stop when we do.
+    DRAIN_SECONDS: float = setting(
+        seconds,
+        "how long a stopping server takes requests while"
+        " [`/readyz` says 503](operations.md#stop-and-no-request-lost)",
+        default="0",
+        deployed="5",
+    )
+    # A phone that has left its network says no word of it; gunicorn would wait for ever.
+    SILENCE_SECONDS: int = number(
+        "how long a request may stop arriving before it is given up: 400,"
+        " or no answer in the middle of its head",
+        20,
+    )
+    PROMETHEUS_MULTIPROC_DIR: str | None = setting(
+        str, "where the workers keep their counts", shown="a new folder"
+    )
+
+
+settings = ServerSettings(os.environ)
+try:
+    settings.check("cannot serve")
+except ConfigError as error:
+    sys.exit(str(error))
+
+bind = f"{settings.HOST}:{settings.PORT}"
+workers, threads = settings.WEB_CONCURRENCY, settings.WEB_THREADS
 timeout = 60  # s, for a worker that does not answer any more
 graceful_timeout = 25  # s, the drain among them; a PaaS kills after 30
-# s; how long a stopping worker goes on as before while `/readyz` says 503: balancers ask every few
-# seconds, and routers hear of a stop when we do
-drain_seconds = float(os.environ.get("DRAIN_SECONDS") or ("5" if is_deployed else "0"))
 # What a library might leak goes with its worker; the other ones serve meanwhile. No two at once.
 max_requests, max_requests_jitter = 100_000, 20_000
-# s; who falls silent in the middle of a request (a phone that has left its network says no word of
-# it) lets go of its thread, where gunicorn would wait for ever
-silence_seconds = int(os.environ.get("SILENCE_SECONDS") or "20")
 keepalive = 30  # s; longer than the gap between the calls of one sync
 # The heartbeat is a file; on a disk, a busy one would stop the worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
@@ -48,8 +90,13 @@ control_socket_disable = True  # it would be in somebody's home, and nobody talk
 
 # Where the workers keep their counts, for /metrics to add up (melon_api/ops/metrics.py).
 OWN_FOLDER = "melon-metrics-"
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # it is, when SIGHUP has this file read again
+if not settings.PROMETHEUS_MULTIPROC_DIR:  # it is set when SIGHUP has this file read again
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=OWN_FOLDER)
+
+# All workers refuse to start for the same reasons: who reads this byte says them.
+word, pen = os.pipe()
+os.write(pen, b"!")
+os.set_blocking(word, False)
 
 
 class Worker(ThreadWorker):
@@ -58,17 +105,31 @@ class Worker(ThreadWorker):
     is_draining = False
 
     def load_wsgi(self) -> None:
-        super().load_wsgi()
+        try:
+            super().load_wsgi()
+        except SystemExit as refusal:  # wsgi.py's, with the list of what is wrong
+            self.refuse(refusal)
         # Not at the top: the master, which reads this file, does without the application. Nor in
         # get_thread_pool: a SIGTERM while that imports it would be lost, gunicorn listens later.
         from melon_api.bulkheads import Threads  # noqa: PLC0415
 
         self.tpool = Threads(self.cfg.threads)
 
+    def refuse(self, refusal: SystemExit) -> None:
+        """One worker says why, and ends with what stops the master instead of being started anew;
+        the others wait for that stop: of two such ends, gunicorn prints a traceback."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(word, 1)
+            self.log.error("%s", refusal)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        while self.alive and os.getppid() == self.ppid:
+            time.sleep(0.05)
+        sys.exit(0)
+
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """SIGTERM, from the master and perhaps from the platform: say so at `/readyz`, and go on to
-        take requests for `drain_seconds`. The master has closed its socket; ours is still open."""
-        if not (self.booted and drain_seconds):
+        take requests for DRAIN_SECONDS. The master has closed its socket; ours is still open."""
+        if not (self.booted and settings.DRAIN_SECONDS):
             super().handle_exit(sig, frame)
             return
         if self.is_draining:
@@ -78,9 +139,9 @@ class Worker(ThreadWorker):
 
         health.announce_stop()
         # The master kills what is left when the same time is over: be gone before, by ourselves.
-        left = self.cfg.graceful_timeout - drain_seconds - 2
+        left = self.cfg.graceful_timeout - settings.DRAIN_SECONDS - 2
         self.cfg.set("graceful_timeout", max(0, int(left)))
-        last = threading.Timer(drain_seconds, super().handle_exit, (sig, frame))
+        last = threading.Timer(settings.DRAIN_SECONDS, super().handle_exit, (sig, frame))
         last.daemon = True
         last.start()
 
@@ -129,7 +190,7 @@ def on_exit(_arbiter: Any) -> None:
 def when_ready(arbiter: Any) -> None:
     """On the listeners: the connections that they take in have it from them (Linux, BSD)."""
     for listener in arbiter.LISTENERS:
-        limit = struct.pack("ll", silence_seconds, 0)  # struct timeval
+        limit = struct.pack("ll", settings.SILENCE_SECONDS, 0)  # struct timeval
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
 

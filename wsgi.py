@@ -1,5 +1,13 @@
 """The WSGI entry point: `gunicorn wsgi:app`, `flask --app wsgi …`."""
 
-from melon_api import create_app
+import sys
 
-app = create_app()
+from config import load
+from environ import ConfigError
+from melon_api import create_app
+from melon_api.models.checks import ModelError
+
+try:
+    app = create_app(load())
+except (ConfigError, ModelError) as error:  # sentences for whoever wrote them, no fault of ours
+    sys.exit(str(error))

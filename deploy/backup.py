@@ -25,6 +25,12 @@ from sqlalchemy import URL, make_url
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import config
+from melon_api.storage.database_settings import (
+    ADD_ONS,
+    TLS_MODES,
+    default_tls,
+    sqlalchemy_url,
+)
 
 DUMP = ["--single-transaction", "--quick", "--hex-blob", "--no-tablespaces", "--skip-lock-tables"]
 # An existing table is then an error, not a loss; and no `CREATE DATABASE` under another name
@@ -38,9 +44,9 @@ class BackupError(Exception):
 
 def database() -> URL:
     """Where the server's data is; by default the SQLite file of a laptop."""
-    for name in config.DATABASE_VARIABLES:
+    for name in ("DATABASE_URL", *ADD_ONS):
         if url := os.environ.get(name):
-            return make_url(config.sqlalchemy_url(url))
+            return make_url(sqlalchemy_url(url))
     instance = Path(os.environ.get("INSTANCE_PATH") or config.ROOT / "instance")
     return make_url(f"sqlite:///{instance / 'melon.db'}")
 
@@ -162,10 +168,10 @@ def _tls(url: URL, tool: str, folder: Path) -> dict[str, str | None]:
     name = os.environ.get("APP_ENV") or "development"
     is_deployed = config.ENVIRONMENTS.get(name, config.Production).NEEDS_SERVERS
     text = url.render_as_string(hide_password=False)
-    default = config.default_tls(os.environ, text, is_deployed=is_deployed)
+    default = default_tls(os.environ.get("DATABASE_CA"), text, is_deployed=is_deployed)
     mode = os.environ.get("DATABASE_TLS", "").lower() or ("verify" if authorities else default)
-    if mode not in config.DATABASE_TLS:
-        raise BackupError(f"DATABASE_TLS: {mode!r} is none of {', '.join(config.DATABASE_TLS)}")
+    if mode not in TLS_MODES:
+        raise BackupError(f"DATABASE_TLS: {mode!r} is none of {', '.join(TLS_MODES)}")
     if mode == "off":
         return {}
     if "BEGIN CERTIFICATE" in authorities:

@@ -3,10 +3,10 @@
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-import config as settings
-from melon_api import cli, mail
+from melon_api import cli
 from melon_api.auth import tokens
 from melon_api.auth.routes import blueprint as auth
+from melon_api.mail import outbox
 from melon_api.models.base import db
 from melon_api.ops import health, logs, metrics, queries, reports
 from melon_api.storage import engine, redis_cache
@@ -17,10 +17,13 @@ from melon_api.web import demo, headers, limits, problems, request
 from melon_api.web.openapi import api as openapi
 
 
-def create_app(config: settings.Config | None = None) -> Flask:
-    """The application, ready to serve. Raises ConfigError with every missing setting."""
+def create_app(settings: object) -> Flask:
+    """The application, ready to serve, with the settings that `config.load` has made.
+
+    Raises ModelError with every sentence about the app's tables.
+    """
     app = Flask(__name__, static_folder=None)
-    app.config.from_object(config or settings.load())
+    app.config.from_object(settings)
     app.url_map.strict_slashes = False
 
     logs.init_app(app)
@@ -33,7 +36,7 @@ def create_app(config: settings.Config | None = None) -> Flask:
     queries.init_app(app)
     reports.init_database(app)
     redis_cache.init_app(app)
-    mail.init_app(app)
+    outbox.init_app(app)
     problems.init_app(app)
     request.init_app(app)
 

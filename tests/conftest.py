@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pymysql
 import pytest
@@ -113,7 +114,7 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
 
 
 def _connect(kind: str) -> Any:
-    parts = settings.urlsplit(SERVERS[kind])
+    parts = urlsplit(SERVERS[kind])
     return pymysql.connect(
         host=parts.hostname, port=parts.port or 3306, user=parts.username, password=parts.password
     )

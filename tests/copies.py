@@ -16,6 +16,7 @@ COPIED = (
     "tests",
     "tools",
     "config.py",
+    "environ.py",
     "gunicorn.conf.py",
     "wsgi.py",
     "pyproject.toml",

@@ -4,9 +4,9 @@ import os
 
 from sqlalchemy import MetaData, create_engine
 
-import config
+from melon_api.storage.database_settings import sqlalchemy_url
 
-engine = create_engine(config.sqlalchemy_url(os.environ["DATABASE_URL"]))
+engine = create_engine(sqlalchemy_url(os.environ["DATABASE_URL"]))
 tables = MetaData()
 tables.reflect(engine)
 tables.drop_all(engine)

@@ -15,7 +15,7 @@ from typing import Any, Self, cast
 from aiosmtpd.smtp import SMTP, AuthResult
 from flask import Flask
 
-from config import SmtpServer
+from melon_api.mail.smtp import SmtpServer
 
 HOST = "127.0.0.1"
 SENDER = "Melon <no-reply@melon.example>"

@@ -20,9 +20,9 @@ import redis
 from conftest import NO_ENV_FILE, environment, fresh_database, make_app, missing, want_servers
 from devices import holds_a_secret
 
-import config as settings
 from config import ROOT
 from melon_api.models.base import db
+from melon_api.ops.settings import OPTIONAL
 
 APPLICATION = "wsgi:app"
 START_SECONDS, STOP_SECONDS = 60, 40  # gunicorn itself gives its workers 25 s to finish
@@ -81,7 +81,7 @@ def serving(
 
 def _migrate(environ: dict[str, str], folder: Path) -> None:
     """Here, in the tests' own process, which reports to nobody."""
-    app = make_app({k: v for k, v in environ.items() if k not in settings.OPTIONAL}, folder)
+    app = make_app({k: v for k, v in environ.items() if k not in OPTIONAL}, folder)
     with app.app_context():
         db.engine.dispose()
 

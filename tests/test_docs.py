@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,9 @@ from conftest import CI, NO_ENV_FILE, missing
 from servers import free_port, serving
 
 import config
+from environ import Setting
 from melon_api.audit import Event
+from melon_api.ops.settings import OPTIONAL
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,31 +37,46 @@ def block(name: str, page: str = "README.md") -> str:
     return str(found)
 
 
-def settings_read() -> set[str]:
-    """Every variable that the code takes from the environment."""
-    names = r"(?:environ\.get|_flag|_number|_choice|_text|_link)\(\s*['\"]([A-Z0-9_]+)['\"]"
-    found = set(re.findall(names, (ROOT / "config.py").read_text()))
-    server = (ROOT / "gunicorn.conf.py").read_text()
-    found |= set(re.findall(names, server)) | set(re.findall(r'"([A-Z_]+)" not in', server))
-    found |= set(re.findall(r'^    "([A-Z_]+_URL)",', (ROOT / "config.py").read_text(), re.M))
-    return found | set(config.LIMITS) | set(config.RELEASE_VARIABLES)
+@pytest.fixture(scope="module")
+def declared() -> list[Setting]:
+    """Every setting of the application, and gunicorn's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROMETHEUS_MULTIPROC_DIR", "unused")
+        server = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    found = {one.name: one for one in (*config.declared(), *server["ServerSettings"].declared())}
+    return list(found.values())
 
 
-def test_every_setting_is_in_the_docs_and_no_other() -> None:
-    """A row for each, or a word in the row of another (`JAWSDB_URL` in that of `DATABASE_URL`)."""
+def row(setting: Setting) -> str:
+    """As the table has it; where staging and production differ, it says so."""
+    default = setting.shown or (f"`{setting.default}`" if setting.default else "none")
+    if setting.deployed and not setting.shown:
+        default += f"; `{setting.deployed}` in staging and production"
+    return f"| `{setting.name}` | {default} | {setting.line} |"
+
+
+def test_the_table_of_settings_is_what_the_code_declares(declared: list[Setting]) -> None:
+    """A row for each, and no other; what platforms call one is in its row."""
     page = (ROOT / "docs" / "settings.md").read_text()
-    rows = re.findall(r"^\| (`[A-Z].*?) \|", page, re.MULTILINE)
-    named = {name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row)}
-    assert len(settings_read()) > 10
-    assert not {name for name in settings_read() if f"`{name}`" not in page}
-    assert not named - settings_read()
+    assert re.findall(r"^\| `.*$", page, re.MULTILINE) == [row(setting) for setting in declared]
+    assert len(declared) > 40
+    assert all(f"`{name}`" in setting.line for setting in declared for name in setting.also)
 
 
-def test_every_setting_is_in_the_example() -> None:
+def test_every_setting_is_in_the_example_and_no_other(declared: list[Setting]) -> None:
+    """What platforms set, nobody writes; one of OpenTelemetry's own stands for the others."""
     example = (ROOT / ".env.example").read_text()
-    by_platforms = {"JAWSDB_URL", "JAWSDB_MARIA_URL", "CLEARDB_DATABASE_URL"}
-    by_platforms |= {*config.RELEASE_VARIABLES} - {"SENTRY_RELEASE"}
-    assert not {name for name in settings_read() - by_platforms if f"{name}=" not in example}
+    named = re.findall(r"^#([A-Z0-9_]+)=", example, re.MULTILINE)
+    assert len(named) == len(set(named))
+    assert {*named} - {"OTEL_EXPORTER_OTLP_HEADERS"} == {setting.name for setting in declared}
+
+
+def test_no_variable_is_read_that_is_not_declared(declared: list[Setting]) -> None:
+    """Whatever asks the environment by name, anywhere in the server."""
+    names = {name for setting in declared for name in (setting.name, *setting.also)}
+    files = [*(ROOT / "melon_api").rglob("*.py"), *ROOT.glob("*.py"), ROOT / "deploy" / "backup.py"]
+    asked = r"os\.environ(?:\.get)?[\(\[]\s*[\"']([A-Z0-9_]+)"
+    assert not {name for file in files for name in re.findall(asked, file.read_text())} - names
 
 
 def test_every_test_named_in_security_is_there() -> None:
@@ -166,7 +184,7 @@ def test_every_optional_requirement_is_asked_for() -> None:
     """By the setting that needs it, which names it when it is missing."""
     lines = (ROOT / "requirements-observability.in").read_text().splitlines()
     pinned = [line.split("==")[0] for line in lines if "==" in line]
-    asked = {package for packages in config.OPTIONAL.values() for package in packages}
+    asked = {package for packages in OPTIONAL.values() for package in packages}
     assert sorted(pinned) == sorted(re.sub("[._]", "-", package) for package in asked)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
 
-from melon_api import mail
 from melon_api.audit import Event, record
 from melon_api.auth import passwords
 from melon_api.auth.accounts import change, lock_account
@@ -18,6 +17,8 @@ from melon_api.auth.callers import Caller
 from melon_api.auth.sessions import end
 from melon_api.auth.tokens import digest
 from melon_api.errors import AccountDisabled, TokenRevoked, Unavailable, ValidationFailed
+from melon_api.mail.message import send
+from melon_api.mail.outbox import outbox
 from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.user import User
@@ -33,7 +34,7 @@ def forgot(email: str) -> None:
 
     Everything that depends on whether there is one happens behind the answer.
     """
-    if not mail.outbox().post(lambda: _send_reset(email)):
+    if not outbox().post(lambda: _send_reset(email)):
         raise Unavailable("Too many mails wait to be sent.")
 
 
@@ -41,7 +42,7 @@ def _send_reset(email: str) -> None:
     user = db.session.scalar(select(User).where(User.email == email, User.is_active))
     if user is not None:
         record(Event.RESET_REQUESTED, user.id)
-        mail.send(RESET, email, _new_token(RESET, user.id, email))
+        send(RESET, email, _new_token(RESET, user.id, email))
 
 
 def reset(token: str, new_password: str) -> None:
@@ -92,16 +93,16 @@ def resend(caller: Caller) -> None:
 
 def send_verification(user_id: str, email: str) -> bool:
     """Mail a token to verify this address; whether there was room for it."""
-    return mail.outbox().post(lambda: _send_verification(user_id, email))
+    return outbox().post(lambda: _send_verification(user_id, email))
 
 
 def _send_verification(user_id: str, email: str) -> None:
-    mail.send(VERIFY, email, _new_token(VERIFY, user_id, email))
+    send(VERIFY, email, _new_token(VERIFY, user_id, email))
 
 
 def notify(name: str, email: str) -> None:
     """Tell an account's owner by mail what has been changed (ASVS 6.3.7)."""
-    mail.outbox().post(lambda: mail.send(name, email))
+    outbox().post(lambda: send(name, email))
 
 
 def replace_password(

@@ -17,9 +17,9 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState, QueuePool
 
-from config import POOL_RECYCLE_SECONDS
 from melon_api import measures
 from melon_api.models.base import db
+from melon_api.storage.database_settings import POOL_RECYCLE_SECONDS
 from melon_api.storage.prepared import Literals
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from config import REDIS_OPTIONS, RedisServers, redis_servers
+from melon_api.storage.redis_settings import REDIS_OPTIONS, RedisServers, redis_servers
 
 R = TypeVar("R")
 

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import redis
 from flask import Flask
 
-from config import redis_servers
 from melon_api import measures
 from melon_api.storage.cache import NoCache, Put, cache
 from melon_api.storage.redis import Availability
 from melon_api.storage.redis_entries import INVALIDATED_SECONDS, RedisEntries
+from melon_api.storage.redis_settings import redis_servers
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)

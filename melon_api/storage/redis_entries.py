@@ -13,11 +13,11 @@ from typing import Any, cast
 import orjson
 import redis
 
-from config import REDIS_OPTIONS
 from melon_api import measures
 from melon_api.storage.cache import Put
 from melon_api.storage.near_cache import NearCache
 from melon_api.storage.redis import connect
+from melon_api.storage.redis_settings import REDIS_OPTIONS
 
 log = logging.getLogger(__name__)
 

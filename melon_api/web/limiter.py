@@ -1,6 +1,6 @@
 """Whether a call may be made: each of its limits has a window, and a call counts in all of them.
 
-Knows no HTTP. The numbers are settings (`LIMITS` in config.py), so many calls in so long a time for
+Knows no HTTP. The numbers are settings (`LimitSettings`), so many calls in so long a time for
 each account and each client address.
 """
 

@@ -16,9 +16,13 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from config import ABANDONED_SECONDS, LOCK_SECONDS, STATEMENT_SECONDS
 from melon_api.models.base import db
 from melon_api.storage import engine as engines
+from melon_api.storage.database_settings import (
+    ABANDONED_SECONDS,
+    LOCK_SECONDS,
+    STATEMENT_SECONDS,
+)
 from melon_api.storage.outages import is_outage
 from melon_api.storage.transactions import snapshot, writing
 

@@ -20,10 +20,10 @@ from flask import Flask
 from servers import Server, serving
 from sqlalchemy import String, cast, create_engine, event, insert, literal_column, select
 
-from config import sqlalchemy_url
 from melon_api.errors import Unavailable
 from melon_api.models.base import db
 from melon_api.models.task import Task
+from melon_api.storage.database_settings import sqlalchemy_url
 from melon_api.sync.sql import changes_text
 
 SOME, COPIES = 500, 400

@@ -20,9 +20,9 @@ from mail_server import HOST, SENDER, Mailbox, held_up, part, settle, token_in
 from servers import free_port, serving
 from sqlalchemy import select
 
-from config import SmtpServer
-from melon_api import mail as outgoing
 from melon_api.auth import recovery
+from melon_api.mail import message, outbox, smtp
+from melon_api.mail.smtp import SmtpServer
 from melon_api.models.base import db
 from melon_api.models.mailed_token import MailedToken
 
@@ -58,7 +58,7 @@ def mailbox(ada: Account) -> Iterator[Mailbox]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause between two attempts to send."""
-    monkeypatch.setattr(outgoing, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(smtp, "PAUSE_SECONDS", 0)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_text_is_easy_to_read(ada: Account, mailbox: Mailbox) -> None:
     ada.first.call("PATCH", "/users/me", json=body)
     settle(ada.app)
     told = {mail["Subject"].removeprefix("Melon: ") for mail in mailbox.mails}
-    assert told == set(outgoing.SUBJECTS.values())
+    assert told == set(message.SUBJECTS.values())
     for mail in mailbox.mails:
         text = part(mail, "plain")
         assert max(map(len, text.splitlines())) < 78
@@ -147,7 +147,7 @@ def test_a_mail_server_may_be_away_at_first(ada: Account, monkeypatch: pytest.Mo
     box = Mailbox(free_port())
     use(ada.app, box)
     returns = SimpleNamespace(sleep=lambda _seconds: box.__enter__())
-    monkeypatch.setattr(outgoing, "time", returns)  # the server is back after the first pause
+    monkeypatch.setattr(smtp, "time", returns)  # the server is back after the first pause
     with held_up(ada.app):
         assert forgot(ada).status_code == 202
     with_box = box.to(ada.email)
@@ -268,28 +268,39 @@ def test_a_wrong_login_is_logged_without_the_password(
 # without a server
 
 
-def test_a_laptop_prints_its_mail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In development, so that an app can be built without a mail server."""
+def test_a_laptop_keeps_its_mail_in_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In development, so that an app can be built without a mail server; the log says where."""
     environ = environment("sqlite", f"sqlite:///{tmp_path}/dev.db", APP_ENV="development")
     app = make_app(environ, tmp_path)
     forgot(Account(app))
     settle(app)
-    printed = capsys.readouterr().err
-    assert len(re.findall(r"^--- mail to person\S+@example.com: Melon: ", printed, re.M)) == 2
-    codes = re.findall(r"^[\w-]{43}$", printed, re.M)
-    assert len(codes) == 2
-    body = {"token": codes[1], "new_password": NEW}
+    kept = {path.name.split("-")[4]: path for path in (tmp_path / "mail").iterdir()}
+    logged = capsys.readouterr().err
+    codes = {}
+    for name, path in kept.items():
+        text = path.read_text()
+        assert re.match(r"To: person\S+@example.com\nSubject: Melon: \w", text)
+        (codes[name],) = re.findall(r"^[\w-]{43}$", text, re.M)
+        assert logged.count(str(path)) == 1
+        assert codes[name] not in logged
+        assert path.stat().st_mode & 0o077 == 0
+    assert codes.keys() == {"verify", "reset"}
+    body = {"token": codes["reset"], "new_password": NEW}
     assert app.test_client().post(f"{API}/auth/password/reset", json=body).status_code == 204
     settle(app)
 
 
 def test_without_a_mail_server_there_is_nothing_to_wait_for(
-    ada: Account, capsys: pytest.CaptureFixture[str]
+    ada: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     assert forgot(ada).status_code == 202
     assert ada.first.call("POST", "/auth/email/resend").status_code == 202
     settle(ada.app)
-    assert "mail to" not in capsys.readouterr().err
+    assert not [r for r in caplog.records if r.name.startswith("melon_api.mail")]
+    assert not list(Path(ada.app.config["INSTANCE_PATH"]).glob("mail"))
     with ada.app.app_context():
         query = select(MailedToken).where(MailedToken.user_id == ada.user["id"])
         assert db.session.scalars(query).all() == []
@@ -302,8 +313,8 @@ def test_when_too_much_waits_the_phone_is_told(
     ada: Account, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Contract, Errors 6: 503 `unavailable` with Retry-After; what else was asked for is done."""
-    monkeypatch.setattr(outgoing, "MOST_WAITING", 2)
-    monkeypatch.setitem(ada.app.extensions, "outbox", outgoing.Outbox(ada.app))
+    monkeypatch.setattr(outbox, "MOST_WAITING", 2)
+    monkeypatch.setitem(ada.app.extensions, "outbox", outbox.Outbox(ada.app))
     with held_up(ada.app):
         assert [forgot(ada).status_code for _ in range(2)] == [202, 202]
         full = forgot(ada)

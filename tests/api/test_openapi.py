@@ -30,6 +30,7 @@ from melon_api.errors import STATUS_OF
 from melon_api.models.base import db
 from melon_api.web.limits import limiter
 from melon_api.web.request import API
+from melon_api.web.settings import LIMITS
 
 OPERATIONS = [
     "register login refresh logout logoutAll listSessions endSession forgotPassword resetPassword",
@@ -62,7 +63,7 @@ def app(folder: Path) -> Iterator[Flask]:
 
 
 def limit_names() -> list[str]:
-    return [name.removeprefix("RATELIMIT_") for name in settings.LIMITS]
+    return [name.removeprefix("RATELIMIT_") for name in LIMITS]
 
 
 @pytest.fixture(scope="module")

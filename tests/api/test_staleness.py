@@ -27,9 +27,10 @@ from round_trips import round_trips
 from servers import KEPT, PrivateRedis, Server, serving
 from sqlalchemy import create_engine, text
 
-from config import ROOT, sqlalchemy_url
+from config import ROOT
 from melon_api.models.base import db
 from melon_api.storage import near_cache
+from melon_api.storage.database_settings import sqlalchemy_url
 from melon_api.storage.redis import AWAY_SECONDS
 
 WORKERS = 3

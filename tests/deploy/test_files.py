@@ -55,7 +55,15 @@ def test_the_image_holds_what_the_server_needs_and_no_more() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert lines[1] == "*"
     kept = {line[1:] for line in lines if line.startswith("!")}
-    needed = {"config.py", "gunicorn.conf.py", "melon_api", "migrations", "tools", "wsgi.py"}
+    needed = {
+        "config.py",
+        "environ.py",
+        "gunicorn.conf.py",
+        "melon_api",
+        "migrations",
+        "tools",
+        "wsgi.py",
+    }
     assert kept == needed | {"requirements.txt", "requirements-observability.txt"}
     assert all((ROOT / name).exists() for name in kept)
 

@@ -13,7 +13,20 @@ import redis
 from certificates import Authority
 
 import config
+from melon_api.mail.smtp import SmtpServer
+from melon_api.ops.settings import OPTIONAL
+from melon_api.storage.database_settings import (
+    ABANDONED_SECONDS,
+    ADD_ONS,
+    LOCK_SECONDS,
+    POOL_RECYCLE_SECONDS,
+    SOCKET_SECONDS,
+    STATEMENT_SECONDS,
+    sqlalchemy_url,
+)
+from melon_api.storage.redis_settings import redis_servers
 from melon_api.storage.transactions import LOCK_WAIT_ATTEMPTS
+from melon_api.web.settings import LIMITS
 
 SECRET = "0123456789abcdef0123456789abcdef"
 GOOD = {
@@ -87,7 +100,7 @@ def test_production_starts_with_what_it_needs(tmp_path: Path, name: str) -> None
         ("SESSION_LIFETIME_DAYS", "many"),
         ("JWT_PREVIOUS_KEYS", SECRET[:-1]),
         ("JWT_PREVIOUS_KEYS", f"{SECRET},{SECRET[:-1]}"),
-        *((name, "often") for name in config.LIMITS),
+        *((name, "often") for name in LIMITS),
         ("RATELIMIT_LOGIN_PER_ADDRESS", "10/fortnight"),
         ("RATELIMIT_LOGIN_PER_ADDRESS", "10/minute;"),
         ("RATELIMIT_LOGIN_PER_ADDRESS", "-1/minute"),
@@ -122,7 +135,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path, setting: str, value: str) -> N
 def test_a_cluster_and_sentinels_are_taken_apart(
     url: str, hosts: Any, service: str, options: Any, sentinel_options: Any
 ) -> None:
-    servers = config.redis_servers(url)
+    servers = redis_servers(url)
     assert servers is not None
     assert (list(servers.hosts), servers.service) == (hosts, service)
     assert {"db": 0} | options == {"db": 0} | servers.options
@@ -131,7 +144,7 @@ def test_a_cluster_and_sentinels_are_taken_apart(
 
 
 def test_one_redis_is_left_to_its_client() -> None:
-    assert config.redis_servers("redis://u:p@h:1/2") is None
+    assert redis_servers("redis://u:p@h:1/2") is None
 
 
 def test_the_authority_of_redis_goes_into_its_url(tmp_path: Path) -> None:
@@ -198,10 +211,10 @@ def test_a_laptop_needs_nothing(tmp_path: Path, name: str | None) -> None:
     ],
 )
 def test_a_paas_database_url_is_understood(url: str, known: str) -> None:
-    assert config.sqlalchemy_url(url) == known
+    assert sqlalchemy_url(url) == known
 
 
-@pytest.mark.parametrize("name", config.DATABASE_VARIABLES)
+@pytest.mark.parametrize("name", ["DATABASE_URL", *ADD_ONS])
 def test_the_database_may_come_from_an_add_on(tmp_path: Path, name: str) -> None:
     settings = load(tmp_path, **{name: "mysql://u@h/d"})
     assert settings.SQLALCHEMY_DATABASE_URI.startswith("mysql+pymysql://u@h/d")
@@ -228,7 +241,7 @@ def test_our_own_database_url_comes_first(tmp_path: Path) -> None:
 def test_a_mail_server_is_understood(tmp_path: Path, url: str, server: tuple[Any, ...]) -> None:
     """Encrypted unless it is said that it shall not be."""
     settings = load(tmp_path, SMTP_URL=url, MAIL_FROM="Melon <no-reply@example.com>")
-    assert config.SmtpServer(*server) == settings.SMTP
+    assert SmtpServer(*server) == settings.SMTP
     assert settings.MAIL_FROM == "Melon <no-reply@example.com>"
 
 
@@ -382,10 +395,10 @@ def test_each_patience_is_longer_than_the_one_within_it() -> None:
     """A lock waited for twice, a statement, its answer, gunicorn's graceful stop."""
     gunicorn = (config.ROOT / "gunicorn.conf.py").read_text()
     (graceful,) = map(int, re.findall(r"^graceful_timeout = (\d+)", gunicorn, re.MULTILINE))
-    twice = LOCK_WAIT_ATTEMPTS * config.LOCK_SECONDS
-    assert twice < config.STATEMENT_SECONDS < config.SOCKET_SECONDS < graceful
+    twice = LOCK_WAIT_ATTEMPTS * LOCK_SECONDS
+    assert twice < STATEMENT_SECONDS < SOCKET_SECONDS < graceful
     assert graceful < 30  # a platform's
-    assert config.POOL_RECYCLE_SECONDS < config.ABANDONED_SECONDS
+    assert POOL_RECYCLE_SECONDS < ABANDONED_SECONDS
 
 
 COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}
@@ -434,8 +447,7 @@ LIST_MODULES = """
 import sys
 import redis  # which looks whether there is an OpenTelemetry to tell its own metrics to
 before = set(sys.modules)
-from melon_api import create_app
-create_app()
+import wsgi
 print(*{name.partition(".")[0] for name in set(sys.modules) - before})
 """
 WITHOUT = "import sys\nsys.modules |= {'opentelemetry': None, 'sentry_sdk': None}\n"
@@ -443,9 +455,7 @@ WITHOUT = "import sys\nsys.modules |= {'opentelemetry': None, 'sentry_sdk': None
 
 def test_optional_packages_are_not_imported_unasked(tmp_path: Path) -> None:
     """Each costs memory in every worker, and time at every start; nor need they be there."""
-    optional = {
-        package.partition(".")[0] for names in config.OPTIONAL.values() for package in names
-    }
+    optional = {package.partition(".")[0] for names in OPTIONAL.values() for package in names}
 
     def imported(before: str = "", **environ: str) -> set[str]:
         command = [sys.executable, "-c", before + LIST_MODULES]
