@@ -15,7 +15,7 @@ from melon_api.auth.sessions import Device, device_key
 from melon_api.models.base import db
 from melon_api.models.user import User
 from melon_api.sync import push as pushes
-from melon_api.sync.rules.body import PushRequest
+from melon_api.sync.rules.pushed import PushRequest
 
 EMAIL = "demo@example.com"
 PASSWORD = "melon-demo-2026"  # noqa: S105 - meant to be known, and refused in production

@@ -9,7 +9,7 @@ from flask import current_app
 from sqlalchemy import MetaData
 
 from melon_api import models
-from melon_api.models.base import UTCDateTime, db
+from melon_api.models.base import TEXT_BYTES, JsonText, UTCDateTime, db
 from melon_api.storage.engine import patient_engine
 
 
@@ -23,6 +23,11 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
     if kind == "type" and isinstance(item, UTCDateTime):
         autogen.imports.add("from sqlalchemy.dialects import mysql")
         return "sa.DateTime().with_variant(mysql.DATETIME(fsp=3), 'mysql')"
+    if kind == "type" and isinstance(item, JsonText):
+        if item.length <= TEXT_BYTES:
+            return "sa.Text()"
+        autogen.imports.add("from sqlalchemy.dialects import mysql")
+        return "sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql')"
     return False
 
 

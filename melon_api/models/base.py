@@ -12,6 +12,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 ID_LENGTH = 36
 DEVICE_LENGTH = 66
+TEXT_BYTES = 65_535  # what MySQL's TEXT holds
+MOST_JSON_BYTES = 1 << 20  # to check it takes some twenty times as much memory
 
 # Constraints have names, so that a later migration can drop them on every database.
 NAMES = {
@@ -45,6 +47,26 @@ def ascii_key(length: int) -> TypeEngine[str]:
 Id = ascii_key(ID_LENGTH)
 DeviceKey = ascii_key(DEVICE_LENGTH)
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql")
+
+
+class JsonText(TypeDecorator[str]):
+    """JSON as the text that the app wrote (WatermelonDB's `@json`), at most `length` bytes of it.
+
+    Not the databases' own JSON types: they write it anew, and the phone's text would differ.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, length: int = TEXT_BYTES) -> None:
+        super().__init__()
+        if not 0 < length <= MOST_JSON_BYTES:
+            raise ValueError(f"JsonText({length}): 1 to {MOST_JSON_BYTES} bytes")
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        is_long = dialect.name == "mysql" and self.length > TEXT_BYTES
+        return dialect.type_descriptor(mysql.MEDIUMTEXT() if is_long else Text())
 
 
 class UTCDateTime(TypeDecorator[datetime]):

@@ -17,8 +17,7 @@ from melon_api.models.base import TABLE_OPTIONS, Id, LongText, db
 BELONGS_TO = "belongs_to"
 # Columns that the server alone writes and no app ever sees (contract pull 4).
 COMMON = ("id", "created_at", "updated_at")
-INTERNAL = (
-    "user_id",
+CLOCKS = (
     "created_at_ms",
     "created_by",
     "updated_at_ms",
@@ -26,6 +25,7 @@ INTERNAL = (
     "rival_at_ms",
     "is_deleted",
 )
+INTERNAL = ("user_id", *CLOCKS)
 
 
 def belongs_to(table: str, **options: Any) -> MappedColumn[Any]:

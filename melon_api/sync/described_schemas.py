@@ -9,7 +9,6 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.records import columns_of
 from melon_api.sync.rules.tables import SyncedTable
 from melon_api.sync.schemas import HeldTableSchema, PushSchema, VerifySchema
 
@@ -31,17 +30,26 @@ class Open(Schema):
 @functools.cache
 def pulled_schema(table: SyncedTable) -> type[Schema]:
     """A record as it is pulled: whole."""
-    columns = columns_of(table) | {"id": ID}
-    for column in columns.values():
-        column.required = True
-    return Schema.from_dict(columns, name=f"{table.model.__name__}Record")
+    columns = {"id": ID} | _fields(table, required=True)
+    return Schema.from_dict(columns, name=f"{table.model}Record")
 
 
 @functools.cache
 def pushed_schema(table: SyncedTable) -> type[Schema]:
     """A record as the client pushes it: a column that is absent keeps what is stored."""
-    columns = columns_of(table) | {"id": ID, "_status": STATUS, "_changed": CHANGED}
-    return Open.from_dict(columns, name=f"{table.model.__name__}Pushed")
+    columns = {"id": ID} | _fields(table) | {"_status": STATUS, "_changed": CHANGED}
+    return Open.from_dict(columns, name=f"{table.model}Pushed")
+
+
+def _fields(table: SyncedTable, **options: Any) -> Fields:
+    return {
+        column.name: column.kind.field(
+            allow_none=column.optional,
+            metadata={"description": column.doc} if column.doc else {},
+            **options,
+        )
+        for column in table.columns
+    }
 
 
 @functools.cache
@@ -66,9 +74,7 @@ def _lists(table: SyncedTable, record: type[Schema], name: str, is_whole: bool) 
     records = fields.List(fields.Nested(record), required=is_whole)
     ids = fields.List(fields.String(metadata=ID.metadata), required=is_whole)
     lists: Fields = {"created": records, "updated": records, "deleted": ids}
-    return fields.Nested(
-        Schema.from_dict(lists, name=f"{table.model.__name__}{name}"), required=is_whole
-    )
+    return fields.Nested(Schema.from_dict(lists, name=f"{table.model}{name}"), required=is_whole)
 
 
 def pull_answer_schema() -> type[Schema]:

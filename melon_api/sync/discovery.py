@@ -8,33 +8,23 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Double,
-    Enum,
-    Integer,
-    SmallInteger,
-    String,
-    Table,
-    Text,
-)
+from sqlalchemy import Enum, String, Table
 
 from melon_api import models
-from melon_api.models.base import db
+from melon_api.models.base import JsonText, db
 from melon_api.models.checks import ModelError, check, check_unsynced
 from melon_api.models.synced import BELONGS_TO, INTERNAL, Synced
-from melon_api.sync.rules.tables import Column, Parent, SyncedTable
+from melon_api.sync.rules.kinds import kind_of
+from melon_api.sync.rules.kinds.kind import Kind
+from melon_api.sync.rules.kinds.texts import MOST_CHARACTERS, Reference
+from melon_api.sync.rules.tables import Column, Parent, SyncedTable, Tables
 
-TEXT_BYTES = 65_535  # what MySQL's TEXT holds
-MOST_CHARACTERS = 16_383  # of a VARCHAR in MySQL's utf8mb4
 PLAIN_TYPES = String.__module__  # SQLAlchemy's own; a database's are in others
 NUMBER_IN_THE_APP = "last_modified"  # WatermelonDB's own rule
-INTEGER_BITS = ((SmallInteger, 16), (BigInteger, 64), (Integer, 32))
 
 
 @functools.cache
-def synced_tables() -> dict[str, SyncedTable]:
+def synced_tables() -> Tables:
     """Every synced table by name, parents before children. Raises ModelError for a wrong model."""
     models.load()
     check_unsynced(db.Model)
@@ -66,7 +56,7 @@ def _describe(model: type[Synced]) -> SyncedTable:
         for column in table.columns
         if column.name not in INTERNAL and column.name != "id"
     )
-    return SyncedTable(str(table.name), model, table, columns, parents)
+    return SyncedTable(str(table.name), model.__name__, table, columns, parents)
 
 
 def _parents(table: Table) -> Iterator[Parent]:
@@ -76,31 +66,22 @@ def _parents(table: Table) -> Iterator[Parent]:
 
 
 def _column(column: Any, refers: bool) -> Column:
-    found = _plain_column(column, refers)
-    if found is None:
+    kind = Reference(column.type.length) if refers else _kind(column.type)
+    if kind is None:
         raise ModelError(
             f"{column.table.name}.{column.name}: {column.type!r} does not sync; use String(n), "
-            f"Text, Boolean, Integer, BigInteger or Double; n is {MOST_CHARACTERS} at most"
+            "Text, JsonText, Boolean, Integer, BigInteger or Double; n is "
+            f"{MOST_CHARACTERS} at most"
         )
-    if found.name == NUMBER_IN_THE_APP and found.kind not in ("integer", "number"):
-        raise ModelError(f"{column.table.name}.{found.name}: WatermelonDB wants a number there")
-    return found
+    if column.name == NUMBER_IN_THE_APP and kind.app_type != "number":
+        raise ModelError(f"{column.table.name}.{column.name}: WatermelonDB wants a number there")
+    return Column(str(column.name), kind, bool(column.nullable), column.doc)
 
 
-def _plain_column(column: Any, refers: bool) -> Column | None:
+def _kind(sql_type: Any) -> Kind | None:
     """None for a type that could refuse what an app may push: an Enum, a database's own."""
-    kind = column.type
-    name, optional = str(column.name), bool(column.nullable)
-    if type(kind).__module__ != PLAIN_TYPES or isinstance(kind, Enum):
+    if isinstance(sql_type, Enum):
         return None
-    if isinstance(kind, Boolean):
-        return Column(name, "boolean", optional)
-    if isinstance(kind, Text):
-        octets = kind.length or TEXT_BYTES
-        return Column(name, "string", optional, octets=octets)
-    if isinstance(kind, String) and kind.length and kind.length <= MOST_CHARACTERS:
-        return Column(name, "string", optional, characters=kind.length, refers=refers)
-    for integer, bits in INTEGER_BITS:
-        if isinstance(kind, integer):
-            return Column(name, "integer", optional, bits=bits)
-    return Column(name, "number", optional) if isinstance(kind, Double) else None
+    if not isinstance(sql_type, JsonText) and type(sql_type).__module__ != PLAIN_TYPES:
+        return None
+    return kind_of((c.__name__ for c in type(sql_type).__mro__), getattr(sql_type, "length", None))

@@ -11,7 +11,6 @@ from melon_api.web.openapi.calls import Call, Example
 from melon_api.web.openapi.problems import USUAL, Problem
 
 NOW = 1_700_000_000_000  # an account's clock
-SAMPLES: dict[str, Any] = {"number": 1.5, "integer": 1, "boolean": False}
 INVALID = "Some of it is not valid."
 CONFLICT = USUAL["sync_conflict"].detail
 NOT_STORED = USUAL["unknown_table"].detail
@@ -87,9 +86,9 @@ def record(table: SyncedTable) -> dict[str, Any]:
     """One that belongs to those of the other tables, where it must."""
     parents = {parent.column: parent for parent in table.parents}
     values = {
-        column.name: f"{parents[column.name].table}_1" if column.refers else _sample(column)
+        column.name: f"{parents[column.name].table}_1" if column.kind.refers else _sample(column)
         for column in table.columns
-        if not (column.refers and column.optional)
+        if not (column.kind.refers and column.optional)
     }
     optional = {p.column: None for p in table.parents if not p.required}
     return {"id": f"{table.name}_1", **values, **optional}
@@ -98,9 +97,7 @@ def record(table: SyncedTable) -> dict[str, Any]:
 def _sample(column: Column) -> Any:
     if column.name in ("created_at", "updated_at"):
         return NOW
-    if column.kind != "string":
-        return SAMPLES[column.kind]
-    return column.name.replace("_", " ").capitalize()[: column.characters]
+    return column.kind.sample(column.name)
 
 
 def _lists(created: Any = (), updated: Any = (), deleted: Any = ()) -> dict[str, Any]:
@@ -193,7 +190,7 @@ def _orphans() -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
 
 def _verify() -> Call:
     table, columns = _last(), [column.name for column in _last().columns]
-    count, checksum = table_checksum([record(table)], columns)
+    count, checksum = table_checksum([record(table)], table.columns)
     held = {"columns": columns, "count": count, "checksum": checksum}
     found = {"count": count, "checksum": checksum, "identical": True}
     same = {"identical": True, "timestamp": NOW, "tables": {table.name: found}}

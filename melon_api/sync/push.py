@@ -11,11 +11,13 @@ from melon_api.errors import OutcomeUnknown, SyncConflict, Unavailable
 from melon_api.storage.transactions import looking, retrying, writing
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules import body
-from melon_api.sync.rules.body import ID, PushedTable, PushRequest
+from melon_api.sync.rules.body import ID
 from melon_api.sync.rules.history import History
-from melon_api.sync.rules.merge import Merge, StoredRows
+from melon_api.sync.rules.merge import Merge
 from melon_api.sync.rules.problems import Problems
-from melon_api.sync.sql import bulk, changes, clock, log, rows
+from melon_api.sync.rules.pushed import PushedTable, PushRequest
+from melon_api.sync.rules.tables import StoredRows
+from melon_api.sync.sql import bulk, clock, deletions, log, rows
 from melon_api.sync.sql.clock import AccountClock
 
 
@@ -131,7 +133,7 @@ def _rows_named(connection: Connection, user_id: str, pushed: list[PushedTable])
         for parent in part.table.parents:
             named = {record.values.get(parent.column) for record in part.records}
             wanted.setdefault(parent.table, set()).update(i for i in named if i and ID.match(i))
-    return rows.read_rows(connection, user_id, wanted)
+    return rows.read_rows(connection, synced_tables(), user_id, wanted)
 
 
 def _store(connection: Connection, caller: Caller, merge: Merge) -> tuple[bool, bool]:
@@ -144,7 +146,7 @@ def _store(connection: Connection, caller: Caller, merge: Merge) -> tuple[bool, 
     hit = 0
     if fallen:
         tables = synced_tables().values()
-        hit = changes.delete_descendants(
+        hit = deletions.delete_descendants(
             connection, tables, caller.user_id, merge.tick, caller.device
         )
     as_sent = merge.as_sent and not hit and not merge.problems

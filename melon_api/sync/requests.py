@@ -7,7 +7,7 @@ from marshmallow import ValidationError
 
 from melon_api.errors import MalformedJson
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.rules.body import PushRequest
+from melon_api.sync.rules.pushed import PushRequest
 from melon_api.sync.rules.walk import Migration, PullRequest, Walk
 from melon_api.sync.schemas import DIGITS, FLAGS, NOTHING, PULL, PUSH, VerifySchema
 from melon_api.sync.verify import DeviceTable

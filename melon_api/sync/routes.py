@@ -16,6 +16,7 @@ from melon_api.storage.cache import cache
 from melon_api.sync import described_schemas, docs, idle, requests
 from melon_api.sync import pull as pulls
 from melon_api.sync import push as pushes
+from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules import cursor
 from melon_api.sync.rules.body import check_size
 from melon_api.sync.rules.walk import PullRequest, Walk
@@ -125,7 +126,7 @@ def _known_clock() -> int | None:
 
 
 def _read_cursor(text: str) -> Walk | None:
-    return cursor.read(text, caller().user_id, keys_now())
+    return cursor.read(text, caller().user_id, keys_now(), synced_tables())
 
 
 def _read(reader: Any, *parts: Any) -> Any:

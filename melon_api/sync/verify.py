@@ -62,5 +62,6 @@ def _compare(
     connection: Connection, table: SyncedTable, user_id: str, held: DeviceTable
 ) -> VerifiedTable:
     records = changes.living_records(connection, table, user_id)
-    count, checksum = table_checksum(records, held.columns)
+    columns = [column for column in table.columns if column.name in held.columns]
+    count, checksum = table_checksum(records, columns)
     return VerifiedTable(count, checksum, (count, checksum) == (held.count, held.checksum))

@@ -18,7 +18,7 @@ from melon_api.models.user import User
 from melon_api.storage.cache import cache
 from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_work, writing
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.sql import changes, clock
+from melon_api.sync.sql import clock, deletions
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.pages import read_living
 
@@ -103,7 +103,7 @@ def erase(engine: Engine, user_id: str, stored: str | None = None) -> None:
         password = connection.scalar(select(User.password).where(User.id == user_id))
         if stored not in (None, password):
             raise ValidationFailed({"password": [NOT_THE_PASSWORD]})
-        changes.delete_all(connection, synced_tables().values(), user_id)
+        deletions.delete_all(connection, synced_tables().values(), user_id)
         for model in (SyncPush, Session, MailedToken):
             connection.execute(delete(model).where(model.user_id == user_id))
         connection.execute(delete(User).where(User.id == user_id))

@@ -12,8 +12,8 @@ from sqlalchemy import update
 
 from melon_api.models.base import db
 from melon_api.models.project import Project
-from melon_api.sync.sql.changes import IDS_PER_STATEMENT
 from melon_api.sync.sql.news import MOST as FEW
+from melon_api.sync.sql.rows import IDS_PER_STATEMENT
 
 NUMBERS: list[Any] = [0, 1, -1, 0.1, -0.1, 0.1 + 0.2, 1 / 3, 1e-7, 1e-6, 123456.789, 5e-324]
 NUMBERS += [1.7976931348623157e308, 2**31, 2**53, -(2**53), 2**53 - 1, 2**62, 1e15, 1e15 + 0.5]

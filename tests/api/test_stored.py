@@ -4,8 +4,7 @@ import pytest
 from devices import Account, Device, bare, created, edited, project, task, updated
 from test_reading import cut_at, odd_records
 
-from melon_api.sync.sql.changes import IDS_PER_STATEMENT
-from melon_api.sync.sql.rows import FEW
+from melon_api.sync.sql.rows import FEW, IDS_PER_STATEMENT
 
 
 def clock(phone: Device) -> int:

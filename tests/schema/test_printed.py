@@ -9,6 +9,7 @@ from conftest import install_packages
 from printed import HERE, compiled, node, printed
 from servers import serving
 
+from melon_api.sync.rules.kinds.texts import Reference, String
 from melon_api.sync.rules.tables import Column, Parent, SyncedTable
 from tools.app_schema.classes import class_modules
 from tools.app_schema.files import write
@@ -39,7 +40,7 @@ def test_the_printed_app_compiles_and_syncs(tmp_path: Path) -> None:
 
 
 def synced(name: str, model: str, *columns: Column, parents: tuple[Parent, ...] = ()) -> Any:
-    return SyncedTable(name, cast(Any, type(model, (), {})), cast(Any, None), columns, parents)
+    return SyncedTable(name, model, cast(Any, None), columns, parents)
 
 
 # {column: its property}: Model's own, JavaScript's, and two that would be the same.
@@ -59,14 +60,14 @@ REFERENCES = ("date_id", "other_id", "above_id")
 
 @pytest.mark.usefixtures("packages")
 def test_names_that_are_taken_are_told_apart(tmp_path: Path) -> None:
-    refers = [Column(n, "string", optional=n != "date_id", refers=True) for n in REFERENCES]
+    refers = [Column(n, Reference(36), optional=n != "date_id") for n in REFERENCES]
     parents = tuple(
         Parent(n, "models" if n == "above_id" else "dates", required=n == "date_id")
         for n in REFERENCES
     )
-    texts = [Column(name, "string", optional=False, characters=9) for name in AWKWARD]
+    texts = [Column(name, String(9), optional=False) for name in AWKWARD]
     tables = {
-        "dates": synced("dates", "Date", Column("name", "string", optional=False, characters=9)),
+        "dates": synced("dates", "Date", Column("name", String(9), optional=False)),
         "models": synced("models", "Model", *texts, *refers, parents=parents),
     }
     view: Tables = {

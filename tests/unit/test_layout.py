@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,13 +44,21 @@ def name_of(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return found
+    return {name for node in ast.walk(ast.parse(path.read_text())) for name in imported(node)}
+
+
+def imported(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+
+
+def run_time(tree: ast.AST) -> Iterator[ast.AST]:
+    """All but what a type checker alone reads."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from run_time(node)
 
 
 def floor(module: str) -> int:
@@ -83,6 +92,15 @@ def test_services_know_no_request(path: Path) -> None:
     room = path.relative_to(PACKAGE).parts[0]
     if room not in ("web", "ops") and path.stem not in KNOW_HTTP:
         assert not imports(path) & HTTP
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "sync/rules").rglob("*.py")), ids=name_of)
+def test_the_rules_know_neither_sql_nor_http(path: Path) -> None:
+    """Nor any other room: they are given what they judge."""
+    found = {name for node in run_time(ast.parse(path.read_text())) for name in imported(node)}
+    assert not {name for name in found if name.partition(".")[0] in ("sqlalchemy", "flask")}
+    own = {name for name in found if name.partition(".")[0] in ("melon_api", "config", "app")}
+    assert not {n for n in own if not n.startswith(("melon_api.sync.rules", "melon_api.errors"))}
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "sync").rglob("*.py")), ids=name_of)

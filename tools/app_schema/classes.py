@@ -1,5 +1,6 @@
 """The app's model classes as TypeScript, with decorators, relations and children."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,8 +21,6 @@ export type OptionalRelation<T extends Model> = Omit<
   observe(): Observable<T | null>
   set(record: T | null): void
 }"""
-TYPES = {"string": "string", "boolean": "boolean", "number": "number", "integer": "number"}
-EXACT_BITS = 53  # of a JavaScript number
 TIMES = ("created_at", "updated_at")
 
 
@@ -79,21 +78,13 @@ class ModelClass:
         for column in self._table.columns:
             name = self._scope.give(camel(column.name), "Column")
             yield from _limits(column)
-            kind = TYPES[column.kind]
+            kind, how = column.kind.typescript, column.kind.decorator
+            if _is_date(column):
+                kind, how = "Date", "@date('{0}')"
             if column.name in TIMES:
-                kind, how = "Date", f"@readonly @date('{column.name}')"
-                self._imports[DECORATORS] |= {"readonly", "date"}
-            elif _is_date(column):
-                kind, how = "Date", self._decorator("date", column)
-            elif kind == "string" and not column.refers:
-                how = self._decorator("text", column)
-            else:
-                how = self._decorator("field", column)
-            yield f"{how} {name}!: {kind}{' | null' * column.optional}"
-
-    def _decorator(self, name: str, column: Column) -> str:
-        self._imports[DECORATORS].add(name)
-        return f"@{name}('{column.name}')"
+                how = "@readonly @date('{0}')"
+            self._imports[DECORATORS] |= set(re.findall(r"@(\w+)", how))
+            yield f"{how.format(column.name)} {name}!: {kind}{' | null' * column.optional}"
 
     def _relations(self) -> Iterator[str]:
         for parent in self._table.parents:
@@ -138,7 +129,7 @@ def class_modules(tables: dict[str, SyncedTable]) -> list[Module]:
     """A module for each synced table, the type of optional relations where there are any, and an
     index with all classes (`modelClasses`)."""
     scope = Scope(TAKEN, folding=True)
-    names = {t.name: scope.give(t.model.__name__, "Record") for t in tables.values()}
+    names = {t.name: scope.give(t.model, "Record") for t in tables.values()}
     modules = [ModelClass(table, tables, names).module() for table in tables.values()]
     if any(not parent.required for table in tables.values() for parent in table.parents):
         imports = {WATERMELON: {"type Model", "type Relation"}, **OBSERVABLE}
@@ -161,17 +152,10 @@ def _children(name: str, tables: dict[str, SyncedTable]) -> Iterator[Child]:
 
 def _limits(column: Column) -> Iterator[str]:
     """What the server refuses by name (contract push 5)."""
-    if column.refers or _is_date(column):
-        return
-    if column.characters:
-        yield f"/** At most {column.characters} characters. */"
-    elif column.octets:
-        yield f"/** At most {column.octets} bytes of UTF-8. */"
-    elif column.bits:
-        limit = f" below 2^{column.bits - 1}" if column.bits <= EXACT_BITS else ""
-        yield f"/** A whole number{limit}. */"
+    if column.kind.limit and not _is_date(column):
+        yield f"/** {column.kind.limit} */"
 
 
 def _is_date(column: Column) -> bool:
     """By WatermelonDB's habit for names."""
-    return TYPES[column.kind] == "number" and column.name.endswith("_at")
+    return column.kind.app_type == "number" and column.name.endswith("_at")

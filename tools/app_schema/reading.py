@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
+from melon_api.sync.rules.kinds.kind import AppType
 from tools.app_schema.unreadable import Unreadable
-from tools.app_schema.view import AppColumn, Columns, Tables, Type
+from tools.app_schema.view import AppColumn, Columns, Tables
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,10 @@ def _column(place: str, name: str, given: dict[str, Any]) -> AppColumn:
     return AppColumn(name, kind, bool(flags[0]), bool(flags[1]))
 
 
-def _type(place: str, value: Any) -> Type:
-    for kind in get_args(Type):
+def _type(place: str, value: Any) -> AppType:
+    for kind in get_args(AppType):
         if value == kind:
-            return cast(Type, kind)
+            return cast(AppType, kind)
     raise Unreadable(f"{place}: its type is 'string', 'number' or 'boolean', not {value!r}")
 
 

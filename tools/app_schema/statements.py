@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from tools.app_schema.view import Columns, Type
+from melon_api.sync.rules.kinds.kind import AppType
+from tools.app_schema.view import Columns
 
 STANDARD = ("id", "_changed", "_status")  # of every table on a phone
-EMPTY: dict[Type, str] = {"string": "''", "number": "0", "boolean": "0"}  # `nullValue` in SQLite
+EMPTY: dict[AppType, str] = {"string": "''", "number": "0", "boolean": "0"}  # `nullValue` in SQLite
 # Tables of the time between: no synced table's name begins so (WatermelonDB's rules for names).
 NEXT, HELD = "_next_", "_held_"
 

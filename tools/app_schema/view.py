@@ -3,29 +3,23 @@
 Taken from the models, and from a database as its migrations left it; the two must agree.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import Boolean, Connection, Float, Integer, Numeric, String, inspect
+from sqlalchemy import Boolean, Connection, String, inspect
 from sqlalchemy.dialects.mysql import TINYINT
 
 from melon_api.models.base import ID_LENGTH
 from melon_api.models.synced import INTERNAL
 from melon_api.sync.discovery import synced_tables
-
-Type = Literal["string", "number", "boolean"]
+from melon_api.sync.rules.kinds import app_type
+from melon_api.sync.rules.kinds.kind import AppType
+from melon_api.sync.rules.tables import SyncedTable
 
 # By these a table of a database is known to sync, also one that has no model any more.
 SIGNS = {"user_id", "id", "created_at_ms", "updated_at_ms", "is_deleted"}
 HIDDEN = {"id", *INTERNAL}
-TYPES: tuple[tuple[type[Any], Type], ...] = (
-    (Boolean, "boolean"),
-    (String, "string"),
-    (Integer, "number"),
-    (Float, "number"),  # Double is one
-    (Numeric, "number"),
-)
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class AppColumn:
     """A column as `tableSchema` has it."""
 
     name: str
-    type: Type
+    type: AppType
     optional: bool = False
     indexed: bool = False
     is_parent: bool = field(default=False, compare=False)  # only the server knows
@@ -49,20 +43,14 @@ class UnknownType(Exception):
 
 def from_models() -> Tables:
     """Parents before children, columns in the models' order. Raises ModelError."""
-    tables = synced_tables().values()
-    return {
-        table.name: {
-            column.name: app_column(
-                table.name,
-                column.name,
-                table.table.c[column.name].type,
-                column.optional,
-                _indexed([index.columns.keys() for index in table.table.indexes]),
-            )
-            for column in table.columns
-        }
-        for table in tables
-    }
+    return {table.name: dict(_app_columns(table)) for table in synced_tables().values()}
+
+
+def _app_columns(table: SyncedTable) -> Iterator[tuple[str, AppColumn]]:
+    indexed = _indexed(index.columns.keys() for index in table.table.indexes)
+    for column in table.columns:
+        name, kind = column.name, column.kind
+        yield name, AppColumn(name, kind.app_type, column.optional, name in indexed, kind.refers)
 
 
 def from_database(connection: Connection) -> Tables:
@@ -86,12 +74,10 @@ def app_column(table: str, name: str, kind: Any, optional: bool, indexed: set[st
     """Raises UnknownType."""
     if isinstance(kind, TINYINT) and kind.display_width == 1:
         kind = Boolean()  # what MySQL makes of one, and a migration in raw SQL declares
-    for of_server, of_app in TYPES:
-        if isinstance(kind, of_server):
-            return AppColumn(
-                name, of_app, optional, name in indexed, _is_parent(kind, name, indexed)
-            )
-    raise UnknownType(f"{table}.{name} is a {kind!r}, which does not sync")
+    of_app = app_type(base.__name__ for base in type(kind).__mro__)
+    if of_app is None:
+        raise UnknownType(f"{table}.{name} is a {kind!r}, which does not sync")
+    return AppColumn(name, of_app, optional, name in indexed, _is_parent(kind, name, indexed))
 
 
 def _is_parent(kind: Any, name: str, indexed: set[str]) -> bool:

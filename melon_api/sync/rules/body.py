@@ -1,53 +1,17 @@
 """A push as it was sent, taken apart: good records, and what is wrong with the others. Pure."""
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from melon_api.errors import PayloadTooLarge
-from melon_api.sync.records import explain
-from melon_api.sync.rules.problems import Problems
-from melon_api.sync.rules.sanitize import changed_columns, sanitize
-from melon_api.sync.rules.tables import SyncedTable
+from melon_api.sync.rules.problems import Place, Problems
+from melon_api.sync.rules.pushed import PushedRecord, PushedTable
+from melon_api.sync.rules.sanitize import changed_columns, explain, sanitize
+from melon_api.sync.rules.tables import SyncedTable, Tables
 
 ID = re.compile(r"[A-Za-z0-9_.-]{1,36}\Z")  # contract push 11
 BAD_ID = ["An id is 1 to 36 of A-Z a-z 0-9 _ . -"]
 LISTS = ("created", "updated", "deleted")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the body a record or an id stands."""
-
-    table: str
-    list: str
-    index: int
-    id: str
-
-
-@dataclass(slots=True, eq=False)  # not frozen: there are ten thousand of them in a large push
-class PushedRecord:
-    """A record after `sanitize`; `changed` is None when it had no `_changed` at all."""
-
-    table: str
-    list: str
-    index: int
-    id: str
-    values: dict[str, Any]
-    changed: frozenset[str] | None
-    as_sent: bool
-    fits: bool
-
-    @property
-    def place(self) -> Place:
-        return Place(self.table, self.list, self.index, self.id)
-
-
-@dataclass(frozen=True)
-class PushedTable:
-    table: SyncedTable
-    records: list[PushedRecord] = field(default_factory=list)
-    deletions: list[Place] = field(default_factory=list)
 
 
 def check_size(changes: dict[str, Any], most: int) -> None:
@@ -64,9 +28,7 @@ def check_size(changes: dict[str, Any], most: int) -> None:
         raise PayloadTooLarge(f"The push holds {count} records; {most} are the most at once.")
 
 
-def read(
-    tables: dict[str, SyncedTable], changes: dict[str, Any], problems: Problems
-) -> list[PushedTable]:
+def read(tables: Tables, changes: dict[str, Any], problems: Problems) -> list[PushedTable]:
     """The pushed tables, parents first; what is wrong goes to `problems`."""
     for name, content in changes.items():
         if name not in tables:
@@ -139,10 +101,3 @@ def _read_record(
         return None
     changed = changed_columns(table, raw)
     return PushedRecord(table.name, key, index, text, values, changed, as_sent, not misfits)
-
-
-@dataclass(frozen=True)
-class PushRequest:
-    changes: dict[str, Any]
-    since: int
-    allow_partial: bool

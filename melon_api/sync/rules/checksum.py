@@ -1,4 +1,4 @@
-"""The checksum that tells a device whether it holds what the server holds. Pure.
+"""The checksum that tells a device whether it holds what the server holds.
 
 A record becomes bytes: of `id`, then of each column in the order of their names, in one piece,
 
@@ -11,29 +11,25 @@ and the table's checksum is the plain sum of the records' CRC-32 (that of zip an
 not mind the order; JavaScript's numbers hold it exactly for two million records.
 """
 
-import struct
 import zlib
 from collections.abc import Iterable
 from typing import Any
 
-_double = struct.Struct(">cd")
+from melon_api.sync.rules.kinds.texts import Text
+from melon_api.sync.rules.tables import Column
+
+NULL = b"n"
 
 
-def table_checksum(records: Iterable[dict[str, Any]], columns: Iterable[str]) -> tuple[int, int]:
+def table_checksum(records: Iterable[dict[str, Any]], columns: Iterable[Column]) -> tuple[int, int]:
     """(how many records, the sum of their CRC-32 over `id` and `columns`)."""
-    names = ("id", *sorted(columns))
+    named = sorted((column.name, column.kind.checksum) for column in columns)
+    parts = [("id", Text.checksum), *named]
     count = total = 0
     for record in records:
-        total += zlib.crc32(b"".join(_bytes(record[name]) for name in names))
+        values = [(record[name], as_bytes) for name, as_bytes in parts]
+        total += zlib.crc32(
+            b"".join([NULL if v is None else as_bytes(v) for v, as_bytes in values])
+        )
         count += 1
     return count, total
-
-
-def _bytes(value: Any) -> bytes:
-    if value is None:
-        return b"n"
-    if value is True or value is False:
-        return b"t" if value else b"f"
-    if isinstance(value, str):
-        return b"s" + value.encode() + b"\0"
-    return _double.pack(b"d", value)

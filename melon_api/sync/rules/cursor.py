@@ -1,10 +1,9 @@
 """Page tokens: a walk in progress, signed for its account. Pure; the server keeps no state."""
 
-from typing import Any
+from collections.abc import Collection
 
 from itsdangerous import BadData, URLSafeSerializer
 
-from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.walk import Migration, Walk
 
 PURPOSE = "melon pull cursor"  # no other signature of the same secret counts here
@@ -17,22 +16,19 @@ def write(walk: Walk, user_id: str, keys: list[str]) -> str:
     return str(_signer(keys).dumps([user_id, clocks, migration, walk.table, walk.after]))
 
 
-def read(text: str, user_id: str, keys: list[str]) -> Walk | None:
-    """The walk; None for a cursor not made by this server for this account (contract pull 6). Any
-    of `keys` may have signed it."""
+def read(text: str, user_id: str, keys: list[str], tables: Collection[str]) -> Walk | None:
+    """The walk through `tables`; None for a cursor not made by this server for this account
+    (contract pull 6). Any of `keys` may have signed it."""
     try:
         owner, clocks, migration, table, after = _signer(keys).loads(text)
         since, timestamp, is_replacement = clocks
     except (BadData, ValueError):
         return None
-    if owner != user_id or table not in synced_tables():
+    if owner != user_id or table not in tables:
         return None
-    return Walk(since, timestamp, is_replacement, _migration(*migration), table, after)
-
-
-def _migration(tables: list[str], columns: dict[str, Any]) -> Migration:
-    known = {name: tuple(added) for name, added in columns.items() if name in synced_tables()}
-    return Migration(frozenset(tables), known)
+    new, columns = migration
+    known = {name: tuple(added) for name, added in columns.items() if name in tables}
+    return Walk(since, timestamp, is_replacement, Migration(frozenset(new), known), table, after)
 
 
 def _signer(keys: list[str]) -> URLSafeSerializer:

@@ -4,34 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from melon_api.sync.rules.body import Place, PushedRecord, PushedTable
 from melon_api.sync.rules.history import History
-from melon_api.sync.rules.problems import Problems
+from melon_api.sync.rules.problems import Place, Problems
+from melon_api.sync.rules.pushed import PushedRecord, PushedTable
 from melon_api.sync.rules.sanitize import empty_values
-from melon_api.sync.rules.tables import Parent, SyncedTable
-
-
-@dataclass(slots=True)
-class Row:
-    """A record as stored; clocks in ms, `…_by` a device.
-
-    `rival`: when a device other than `updated_by` changed it last; of a tombstone, when it was
-    deleted, which `updated` is not when the deletion was told again.
-    """
-
-    id: str
-    values: dict[str, Any]
-    created: int
-    created_by: int
-    updated: int
-    updated_by: int
-    rival: int = 0
-    deleted: bool = False
-    is_new: bool = False
-    is_changed: bool = False
-
-
-StoredRows = dict[str, dict[str, Row]]  # table -> id -> row
+from melon_api.sync.rules.tables import Parent, Row, StoredRows, SyncedTable
 
 
 @dataclass

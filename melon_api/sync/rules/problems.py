@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from melon_api.errors import (
     DomainError,
@@ -13,11 +14,18 @@ from melon_api.errors import (
     ValidationFailed,
 )
 
-if TYPE_CHECKING:
-    from melon_api.sync.rules.body import Place
-
 CONFLICT = ["Another device changed this record after lastPulledAt; pull, then push again."]
 Messages = dict[str, Any] | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the body a record or an id stands."""
+
+    table: str
+    list: str
+    index: int
+    id: str
 
 
 class Problems:

@@ -1,18 +1,17 @@
 """What a pushed record becomes before it is looked at: the client's own `sanitizedRaw`.
 
 A wrong type or a null becomes the column's empty value, 1 and 0 become booleans, unknown columns
-are dropped, an absent column stays absent (contract push 5). Pure, and fast: Marshmallow is asked
-only to explain a record that does not fit.
+are dropped, an absent column stays absent (contract push 5). What is right and what fits is said by
+a column's kind.
 """
 
 import functools
 import logging
-import math
-from collections.abc import Callable, Iterable
-from decimal import Decimal
+from collections.abc import Iterable
 from typing import Any
 
-from melon_api.sync.rules.tables import Column, SyncedTable
+from melon_api.sync.rules.kinds.kind import Convert, Decide
+from melon_api.sync.rules.tables import SyncedTable
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +19,7 @@ NOT_COLUMNS = {"id", "_status", "_changed"}
 MOST_TOLD = 100
 _dropped: set[tuple[str, str]] = set()  # that were told of
 
-Rule = tuple[str, Callable[[Any], bool], Callable[[Any], Any], Callable[[Any], bool]]
-EXACT_BITS, LONG_BITS = 53, 63  # of a double's whole numbers; of the JSON library's
+Rule = tuple[str, Decide, Convert, Decide]  # column, is_right, put_right, holds
 
 
 def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], list[str], bool]:
@@ -56,18 +54,6 @@ def _tell_dropped(table: str, columns: Iterable[str]) -> None:
             log.warning("pushed, unknown here and dropped: %s.%s", table, ascii(column[:64]))
 
 
-def as_javascript_writes(number: float) -> int | float:
-    """A whole double as `JSON.stringify` writes it, where our JSON library can."""
-    if abs(number) < 1 << EXACT_BITS:
-        return int(number)
-    return shortest_digits(number) if abs(number) < 1 << LONG_BITS else number
-
-
-def shortest_digits(number: float) -> int:
-    """The digits that tell a whole double from its neighbours, then zeros."""
-    return int(Decimal(repr(number)))
-
-
 def changed_columns(table: SyncedTable, raw: dict[str, Any]) -> frozenset[str] | None:
     """The columns that `_changed` names; None when the record has no such key at all.
 
@@ -87,68 +73,14 @@ def empty_values(table: SyncedTable) -> dict[str, Any]:
     return {column.name: column.empty for column in table.columns}
 
 
+def explain(table: SyncedTable, values: dict[str, Any], misfits: list[str]) -> dict[str, Any]:
+    """Why these columns cannot be kept whole: {column: [sentences]}."""
+    return {c.name: c.kind.explain(values[c.name]) for c in table.columns if c.name in misfits}
+
+
 @functools.cache
 def _rules(table: SyncedTable) -> tuple[Rule, ...]:
-    return tuple((c.name, _is_right(c), _put_right(c), _holds(c)) for c in table.columns)
-
-
-def _is_right(column: Column) -> Callable[[Any], bool]:
-    """Whether a value is plainly as it should be, which nearly all are; False decides nothing."""
-    if column.kind == "boolean":
-        return lambda value: value is True or value is False
-    if column.kind == "string":
-        most = column.characters or (column.octets or 0) // 4
-        return lambda value: type(value) is str and len(value) <= most
-    limit = 1 << ((column.bits - 1) if column.bits else EXACT_BITS)
-    return lambda value: type(value) is int and -limit < value < limit
-
-
-def _put_right(column: Column) -> Callable[[Any], Any]:
-    empty = column.empty
-
-    def string(value: Any) -> Any:
-        return value if type(value) is str else empty
-
-    def boolean(value: Any) -> Any:
-        if type(value) is bool:
-            return value
-        return bool(value) if type(value) in (int, float) and value in (0, 1) else empty
-
-    def number(value: Any) -> Any:
-        if type(value) is int or (type(value) is float and math.isfinite(value)):
-            return value or 0  # -0 is 0
-        return empty
-
-    def double(value: Any) -> Any:
-        value = number(value)
-        if type(value) is int and value.bit_length() > EXACT_BITS:
-            exact = float(value)
-            return exact if value in (int(exact), shortest_digits(exact)) else value
-        return value
-
-    def integer(value: Any) -> Any:
-        value = number(value)
-        return int(value) if type(value) is float and value.is_integer() else value
-
-    return {"string": string, "boolean": boolean, "number": double, "integer": integer}[column.kind]
-
-
-def _holds(column: Column) -> Callable[[Any], bool]:
-    characters, octets = column.characters or 0, column.octets or 0
-
-    def short(value: Any) -> bool:
-        return value is None or len(value) <= characters
-
-    def light(value: Any) -> bool:
-        return value is None or len(value) * 4 <= octets or len(value.encode()) <= octets
-
-    def exact(value: Any) -> bool:
-        return type(value) is not int or value.bit_length() <= EXACT_BITS
-
-    def whole(value: Any) -> bool:
-        limit = 1 << ((column.bits or 64) - 1)
-        return value is None or (type(value) is int and -limit <= value < limit)
-
-    if column.kind == "string" and not column.refers:
-        return short if characters else light
-    return {"number": exact, "integer": whole}.get(column.kind, lambda value: True)
+    return tuple(
+        (c.name, c.kind.is_right(), c.kind.put_right(c.empty), c.kind.holds())
+        for c in table.columns
+    )

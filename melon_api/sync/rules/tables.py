@@ -1,34 +1,29 @@
-"""What the engine knows of a synced table. Pure."""
+"""What the engine knows of a synced table, of its columns and of its rows."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import (
-    Table,
-)
+from melon_api.sync.rules.kinds.kind import Kind
 
-from melon_api.models.synced import Synced
-
-Kind = Literal["string", "number", "integer", "boolean"]
-EMPTY: dict[Kind, str | int | bool] = {"string": "", "number": 0, "integer": 0, "boolean": False}
+if TYPE_CHECKING:  # the statements' part of it, which no rule looks into
+    from sqlalchemy import Table
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as the app's schema has it, and what the database can hold of it."""
+    """A column as the app's schema has it; `doc` is the model's word about it."""
 
     name: str
     kind: Kind
     optional: bool
-    characters: int | None = None  # most, for a string
-    octets: int | None = None  # most UTF-8 bytes, for a string
-    bits: int | None = None  # for an integer
-    refers: bool = False  # names a parent record
+    doc: str | None = None
 
     @property
     def empty(self) -> str | int | bool | None:
         """What the client's `nullValue` gives (WatermelonDB, RawRecord)."""
-        return None if self.optional else EMPTY[self.kind]
+        return None if self.optional else self.kind.empty
 
 
 @dataclass(frozen=True)
@@ -42,8 +37,10 @@ class Parent:
 
 @dataclass(frozen=True, eq=False)  # one object each: hashed by identity, which is fast
 class SyncedTable:
+    """`model` is its class's name; parents and columns are in the model's order."""
+
     name: str
-    model: type[Synced]
+    model: str
     table: Table
     columns: tuple[Column, ...]
     parents: tuple[Parent, ...]
@@ -53,3 +50,29 @@ class SyncedTable:
     def __post_init__(self) -> None:
         object.__setattr__(self, "column_names", frozenset(c.name for c in self.columns))
         object.__setattr__(self, "is_tree", any(p.table == self.name for p in self.parents))
+
+
+Tables = dict[str, SyncedTable]  # by name, parents before children
+
+
+@dataclass(slots=True)
+class Row:
+    """A record as stored; clocks in ms, `…_by` a device.
+
+    `rival`: when a device other than `updated_by` changed it last; of a tombstone, when it was
+    deleted, which `updated` is not when the deletion was told again.
+    """
+
+    id: str
+    values: dict[str, Any]
+    created: int
+    created_by: int
+    updated: int
+    updated_by: int
+    rival: int = 0
+    deleted: bool = False
+    is_new: bool = False
+    is_changed: bool = False
+
+
+StoredRows = dict[str, dict[str, Row]]  # table -> id -> row

@@ -6,17 +6,17 @@ on both than on its rules. SQLite's driver binds fast and takes parameters.
 """
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect
 
+from melon_api.models.synced import CLOCKS
 from melon_api.storage.prepared import Literals
-from melon_api.sync.rules.merge import Row
-from melon_api.sync.rules.tables import Kind, SyncedTable
-from melon_api.sync.sql.changes import CLOCKS
+from melon_api.sync.rules.kinds.texts import text_literal
+from melon_api.sync.rules.tables import Row, SyncedTable
 
 STATEMENT_BYTES = 1_000_000  # far below any server's max_allowed_packet
 _clocks = attrgetter("created", "created_by", "updated", "updated_by", "rival", "deleted")
@@ -49,7 +49,7 @@ def _parameters(
     if dialect.name == "sqlite":
         return [(user_id, row.id, *values(row.values), *_clocks(row)) for row in rows]
     columns = zip(*(values(row.values) for row in rows), strict=True)
-    own = [_literals(c.kind, found) for c, found in zip(table.columns, columns, strict=True)]
+    own = [_literals(c.kind.literal, v) for c, v in zip(table.columns, columns, strict=True)]
     account = text_literal(user_id)
     ids = (f"({account},{text_literal(row.id)}" for row in rows)
     clocks = ("{:d},{:d},{:d},{:d},{:d},{:d})".format(*_clocks(row)) for row in rows)
@@ -73,24 +73,9 @@ def _joined(rows: Iterable[str]) -> Iterator[str]:
         yield ",".join(some)
 
 
-def _literals(kind: Kind, values: Iterable[Any]) -> list[str]:
+def _literals(literal: Callable[[Any], str], values: Iterable[Any]) -> list[str]:
     """One column of many rows, as MySQL reads it."""
-    write_out = text_literal if kind == "string" else _number
-    return ["NULL" if value is None else write_out(value) for value in values]
-
-
-def text_literal(value: str) -> str:
-    """A string literal. Our sessions' sql_mode (config.MYSQL_SESSION) has backslash escapes; were
-    it without them, no text could end the literal either."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def _number(value: float) -> str:
-    """An integer, a boolean or a double, with an exponent: without, it would be a decimal."""
-    if type(value) is not float:
-        return str(int(value))
-    text = repr(value)
-    return text if "e" in text else text + "e0"
+    return ["NULL" if value is None else literal(value) for value in values]
 
 
 @functools.cache

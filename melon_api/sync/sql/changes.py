@@ -1,4 +1,4 @@
-"""The SQL of pull and of deletions: whole sets, no ORM objects, all statements name the account."""
+"""The SQL of pull: whole sets, no ORM objects, all statements name the account."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,26 +10,15 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
-    delete,
     func,
     or_,
     select,
-    update,
 )
 
-from melon_api.sync.rules.sanitize import as_javascript_writes
+from melon_api.models.synced import CLOCKS
 from melon_api.sync.rules.tables import Column, SyncedTable
 
-IDS_PER_STATEMENT = 10_000
 ROWS_AT_A_TIME = 200  # in memory, of a table that is read as a whole
-CLOCKS = (
-    "created_at_ms",
-    "created_by",
-    "updated_at_ms",
-    "updated_by",
-    "rival_at_ms",
-    "is_deleted",
-)
 
 
 def stream_records(
@@ -84,9 +73,8 @@ def _is_set(table: SyncedTable, column: Column) -> ColumnElement[bool]:
     stored = table.table.c[column.name]
     if column.optional:
         return stored.is_not(None)
-    if column.kind == "string":
-        return func.hex(stored) != ""  # MySQL says that '  ' equals ''
-    return stored != column.empty
+    exact = column.kind.compared_by
+    return (getattr(func, exact)(stored) if exact else stored) != column.empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,92 +90,13 @@ class WireRecord:
 def wire_records(table: SyncedTable, rows: Iterable[Sequence[Any]]) -> Iterator[WireRecord]:
     """The rows of `stream_records`, in the types of the wire."""
     names = ("id", *(column.name for column in table.columns))
-    booleans = [column.name for column in table.columns if column.kind == "boolean"]
-    numbers = [column.name for column in table.columns if column.kind == "number"]
+    kinds = [(column.name, column.kind.to_wire()) for column in table.columns]
+    converted = [(name, convert) for name, convert in kinds if convert]
     for row in rows:
         record = dict(zip(names, row, strict=False))
-        for name in booleans:
-            if (flag := record[name]) is not None:
-                record[name] = flag == 1
-        for name in numbers:
-            if type(value := record[name]) is float and value.is_integer():
-                record[name] = as_javascript_writes(value)
+        for name, convert in converted:
+            record[name] = convert(record[name])
         yield WireRecord(record, row[-6], row[-5], row[-1] == 1)
-
-
-def delete_descendants(
-    connection: Connection, tables: Iterable[SyncedTable], user_id: str, tick: int, device: int
-) -> int:
-    """Delete what hangs under the records deleted at `tick`, parents first; how many rows."""
-    gone = Deletion(connection, user_id, tick, device)
-    return sum(
-        gone.of_children(table) + (gone.of_branches(table) if table.is_tree else 0)
-        for table in tables
-    )
-
-
-@dataclass(frozen=True)
-class Deletion:
-    """The deletion of descendants, by one push."""
-
-    connection: Connection
-    user_id: str
-    tick: int
-    device: int
-
-    def of_children(self, table: SyncedTable) -> int:
-        """What belongs to records of other tables that were deleted at the tick."""
-        count = 0
-        for parent in table.parents:
-            if parent.table != table.name:
-                above = table.table.metadata.tables[parent.table].c
-                gone = select(above.id).where(
-                    above.user_id == self.user_id,
-                    above.is_deleted.is_(True),
-                    above.updated_at_ms == self.tick,
-                )
-                count += self._delete(table, table.table.c[parent.column].in_(gone))
-        return count
-
-    def of_branches(self, table: SyncedTable) -> int:
-        """What belongs, at any depth, to deleted records of the same table. The tree is walked
-        here: a statement for each level would read the deleted rows again each time."""
-        c = table.table.c
-        columns = [c[parent.column] for parent in table.parents if parent.table == table.name]
-        query = select(c.id, c.is_deleted, *columns).where(
-            c.user_id == self.user_id,
-            or_(c.is_deleted.is_(False), c.updated_at_ms == self.tick),
-        )
-        below: dict[str, list[str]] = {}
-        living: set[str] = set()
-        fallen: list[str] = []
-        for record_id, is_deleted, *named in self.connection.execute(query):
-            for parent_id in filter(None, named):
-                below.setdefault(parent_id, []).append(record_id)
-            (fallen.append if is_deleted else living.add)(record_id)
-        found: list[str] = []
-        while fallen:
-            for child in below.get(fallen.pop(), ()):
-                if child in living:
-                    living.discard(child)
-                    found.append(child)
-                    fallen.append(child)
-        blocks = range(0, len(found), IDS_PER_STATEMENT)
-        return sum(self._delete(table, c.id.in_(found[i : i + IDS_PER_STATEMENT])) for i in blocks)
-
-    def _delete(self, table: SyncedTable, which: ColumnElement[bool]) -> int:
-        c = table.table.c
-        statement = (
-            update(table.table)
-            .where(c.user_id == self.user_id, c.is_deleted.is_(False), which)
-            .values(
-                updated_at_ms=self.tick,
-                updated_by=self.device,
-                rival_at_ms=self.tick,
-                is_deleted=True,
-            )
-        )
-        return int(self.connection.execute(statement).rowcount)
 
 
 def living_records(
@@ -196,12 +105,6 @@ def living_records(
     """All living records, as the app's schema has them; read as they are asked for."""
     for rows in stream_records(connection, table, user_id, is_living(table)):
         yield from (record.values for record in wire_records(table, rows))
-
-
-def delete_all(connection: Connection, tables: Iterable[SyncedTable], user_id: str) -> None:
-    """Erase an account's records; no tombstone is left."""
-    for table in tables:
-        connection.execute(delete(table.table).where(table.table.c.user_id == user_id))
 
 
 def _selected(table: SyncedTable) -> tuple[str, ...]:

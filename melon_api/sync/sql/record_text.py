@@ -6,10 +6,8 @@ from typing import Any
 from sqlalchemy import (
     ClauseElement,
     ColumnElement,
-    Integer,
     and_,
     bindparam,
-    case,
     cast,
     func,
     literal_column,
@@ -21,12 +19,7 @@ from sqlalchemy.dialects import mysql
 from melon_api.sync.rules.tables import Column, SyncedTable
 
 END = "\n"
-# MySQL writes whole doubles from here on as 1e15; `as_javascript_writes` gives up at 2**63.
-PLAIN_BELOW: ColumnElement[float] = literal_column("1e15")
-ZERO: ColumnElement[float] = literal_column("0")
-ONE: ColumnElement[float] = literal_column("1")
-DIGITS_BELOW: ColumnElement[float] = literal_column("9223372036854775808e0")
-
+_quote = mysql.dialect().identifier_preparer.quote
 # Who asks, and for what came after which clock.
 USER: ColumnElement[Any] = bindparam("user_id")
 DEVICE: ColumnElement[Any] = bindparam("device")
@@ -50,7 +43,7 @@ def record(table: SyncedTable) -> ColumnElement[str]:
     parts: list[ColumnElement[Any]] = [table.table.c.id]
     before = '"'
     for column in table.columns:
-        parts += [constant(f'{before},"{column.name}":'), _value(table, column)]
+        parts += [constant(f'{before},"{column.name}":'), _value(column)]
         before = ""
     return as_bytes('{"id":"', *parts, constant("}" + END))
 
@@ -61,21 +54,8 @@ def as_bytes(first: str, *parts: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.concat(cast(constant(first), mysql.BINARY), *parts)
 
 
-def _value(table: SyncedTable, column: Column) -> ColumnElement[Any]:
-    stored: Any = table.table.c[column.name]
-    wire: Any = stored
-    if column.kind == "string":
-        wire = func.json_quote(stored)
-    elif column.kind == "boolean":
-        wire = case((stored == 1, constant("true")), (stored.is_not(None), constant("false")))
-    elif column.kind == "number":
-        is_whole = and_(stored == func.floor(stored), func.abs(stored) < DIGITS_BELOW)
-        digits = cast(cast(stored, mysql.DECIMAL(20, 0)), mysql.CHAR)
-        usual = and_(stored.between(ONE, PLAIN_BELOW), stored == func.floor(stored))
-        as_integer = (usual, cast(stored, Integer))  # which is written faster than a double
-        minus_zero = (stored == ZERO, constant("0"))
-        plain = (func.abs(stored) < PLAIN_BELOW, stored)
-        wire = case(as_integer, minus_zero, plain, (is_whole, digits), else_=stored)
+def _value(column: Column) -> ColumnElement[Any]:
+    wire: ColumnElement[Any] = literal_column(column.kind.json.format(_quote(column.name)))
     return func.coalesce(wire, constant("null")) if column.optional else wire
 
 

@@ -1,0 +1,41 @@
+"""A push as it was asked for, and taken apart."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from melon_api.sync.rules.problems import Place
+from melon_api.sync.rules.tables import SyncedTable
+
+
+@dataclass(frozen=True)
+class PushRequest:
+    """`since`: lastPulledAt in ms, 0 without one; `allow_partial`: contract push 6."""
+
+    changes: dict[str, Any]
+    since: int
+    allow_partial: bool
+
+
+@dataclass(slots=True, eq=False)  # not frozen: there are ten thousand of them in a large push
+class PushedRecord:
+    """A record after `sanitize`; `changed` is None when it had no `_changed` at all."""
+
+    table: str
+    list: str
+    index: int
+    id: str
+    values: dict[str, Any]
+    changed: frozenset[str] | None
+    as_sent: bool
+    fits: bool
+
+    @property
+    def place(self) -> Place:
+        return Place(self.table, self.list, self.index, self.id)
+
+
+@dataclass(frozen=True)
+class PushedTable:
+    table: SyncedTable
+    records: list[PushedRecord] = field(default_factory=list)
+    deletions: list[Place] = field(default_factory=list)
