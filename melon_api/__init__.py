@@ -13,7 +13,7 @@ from melon_api.storage import engine, redis_cache
 from melon_api.sync import idle
 from melon_api.sync.routes import blueprint as sync
 from melon_api.users.routes import blueprint as users
-from melon_api.web import demo, headers, limits, problems, request
+from melon_api.web import demo, headers, limits, problems, request, start_page
 from melon_api.web.openapi import api as openapi
 
 
@@ -46,6 +46,7 @@ def create_app(settings: object) -> Flask:
     health.init_app(app)
     metrics.init_app(app)
     demo.init_app(app)
+    start_page.init_app(app)
     cli.init_app(app)
 
     idle.init_app(app)

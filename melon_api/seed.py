@@ -12,6 +12,7 @@ from sqlalchemy import select
 from melon_api.auth import service as auth
 from melon_api.auth.callers import Caller, device_number
 from melon_api.auth.sessions import Device, device_key
+from melon_api.mail.outbox import outbox
 from melon_api.models.base import db
 from melon_api.models.user import User
 from melon_api.sync import push as pushes
@@ -50,6 +51,7 @@ def seed(projects: int, tasks: int, email: str, password: str | None) -> None:
         pushes.push(
             db.engine, caller, PushRequest(changes, _clock(caller), False), "last_write_wins"
         )
+    outbox().settle()  # what is logged of a mail comes before what is to be read
     click.echo(f"Seeded {projects} projects and {tasks} tasks. Sign in with:")
     click.echo(f"  e-mail:   {email}\n  password: {password or PASSWORD}")
 

@@ -158,7 +158,7 @@ def token_in(mail: EmailMessage) -> str:
 
 def settle(app: Flask) -> None:
     """Wait until the application has dealt with every mail that it was asked for so far."""
-    app.extensions["outbox"]._thread.submit(int).result(DEADLINE_SECONDS)
+    app.extensions["outbox"].settle()
 
 
 @contextmanager

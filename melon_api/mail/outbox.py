@@ -34,6 +34,10 @@ class Outbox:
         self._thread.submit(self._do, work, get_contextvars())
         return True
 
+    def settle(self) -> None:
+        """Returns when what was posted before is done."""
+        self._thread.submit(int).result()
+
     def _do(self, work: Callable[[], None], log_context: dict[str, Any]) -> None:
         with bound_contextvars(**log_context):
             try:

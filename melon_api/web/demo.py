@@ -27,9 +27,7 @@ def init_app(app: Flask) -> None:
 @blueprint.get("/")
 def page() -> Response:
     """The page; without a build one that says how to make it."""
-    if not (_folder() / "index.html").is_file():
-        return Response(NOT_BUILT)
-    return part("index.html")
+    return part("index.html") if is_built() else Response(NOT_BUILT)
 
 
 @blueprint.get("/<path:name>")
@@ -43,6 +41,10 @@ def protect(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def is_built() -> bool:
+    return (_folder() / "index.html").is_file()
 
 
 def _folder() -> Path:

@@ -1,4 +1,4 @@
-"""`/demo`: in development alone, and of its folder alone."""
+"""`/` and `/demo`: in development alone, and of its folder alone."""
 
 import re
 import subprocess
@@ -12,6 +12,7 @@ import config
 from melon_api import create_app
 
 ROOT = Path(__file__).parents[2]
+PAGES = ("demo.", "start_page.")
 SECRET = "s" * 32
 PAGE = "<!doctype html><title>Two phones</title>"
 # Staging's and production's settings, complete.
@@ -98,6 +99,25 @@ def test_without_a_build_the_page_says_how_to_make_one(tmp_path: Path) -> None:
     assert "make demo" in answer.text
 
 
+def test_the_address_that_is_printed_leads_on(browser: FlaskClient) -> None:
+    """`/`: to what is there, by links that work; nothing that is not this server's can be in it."""
+    answer = browser.get("/")
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "make demo" not in answer.text
+    links = re.findall('href="(.*?)"', answer.text)
+    assert links == ["/demo/", "/docs", "/openapi.json", "/readyz"]
+    for link in links:
+        with browser.get(link, follow_redirects=True) as there:
+            assert there.status_code in (200, 503)  # there is a database, but no table in it
+
+
+@pytest.mark.usefixtures("build")
+def test_it_says_how_to_build_the_demo(tmp_path: Path) -> None:
+    app = create_app(settings("development", tmp_path))
+    assert "make demo" in app.test_client().get("/").text
+
+
 @pytest.mark.usefixtures("build")
 @pytest.mark.parametrize("app_env", ["testing", "staging", "production"])
 def test_there_is_no_demo_elsewhere(app_env: str, tmp_path: Path) -> None:
@@ -105,7 +125,7 @@ def test_there_is_no_demo_elsewhere(app_env: str, tmp_path: Path) -> None:
     wishes = {"DEMO_FOLDER": str(ROOT), "FLASK_DEMO_FOLDER": str(ROOT), "DEBUG": "true"}
     deployed = DEPLOYED if app_env != "testing" else {}
     app = create_app(settings(app_env, tmp_path, **wishes | deployed))
-    for path in ("/demo", "/demo/", "/demo/index.html"):
+    for path in ("/", "/demo", "/demo/", "/demo/index.html"):
         answer = app.test_client().get(path)
         assert answer.status_code == 404
         assert answer.json is not None and answer.json["code"] == "not_found"
@@ -115,7 +135,7 @@ def test_there_is_no_demo_elsewhere(app_env: str, tmp_path: Path) -> None:
 def test_its_routes_are_documented(tmp_path: Path) -> None:
     app: Flask = create_app(settings("development", tmp_path))
     page = (ROOT / "docs" / "api.md").read_text()
-    rules = [rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("demo.")]
+    rules = [rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith(PAGES)]
     assert rules
     assert not [rule for rule in rules if f"`GET {rule}`" not in page]
 

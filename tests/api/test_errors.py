@@ -14,6 +14,7 @@ from flask import Flask
 from sqlalchemy.engine import RootTransaction
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+import config
 from melon_api import errors
 from melon_api.sync import pull as pulls
 from melon_api.web import request
@@ -268,15 +269,17 @@ def test_a_request_id_is_taken_over_or_made(phone: Any) -> None:
         assert len(made) == 32
 
 
-def test_every_line_of_a_request_carries_its_id(plain_app: Flask, capsys: Any) -> None:
-    """Contract, Errors 3."""
-    logging.getLogger("melon_api").setLevel("INFO")
+def test_every_line_of_a_request_carries_its_id(tmp_path: Path, monkeypatch: Any) -> None:
+    """Contract, Errors 3: as staging and production log."""
+    monkeypatch.setattr(config.Testing, "LOGS_ARE_JSON", True)
+    app = make_app(environment("sqlite", f"sqlite:///{tmp_path}/logs.db"), tmp_path)
     handler = next(h for h in logging.getLogger().handlers if type(h) is logging.StreamHandler)
     lines: list[str] = []
     handler.setStream(type("Sink", (), {"write": lines.append, "flush": lambda _: None})())  # type: ignore[arg-type]
-    Account(plain_app).first.call("GET", "/users/me", headers={"X-Request-ID": "request-0001"})
+    Account(app).first.call("GET", "/users/me", headers={"X-Request-ID": "request-0001"})
+    assert all(orjson.loads(line)["request_id"] not in ("-", "") for line in lines if line.strip())
     (line,) = (line for line in lines if "users/me" in line)
-    assert "request_id=request-0001" in line
+    assert orjson.loads(line)["request_id"] == "request-0001"
     assert PASSWORD not in "".join(lines)
 
 

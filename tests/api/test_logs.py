@@ -1,6 +1,7 @@
 """The line that a request leaves in the log, and SQL in it."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,33 @@ def test_other_sql_is_not(app_with: Flask, lines: Lines) -> None:
     Account(app_with).first.pull()
     assert lines("melon_api.requests")
     assert not lines("melon_api.sql")
+
+
+@pytest.fixture
+def printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What a laptop's log prints of two requests and three other lines."""
+    environ = environment("sqlite", f"sqlite:///{tmp_path}/dev.db", APP_ENV="development")
+    app = make_app(environ, tmp_path)
+    log = logging.getLogger("melon_api.x")
+    capsys.readouterr()
+    app.test_client().get("/healthz")
+    app.test_client().get("/nowhere")
+    log.warning("something %s", "odd")
+    try:
+        raise KeyError("k")
+    except KeyError:
+        log.exception("worse")
+    log.info("as usual")
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_laptops_log_is_short(printed: list[str]) -> None:
+    """Of a request only what it was and how it went; of what should not happen, where and why."""
+    assert [line for line in printed if not re.match(r"\d\d:\d\d:\d\d ", line)] == printed[4:-1]
+    texts = [line[9:] for line in printed]
+    assert re.fullmatch(r"GET /healthz 200 \d+ ms", texts[0])
+    assert re.fullmatch(r"GET /nowhere 404 \d+ ms", texts[1])
+    assert texts[2] == "WARNING something odd logger=melon_api.x request_id=-"
+    assert texts[3] == "ERROR worse logger=melon_api.x request_id=-"
+    assert "Traceback" in printed[4]
+    assert texts[-1] == "as usual"

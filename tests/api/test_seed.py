@@ -1,9 +1,17 @@
 """`flask seed`, on every backend."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+from conftest import NO_ENV_FILE
 from devices import API, new_id
 from flask import Flask
+
+from config import ROOT
 
 
 def seed(app: Flask, *options: str) -> Any:
@@ -39,3 +47,26 @@ def test_production_wants_a_password_of_its_own(plain_app: Flask, monkeypatch: A
     result = seed(plain_app)
     assert result.exit_code == 2
     assert "--password" in result.output
+
+
+def test_the_credentials_are_the_last_that_a_newcomer_reads(tmp_path: Path) -> None:
+    """The mail that the seed causes is in a file, and a line before says where."""
+    environ = {"PATH": os.environ["PATH"], **NO_ENV_FILE, "INSTANCE_PATH": str(tmp_path)}
+    said = ""
+    for command in (["db", "upgrade"], ["seed"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "wsgi", *command],
+            cwd=ROOT,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        said = done.stdout
+    assert re.search(r"  e-mail:   demo@example.com\n  password: \S+\n\Z", said)
+    (mail,) = (tmp_path / "mail").iterdir()
+    assert said.count(f"a mail is in {mail}\n") == 1
+    assert len(said.splitlines()) < 8
+    assert not re.findall(r"[\w-]{43}", said)
