@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo client test shape lint format migrate seed lock chaos fuzz bench profile bench-growth bench-fairness
+.PHONY: help run demo client test mutations shape lint format migrate seed lock chaos fuzz bench profile bench-growth bench-fairness
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -31,6 +31,9 @@ migrate: ## write a migration for what changed in the models: make migrate m="Ad
 
 chaos: ## the stock client under fire for long: make chaos seeds=100
 	MELON_SEEDS=$$(seq -s, 1 $(or $(seeds),100)) NODE_SECONDS=7200 ./scripts/test -k "killed_workers or refused"
+
+mutations: ## break the engine on purpose, place by place: the tests see each
+	. ./scripts/environment && install requirements-dev.txt && python tests/mutations.py
 
 fuzz: ## whatever is sent, answers are as described, at length: make fuzz examples=500 seed=7
 	FUZZ_EXAMPLES=$(or $(examples),200) FUZZ_SEED=$(or $(seed),1) ./scripts/test tests/openapi/test_fuzz.py

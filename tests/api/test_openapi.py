@@ -49,8 +49,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def app(folder: Path) -> Iterator[Flask]:
-    """Which allows one call of each kind, while limits are on."""
+def app(folder: Path, broken: dict[str, Flask]) -> Iterator[Flask]:
+    """Which allows one call of each kind, while limits are on. The last one made: Flask-Limiter's
+    are those of the last application."""
     was_enabled = limiter.enabled  # one for all applications: put back
     limits = {f"RATELIMIT_{name}": "1/hour" for name in limit_names()} | {
         "RATELIMIT_ENABLED": "true"
