@@ -114,14 +114,14 @@ MUTATIONS = [
     ),
     Mutation(
         "a push finds the rows of other accounts (push 11)",
-        "FROM {table} WHERE user_id = {mine}",
-        "FROM {table} WHERE '' <> {mine}",
+        "WHERE user_id = {mine}",
+        "WHERE '' <> {mine}",
         "test_push test_pull",
     ),
     Mutation(
         "a wrong type is stored as it came (push 5)",
-        "return value if type(value) is str else empty",
-        "return value",
+        "lambda value: value if type(value) is str else empty",
+        "lambda value: value",
         "test_push",
     ),
     Mutation(
