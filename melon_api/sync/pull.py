@@ -1,6 +1,6 @@
-"""Pull and push: the story in named steps. Knows no HTTP."""
+"""Pull: the story in named steps. Knows no HTTP."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
@@ -9,38 +9,50 @@ from melon_api.auth.callers import Caller
 from melon_api.errors import ValidationFailed
 from melon_api.storage.cache import cache
 from melon_api.storage.transactions import retrying, snapshot, writing
+from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.walk import PullRequest, Walk
-from melon_api.sync.sql import clock, news
+from melon_api.sync.sql import clock, delta_pull, first_pull
+from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.clock import AccountClock, Learned
-from melon_api.sync.sql.pages import Page, nothing_new, read_page
-from melon_api.sync.sql.reading import Asks
+from melon_api.sync.sql.scope import DeltaQuery
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a pull includes, to be closed when it is sent; `rest` is None on the last page.
+    `learned` is to be remembered when the device has its answer, which need not wait for that."""
+
+    changes: ChangesText
+    walk: Walk
+    rest: Walk | None = None
+    learned: Learned | None = None
 
 
 def pull(engine: Engine, caller: Caller, request: PullRequest, known: int | None) -> Page:
     """What has changed since `request.since`, or the next page of it (contract, Pull). `known` is
     the account's clock, as far as it is remembered (clock.remembered).
 
-    Raises ValidationFailed for a clock from the future, and for a cursor that was overtaken.
+    Raises ValidationFailed for a clock from the future, and for a cursor that was overtaken;
+    Unavailable when there is no room on the disk for all.
     """
     if request.walk is None and request.since == known:
         begun = _begun(request, AccountClock(known, 0, 0))
         if begun.is_idle:
-            return _told(nothing_new(begun))
+            return _measured(_nothing_new(begun))
     as_of = cache().moment()
     with snapshot(engine) as connection:
-        found = _read_news(connection, caller, request) or _read_pull(connection, caller, request)
+        found = _read_few(connection, caller, request) or _read_any(connection, caller, request)
         if found:
             account, page = found
             if account.value != known:
                 learned = Learned(cache(), caller.user_id, account.value, as_of)
                 page = replace(page, learned=learned)
-            return _told(page)
+            return _measured(page)
     retrying(lambda: _raise_clock(engine, caller, request.since))
     return pull(engine, caller, request, None)
 
 
-def _told(page: Page) -> Page:
-    """As measured."""
+def _measured(page: Page) -> Page:
     walk = page.walk
     kind = "incremental" if walk.since else "first"
     kind = "replacement" if walk.is_replacement else "idle" if walk.is_idle else kind
@@ -48,25 +60,31 @@ def _told(page: Page) -> Page:
     return page
 
 
-def _read_news(
+def _nothing_new(walk: Walk) -> Page:
+    """The answer to a device that has everything."""
+    return Page(ChangesText(synced_tables()), walk)
+
+
+def _read_few(
     connection: Connection, caller: Caller, request: PullRequest
 ) -> tuple[AccountClock, Page] | None:
     """The usual pull, the quick way; None for another one."""
     if not request.since or request.is_paged or request.replacement or request.migration.is_any:
         return None
-    found = news.read_news(connection, Asks(caller.user_id, caller.device, request.since))
+    query = DeltaQuery(caller.user_id, caller.device, request.since)
+    found = delta_pull.read_few(connection, synced_tables(), query)
     if found is None:
         return None
     account, records = found
     walk = _begun(request, account)
     if walk.is_replacement or request.since > account.value:
         return None
-    page = nothing_new(walk)
-    news.tell(records, page.changes)
+    page = _nothing_new(walk)
+    delta_pull.include_few(records, page.changes)
     return account, page
 
 
-def _read_pull(
+def _read_any(
     connection: Connection, caller: Caller, request: PullRequest
 ) -> tuple[AccountClock, Page] | None:
     """Any pull; None for a device that is ahead of us."""
@@ -74,7 +92,16 @@ def _read_pull(
     if request.walk is None and request.since > account.value:
         return None
     walk = _going_on(request.walk, account) if request.walk else _begun(request, account)
-    return account, read_page(connection, caller, walk, request.limit)
+    if walk.is_idle:
+        return account, _nothing_new(walk)
+    tables, query = synced_tables(), DeltaQuery(caller.user_id, caller.device, walk.since)
+    rest = None
+    with ChangesText.filled(tables) as changes:
+        if request.is_paged:
+            rest = delta_pull.read_page(connection, tables, query, walk, request.limit, changes)
+        else:
+            first_pull.read_whole(connection, tables, query, walk, changes)
+    return account, Page(changes, walk, rest)
 
 
 def _begun(request: PullRequest, account: AccountClock) -> Walk:
@@ -84,7 +111,7 @@ def _begun(request: PullRequest, account: AccountClock) -> Walk:
 
 
 def _going_on(walk: Walk, account: AccountClock) -> Walk:
-    """A purge between two pages may have taken a deletion that the rest was to tell."""
+    """A purge between two pages may have taken a deletion that the rest was to include."""
     if 0 < walk.since < account.purged and not walk.is_replacement:
         raise ValidationFailed({"cursor": ["Too old; pull again from the first page."]})
     return walk

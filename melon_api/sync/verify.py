@@ -9,7 +9,9 @@ from melon_api.storage.transactions import snapshot
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.checksum import table_checksum
 from melon_api.sync.rules.tables import SyncedTable
-from melon_api.sync.sql import changes, clock
+from melon_api.sync.rules.walk import Scope
+from melon_api.sync.sql import clock, delta_pull
+from melon_api.sync.sql.scope import DeltaQuery
 
 
 @dataclass(frozen=True)
@@ -39,29 +41,29 @@ class Verified:
 
 def verify(engine: Engine, caller: Caller, since: int, held: dict[str, DeviceTable]) -> Verified:
     """Compare what a device holds at clock `since` with the account's records, in one snapshot."""
+    query = DeltaQuery(caller.user_id, caller.device, since)
     with snapshot(engine) as connection:
         account = clock.read(connection, caller.user_id)
-        if since < account.value and _has_changed(connection, caller.user_id, since):
+        if since < account.value and _has_changed(connection, query):
             return Verified(None, account.value, {})
         tables = {
-            name: _compare(connection, synced_tables()[name], caller.user_id, table)
+            name: _compare(connection, synced_tables()[name], query, table)
             for name, table in held.items()
         }
     return Verified(all(t.identical for t in tables.values()), account.value, tables)
 
 
-def _has_changed(connection: Connection, user_id: str, since: int) -> bool:
+def _has_changed(connection: Connection, query: DeltaQuery) -> bool:
     for table in synced_tables().values():
-        changed = changes.changed_since(table, since)
-        if any(changes.stream_records(connection, table, user_id, changed, most=1)):
+        if any(delta_pull.read_rows(connection, table, Scope(table.name), query, most=1)):
             return True
     return False
 
 
 def _compare(
-    connection: Connection, table: SyncedTable, user_id: str, held: DeviceTable
+    connection: Connection, table: SyncedTable, query: DeltaQuery, held: DeviceTable
 ) -> VerifiedTable:
-    records = changes.living_records(connection, table, user_id)
+    records = delta_pull.read_living(connection, table, query)
     columns = [column for column in table.columns if column.name in held.columns]
     count, checksum = table_checksum(records, columns)
     return VerifiedTable(count, checksum, (count, checksum) == (held.count, held.checksum))

@@ -20,7 +20,7 @@ from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_wor
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql import clock, deletions
 from melon_api.sync.sql.changes_text import ChangesText
-from melon_api.sync.sql.pages import read_living
+from melon_api.sync.sql.first_pull import read_living
 
 NOT_THE_PASSWORD = "This is not the account's password."  # noqa: S105 - a sentence
 
@@ -113,7 +113,7 @@ def erase(engine: Engine, user_id: str, stored: str | None = None) -> None:
 def export(caller: Caller) -> Export:
     """Everything that is stored of the caller, as of one moment; `records` are to be closed."""
     with snapshot(db.engine) as connection:
-        records = read_living(connection, caller)
+        records = read_living(connection, synced_tables(), caller.user_id)
     record(Event.EXPORTED, caller.user_id, caller.session_id)
     return Export(profile(caller), sign_ins(caller, ended=True), records)
 

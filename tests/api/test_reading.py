@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from melon_api.models.base import db
 from melon_api.models.project import Project
-from melon_api.sync.sql.news import MOST as FEW
+from melon_api.sync.sql.delta_pull import FEW
 from melon_api.sync.sql.rows import IDS_PER_STATEMENT
 
 NUMBERS: list[Any] = [0, 1, -1, 0.1, -0.1, 0.1 + 0.2, 1 / 3, 1e-7, 1e-6, 123456.789, 5e-324]

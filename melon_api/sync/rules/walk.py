@@ -1,6 +1,8 @@
 """A pull and how far it has come."""
 
+from collections.abc import Set
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,19 @@ class Migration:
     @property
     def is_any(self) -> bool:
         return bool(self.tables or self.columns)
+
+
+class Scope(NamedTuple):
+    """What a pull includes of a table: all that lives (`is_first`), or what changed and beside it
+    `adds`: the records that hold something in these columns, or all that live where it is empty.
+
+    `is_new`: the app has just added the table, and the device has only its own (contract pull 5).
+    """
+
+    table: str
+    is_first: bool = False
+    adds: frozenset[str] | None = None
+    is_new: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,16 @@ class Walk:
         """Whether nothing can have changed, so that no table need be read."""
         asks_more = self.is_replacement or self.migration.is_any
         return self.since == self.timestamp and not asks_more
+
+    def scope(self, table: str, columns: Set[str]) -> Scope:
+        """Of a table that has these columns (contract pull 2, 5 and 7)."""
+        is_new = table in self.migration.tables
+        if not self.since:
+            return Scope(table, is_first=True)
+        if self.is_replacement or is_new:
+            return Scope(table, adds=frozenset(), is_new=is_new)
+        added = columns & set(self.migration.columns.get(table, ()))
+        return Scope(table, adds=frozenset(added) or None)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ error answer, and no transaction waits for a slow phone. So a large answer must 
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from typing import IO, NamedTuple
+from contextlib import contextmanager, suppress
+from typing import IO, NamedTuple, Self
 
 from melon_api.errors import Unavailable
 
@@ -35,6 +35,17 @@ class ChangesText:
         self._taken = 0  # bytes of all pieces
         self.count = 0  # records and deletions
         self._file: IO[bytes] | None = None
+
+    @classmethod
+    @contextmanager
+    def filled(cls, tables: Iterable[str]) -> Iterator[Self]:
+        """A new one, to be filled in this context; whoever gets it whole closes it."""
+        text = cls(tables)
+        try:
+            yield text
+        except BaseException:
+            text.close()
+            raise
 
     @property
     def is_on_disk(self) -> bool:

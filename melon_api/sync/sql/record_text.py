@@ -6,13 +6,9 @@ from typing import Any
 from sqlalchemy import (
     ClauseElement,
     ColumnElement,
-    and_,
-    bindparam,
     cast,
     func,
     literal_column,
-    not_,
-    or_,
 )
 from sqlalchemy.dialects import mysql
 
@@ -20,17 +16,6 @@ from melon_api.sync.rules.tables import Column, SyncedTable
 
 END = "\n"
 _quote = mysql.dialect().identifier_preparer.quote
-# Who asks, and for what came after which clock.
-USER: ColumnElement[Any] = bindparam("user_id")
-DEVICE: ColumnElement[Any] = bindparam("device")
-SINCE: ColumnElement[Any] = bindparam("since")
-
-
-def is_had(table: SyncedTable, is_new: bool = False) -> ColumnElement[bool]:
-    """Whether the device has had it (contract pull 3); `is_new`: only what it made itself."""
-    c = table.table.c
-    is_old, is_own = c.created_at_ms <= SINCE, c.created_by == DEVICE
-    return and_(not_(is_old), is_own) if is_new else or_(is_old, is_own)
 
 
 def record_id(table: SyncedTable) -> ColumnElement[Any]:
