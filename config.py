@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from environ import ConfigError, Setting
-from melon_api.auth.settings import PasswordSettings, TokenSettings
+from melon_api.auth.passwords.settings import PasswordSettings
+from melon_api.auth.settings import TokenSettings
 from melon_api.ops.settings import OpsSettings
 from melon_api.storage.database_settings import DatabaseSettings
 from melon_api.storage.redis_settings import RedisSettings

@@ -21,7 +21,7 @@ from sentry_sdk.utils import event_from_exception
 from sqlalchemy.exc import DBAPIError
 from structlog.contextvars import get_contextvars
 
-from melon_api.storage.outages import error_number
+from melon_api.storage.transactions import error_number
 
 # Sentry's event payloads: https://develop.sentry.dev/sdk/foundations/envelopes/event-payloads/
 KEPT = {"event_id", "timestamp", "platform", "level", "logger", "type", "sdk"}

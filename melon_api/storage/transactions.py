@@ -1,4 +1,4 @@
-"""Transactions: to read in one snapshot, to write, and what is tried again."""
+"""Transactions: to read in one snapshot, to write, what is tried again, and what is an outage."""
 
 import logging
 import random
@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, orm
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from melon_api import measures
 from melon_api.errors import OutcomeUnknown
 from melon_api.models.base import db
-from melon_api.storage.outages import error_number
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -25,6 +25,11 @@ TRANSIENT, LOCK_WAIT = {1213, 1020}, 1205
 # Nodes of a Galera cluster do not see each other's locks: the second to commit begins again.
 ATTEMPTS, LOCK_WAIT_ATTEMPTS = 12, 2
 BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 0.02, 0.3
+# MySQL: too many connections, shutdown, cannot connect, gone away, lost, lock wait, read-only,
+# deadlock, node not ready (Galera), a statement that took too long (1969 MariaDB, 3024 MySQL)
+OUTAGES = {1020, 1040, 1047, 1053, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1836, 1927}
+OUTAGES |= {0, 1226, 1317, 1969, 2002, 2003, 2006, 2013, 2055, 3024}  # 0: the connection is closed
+SQLITE_OUTAGES = ("database is locked", "unable to open", "disk i/o error", "database is full")
 
 
 @contextmanager
@@ -110,3 +115,20 @@ def _attempts(error: DBAPIError) -> int:
     if reason == LOCK_WAIT:
         return LOCK_WAIT_ATTEMPTS
     return ATTEMPTS if reason in TRANSIENT else 1
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether the database is away or busy, rather than our statement wrong."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    reason = error_number(error)
+    if isinstance(reason, int):
+        return reason in OUTAGES
+    return any(text in str(reason).lower() for text in SQLITE_OUTAGES)
+
+
+def error_number(error: DBAPIError) -> Any:
+    """The driver's number (MySQL), or its sentence (SQLite)."""
+    return error.orig.args[0] if error.orig and error.orig.args else None

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from melon_api.errors import CODE_OF, STATUS_OF, DomainError
-from melon_api.storage.outages import error_number, is_outage
+from melon_api.storage.transactions import error_number, is_outage
 
 log = logging.getLogger(__name__)
 

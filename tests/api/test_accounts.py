@@ -11,7 +11,8 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 from sqlalchemy import func, select, update
 
-from melon_api.auth import passwords, tokens
+from melon_api.auth import tokens
+from melon_api.auth.passwords import hashing
 from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
 from melon_api.models.user import User
@@ -138,7 +139,7 @@ def test_an_unknown_address_costs_a_hash_too(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Contract, Accounts 7: the time must not tell who has an account; counted, not timed."""
-    hasher = passwords._hasher_for(1, 64, 1)
+    hasher = hashing._hasher_for(1, 64, 1)
     verified: list[str] = []
     original = type(hasher).verify
 

@@ -23,8 +23,7 @@ from melon_api.storage.database_settings import (
     LOCK_SECONDS,
     STATEMENT_SECONDS,
 )
-from melon_api.storage.outages import is_outage
-from melon_api.storage.transactions import snapshot, writing
+from melon_api.storage.transactions import is_outage, snapshot, writing
 
 STATUS = (
     "SHOW SESSION STATUS WHERE Variable_name IN ('Questions', 'Com_rollback', 'Com_admin_commands')"

@@ -21,7 +21,7 @@ from devices import PASSWORD, created, new_id, project
 from servers import Server, serving
 
 from melon_api import bulkheads
-from melon_api.auth import passwords
+from melon_api.auth.passwords import hashing
 from melon_api.errors import Unavailable
 
 # At least 0.2 s for each, of two at once.
@@ -207,5 +207,5 @@ def test_threads_that_hash_let_others_go_first() -> None:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     here = niceness()
-    assert passwords._threads(1).submit(niceness).result() == max(here, passwords.NICENESS)
+    assert hashing._threads(1).submit(niceness).result() == max(here, hashing.NICENESS)
     assert niceness() == here

@@ -14,6 +14,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from melon_api.auth import passwords, recovery
+from melon_api.auth.passwords import hashing, strength
 from melon_api.errors import Unavailable
 from melon_api.models.base import db
 from melon_api.models.session import Session
@@ -37,7 +38,7 @@ def test_no_more_hashes_at_once_than_the_setting_says(
     """Each takes ARGON2_MEMORY_KIB: a flood of sign-ins may not take all memory."""
     at_once, most = [0], [0]
     guard = threading.Lock()
-    hasher = type(passwords._hasher_for(1, 64, 1))
+    hasher = type(hashing._hasher_for(1, 64, 1))
     original = hasher.hash
 
     def hash_slowly(self: Any, password: str) -> str:
@@ -64,16 +65,16 @@ def test_no_more_hashes_at_once_than_the_setting_says(
 def test_who_waits_too_long_for_a_hash_is_told(
     plain_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passwords, "TURN_SECONDS", 0.01)
+    monkeypatch.setattr(hashing, "TURN_SECONDS", 0.01)
     monkeypatch.setitem(plain_app.config, "ARGON2_AT_ONCE", 1)
     is_over = threading.Event()
-    another = passwords._threads(1).submit(is_over.wait)
+    another = hashing._threads(1).submit(is_over.wait)
     with plain_app.app_context():
         with pytest.raises(Unavailable):
             passwords.hash_password("another one")
         is_over.set()
         assert another.result()
-        monkeypatch.setattr(passwords, "TURN_SECONDS", 10)
+        monkeypatch.setattr(hashing, "TURN_SECONDS", 10)
         assert passwords.hash_password("another one")
 
 
@@ -81,10 +82,10 @@ def test_who_is_being_hashed_is_not_sent_away(
     plain_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time is for the turn; a hash itself may take longer on a busy machine."""
-    monkeypatch.setattr(passwords, "TURN_SECONDS", 1)
+    monkeypatch.setattr(hashing, "TURN_SECONDS", 1)
     monkeypatch.setitem(plain_app.config, "ARGON2_AT_ONCE", 1)
     with plain_app.app_context():
-        assert passwords._in_turn(lambda: time.sleep(1.5) or "hashed") == "hashed"
+        assert hashing._in_turn(lambda: time.sleep(1.5) or "hashed") == "hashed"
 
 
 def test_a_session_that_is_not_used_is_over(account: Account) -> None:
@@ -147,14 +148,14 @@ def test_a_password_too_long_to_be_one_is_not_even_normalised(
         seen.append(len(text))
         return original(form, text)
 
-    monkeypatch.setattr(passwords.unicodedata, "normalize", normalize)
+    monkeypatch.setattr(strength.unicodedata, "normalize", normalize)
     long = "a" + "\u0300\u0327" * 5_000
     client, new = account.app.test_client(), {"email": f"{new_id()}@example.com", "password": long}
     assert client.post("/api/v1/auth/register", json=new).status_code == 422
     body = {"email": account.email, "password": long}
     assert client.post("/api/v1/auth/login", json=body).status_code == 401
     assert account.first.call("DELETE", "/users/me", json={"password": long}).status_code == 422
-    assert max(seen, default=0) <= passwords.LONGEST_RAW
+    assert max(seen, default=0) <= strength.LONGEST_RAW
 
 
 def test_nobody_signs_in_with_a_password_cut_to_nothing(app: Flask) -> None:
