@@ -72,8 +72,8 @@ MUTATIONS = [
     ),
     Mutation(
         "a pull tells again what was told (pull 1)",
-        "return table.table.c.updated_at_ms > since",
-        "return table.table.c.updated_at_ms >= since",
+        "changed = table.table.c.updated_at_ms > SINCE",
+        "changed = table.table.c.updated_at_ms >= SINCE",
         "test_pull",
     ),
     Mutation(
@@ -108,8 +108,8 @@ MUTATIONS = [
     ),
     Mutation(
         "a pull holds the records of all accounts (push 11)",
-        ".where(table.table.c.user_id == user_id, condition)",
-        ".where(condition)",
+        ".where(table.table.c.user_id == USER, _is_included(table, scope))",
+        ".where(_is_included(table, scope))",
         "test_pull",
     ),
     Mutation(

@@ -40,8 +40,8 @@ from melon_api.sync.sql.scope import (
     DeltaQuery,
     has_adopted,
     is_had,
-    is_included,
     is_living,
+    select_included,
 )
 
 FEW = 250  # rows of a table
@@ -114,12 +114,8 @@ def _few_of(table: SyncedTable) -> Select[Any]:
     text = case((living, record(table)), else_=record_id(table))
     # By its clock: of a new account the optimizer knows nothing, and may read all of it.
     by_clock = f"FORCE INDEX (idx_{table.name}_updated_at_ms)"
-    few = _select(table, scope, func.concat(place, text)).limit(FEW + 1)
+    few = select_included(table, scope, func.concat(place, text)).limit(FEW + 1)
     return few.with_hint(table.table, by_clock, "mysql")
-
-
-def _select(table: SyncedTable, scope: Scope, *columns: Any) -> Select[*tuple[Any, ...]]:
-    return select(*columns).where(table.table.c.user_id == USER, is_included(table, scope))
 
 
 def read_rows(
@@ -136,7 +132,7 @@ def read_rows(
     connection meanwhile. `most`: only so many, the first in the order of the primary key.
     """
     columns = [table.table.c[name] for name in ("id", *_names(table), *CLOCKS)]
-    asked = _select(table, scope, *columns).where(*bounds)
+    asked = select_included(table, scope, *columns).where(*bounds)
     if most is not None:
         asked = asked.order_by(table.table.c.id).limit(most)
     some_at_a_time = asked.execution_options(yield_per=ROWS_AT_A_TIME)

@@ -30,7 +30,14 @@ from melon_api.sync.rules.walk import Scope, Walk
 from melon_api.sync.sql.changes_text import LISTS, ChangesText
 from melon_api.sync.sql.delta_pull import include_rows, read_history, read_rows
 from melon_api.sync.sql.record_text import END, compiled, constant, record, record_id
-from melon_api.sync.sql.scope import USER, DeltaQuery, has_adopted, is_had, is_included, is_living
+from melon_api.sync.sql.scope import (
+    USER,
+    DeltaQuery,
+    has_adopted,
+    is_had,
+    is_living,
+    select_included,
+)
 
 FIRST_BLOCK = 1_000  # rows
 BLOCK_BYTES = 1 << 20  # about; the most is `group_concat_max_len`
@@ -155,5 +162,4 @@ def _table(table: SyncedTable, scope: Scope) -> Select[*tuple[Any, ...]]:
         created, updated = and_(living, not_(had)), and_(living, had)
         cases = [(created, text), (updated, text), (not_(living), record_id(table))]
         lists = [func.group_concat(case(one)) for one in cases]
-    columns = (constant(table.name), func.count(), *lists)
-    return select(*columns).where(table.table.c.user_id == USER, is_included(table, scope))
+    return select_included(table, scope, constant(table.name), func.count(), *lists)

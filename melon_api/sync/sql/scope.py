@@ -4,7 +4,7 @@ and 7 in SQL, the one place for both ways to read a pull. Their parameters are a
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, not_, or_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, not_, or_, select
 
 from melon_api.models.synced import SyncPush
 from melon_api.sync.rules.tables import Column, SyncedTable
@@ -24,19 +24,15 @@ DEVICE: ColumnElement[Any] = bindparam("device")
 SINCE: ColumnElement[Any] = bindparam("since")
 
 
+def select_included(
+    table: SyncedTable, scope: Scope, *columns: ColumnElement[Any]
+) -> Select[*tuple[Any, ...]]:
+    """These columns of the account's rows that a pull includes."""
+    return select(*columns).where(table.table.c.user_id == USER, _is_included(table, scope))
+
+
 def is_living(table: SyncedTable) -> ColumnElement[bool]:
     return table.table.c.is_deleted.is_(False)
-
-
-def is_included(table: SyncedTable, scope: Scope) -> ColumnElement[bool]:
-    """Of the account's rows; an account's whole history is its living rows."""
-    if scope.is_first:
-        return is_living(table)
-    changed = table.table.c.updated_at_ms > SINCE
-    if scope.adds is None:
-        return changed
-    more = _holds_something(table, scope.adds) if scope.adds else is_living(table)
-    return or_(changed, more)
 
 
 def is_had(table: SyncedTable, scope: Scope) -> ColumnElement[bool]:
@@ -53,6 +49,16 @@ def has_adopted() -> ColumnElement[bool]:
     log = SyncPush.__table__.c
     mine = and_(log.user_id == USER, log.clock > SINCE, log.device == DEVICE)
     return and_(mine, log.adopted.is_not(None))
+
+
+def _is_included(table: SyncedTable, scope: Scope) -> ColumnElement[bool]:
+    if scope.is_first:
+        return is_living(table)
+    changed = table.table.c.updated_at_ms > SINCE
+    if scope.adds is None:
+        return changed
+    more = _holds_something(table, scope.adds) if scope.adds else is_living(table)
+    return or_(changed, more)
 
 
 def _holds_something(table: SyncedTable, names: Iterable[str]) -> ColumnElement[bool]:
