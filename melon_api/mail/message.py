@@ -33,14 +33,7 @@ def send(name: str, to: str, token: str | None = None) -> None:
 
 
 def _message(name: str, to: str, token: str | None) -> EmailMessage:
-    settings = current_app.config
-    link = settings.get(f"{name.upper()}_LINK")
-    facts = {
-        "app_name": settings["APP_NAME"],
-        "subject": SUBJECTS[name],
-        "token": token,
-        "link": link.replace("{token}", token or "") if link else None,
-    }
+    settings, facts = current_app.config, _facts(name, token)
     message = EmailMessage()
     message["From"], message["To"] = settings["MAIL_FROM"], to
     message["Subject"] = f"{settings['APP_NAME']}: {SUBJECTS[name]}"
@@ -51,6 +44,17 @@ def _message(name: str, to: str, token: str | None) -> EmailMessage:
     message.set_content(render_template(f"mail/{name}.txt", **facts))
     message.add_alternative(render_template(f"mail/{name}.html", **facts), subtype="html")
     return message
+
+
+def _facts(name: str, token: str | None) -> dict[str, str | None]:
+    """What its templates are filled with."""
+    link = current_app.config.get(f"{name.upper()}_LINK")
+    return {
+        "app_name": current_app.config["APP_NAME"],
+        "subject": SUBJECTS[name],
+        "token": token,
+        "link": link.replace("{token}", token or "") if link else None,
+    }
 
 
 def _keep(message: EmailMessage, name: str, folder: Path) -> None:

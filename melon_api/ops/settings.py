@@ -47,7 +47,7 @@ class OpsSettings(Settings):
     METRICS_TOKEN: str | None = setting(
         str,
         "who scrapes [`/metrics`](operations.md#metrics) sends it;"
-        " without, staging and production tell nobody",
+        " without, staging and production answer 404",
     )
     SENTRY_DSN: str | None = setting(
         _sentry,

@@ -53,14 +53,19 @@ def redis_servers(url: str) -> RedisServers | None:
     if not all(host for host, _ in hosts) or (kind == "sentinel") != bool(service):
         raise ValueError("a host or the service's name is missing, or too much")
     one = f"{scheme}://{user}{at}host/{int(number or 0)}?{parts.query}"
-    options: dict[str, Any] = redis.ConnectionPool.from_url(one).connection_kwargs
+    return RedisServers(hosts, service, *_client_options(one))
+
+
+def _client_options(url: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """redis-py's for a node and for a Sentinel: the same TLS, but a login of its own."""
+    options: dict[str, Any] = redis.ConnectionPool.from_url(url).connection_kwargs
     del options["host"]
-    secure = {"ssl": True} if scheme == "rediss" else {}
-    made_by = redis.SSLConnection if secure else redis.Connection
-    watched_by = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    secure = {"ssl": True} if url.startswith("rediss:") else {}
+    login = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    made_by = redis.SSLConnection if secure else redis.Connection
     made_by(**options)
-    return RedisServers(hosts, service, options | secure, watched_by | tls | secure)
+    return options | secure, login | tls | secure
 
 
 def _redis_url(url: str) -> str:
