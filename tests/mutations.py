@@ -152,6 +152,8 @@ class Outcome:
 
 def main() -> int:
     """Try each; 0 when all were seen."""
+    for mutation in MUTATIONS:
+        place_of(mutation)
     with copied() as copy:
         whole = run(copy, " ".join(m.tests for m in MUTATIONS), redis=True)
         if whole.code != PASSED:
