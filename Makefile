@@ -39,7 +39,7 @@ fuzz: ## whatever is sent, answers are as described, at length: make fuzz exampl
 	FUZZ_EXAMPLES=$(or $(examples),200) FUZZ_SEED=$(or $(seed),1) ./scripts/test tests/openapi/test_fuzz.py
 
 seed: ## a demo account with 10,000 tasks
-	. ./scripts/environment && install requirements.txt && flask db upgrade && flask seed --tasks 10000
+	. ./scripts/environment && install requirements.txt && flask db upgrade && flask seed --records 10000
 
 lock: ## pin what requirements*.in choose, with hashes: make lock, or make lock upgrade=flask
 	./scripts/lock $(if $(upgrade),--upgrade-package $(upgrade))

@@ -14,6 +14,7 @@ from environ import ConfigError, Setting
 from melon_api.auth.passwords.settings import PasswordSettings
 from melon_api.auth.settings import TokenSettings
 from melon_api.ops.settings import OpsSettings
+from melon_api.room import RoomSettings
 from melon_api.storage.database_settings import DatabaseSettings
 from melon_api.storage.redis_settings import RedisSettings
 from melon_api.sync.settings import SyncSettings
@@ -31,6 +32,7 @@ class Config(
     TokenSettings,
     RedisSettings,
     DatabaseSettings,
+    RoomSettings,
 ):
     """What every environment shares; an instance feeds `app.config.from_object`."""
 

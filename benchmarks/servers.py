@@ -51,6 +51,7 @@ def ours(
         "JWT_SECRET_KEY": SECRET,
         "RATELIMIT_ENABLED": "false",
         "LOG_LEVEL": "WARNING",
+        "MELON_APP": "tests.example",  # whatever is in app/
         "DRAIN_SECONDS": "0",
         **ARGON2,
         **more,

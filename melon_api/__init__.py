@@ -3,7 +3,7 @@
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from melon_api import cli
+from melon_api import cli, room
 from melon_api.auth import tokens
 from melon_api.auth.routes import blueprint as auth
 from melon_api.mail import outbox
@@ -11,9 +11,7 @@ from melon_api.models.base import db
 from melon_api.ops import health, logs, metrics, queries, reports
 from melon_api.storage import engine, redis_cache
 from melon_api.sync import idle
-from melon_api.sync.routes import blueprint as sync
-from melon_api.users.routes import blueprint as users
-from melon_api.web import demo, headers, limits, problems, request, start_page
+from melon_api.web import app_routes, demo, headers, limits, problems, request, start_page
 from melon_api.web.openapi import api as openapi
 
 
@@ -25,6 +23,10 @@ def create_app(settings: object) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config.from_object(settings)
     app.url_map.strict_slashes = False
+    room.load(app.config["MELON_APP"])
+    # These say of their bodies which tables there are: known only now.
+    from melon_api.sync.routes import blueprint as sync  # noqa: PLC0415
+    from melon_api.users.routes import blueprint as users  # noqa: PLC0415
 
     logs.init_app(app)
     reports.init_app(app)
@@ -43,6 +45,7 @@ def create_app(settings: object) -> Flask:
     api = openapi.init_app(app)
     for blueprint in (auth, users, sync):
         api.register_blueprint(blueprint)
+    app_routes.init_app(app)
     health.init_app(app)
     metrics.init_app(app)
     demo.init_app(app)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 from flask import Flask
 
-from melon_api.models.base import db
+from melon_api.ops import migrations
 from melon_api.ops.release import release
 from melon_api.seed import seed
 from melon_api.sync.cli import sync
@@ -29,9 +29,7 @@ class LazyMigrate:
 
     def bind(self) -> None:
         """Put the real one in our place, with `flask db`."""
-        from flask_migrate import Migrate  # noqa: PLC0415
-
-        Migrate(self._app, db, directory=str(self._app.config["MIGRATIONS"]))
+        migrations.bind(self._app)
 
     def __getattr__(self, name: str) -> Any:
         self.bind()

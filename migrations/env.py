@@ -4,18 +4,27 @@ from typing import Any
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import DropTableOp
+from alembic.operations.ops import DropTableOp, MigrationScript
+from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import MetaData
 
-from melon_api import models
 from melon_api.models.base import TEXT_BYTES, JsonText, UTCDateTime, db
+from melon_api.ops.migrations import APP, MELON
 from melon_api.storage.engine import patient_engine
 
+# Who works on Melon itself says: flask db migrate -x branch=melon
+BRANCH = context.get_x_argument(as_dictionary=True).get("branch", APP)
+WRITES = getattr(context.config.cmd_opts, "autogenerate", False)
+OURS = {
+    mapper.local_table.name
+    for mapper in db.Model.registry.mappers
+    if mapper.class_.__module__.startswith("melon_api.")
+}
 
-def metadata() -> MetaData:
-    models.load()
-    return db.metadata
+
+def is_compared(name: str, kind: str) -> bool:
+    """Each branch looks after its own tables: Melon's change with Melon's migrations alone."""
+    return kind != "table" or (name in OURS) == (BRANCH == MELON)
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
@@ -31,27 +40,55 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
     return False
 
 
-def finish_script(_context: Any, _revision: Any, directives: list[Any]) -> None:
+def finish_script(_context: Any, _revision: Any, directives: list[MigrationScript]) -> None:
     """Write no empty migration, and one that MySQL can run back: it will not drop an index that a
     foreign key still needs, and drops those of a table with the table."""
-    asked = getattr(context.config.cmd_opts, "autogenerate", False)
-    if asked and directives[0].upgrade_ops.is_empty():
+    script = directives[0]
+    if WRITES and script.upgrade_ops.is_empty():
         directives.clear()
         current_app.logger.info("models and database agree; no migration is needed")
         return
-    back = directives[0].downgrade_ops.ops
+    back = script.downgrade_ops.ops
     dropped = {op.table_name for op in back if isinstance(op, DropTableOp)}
     back[:] = [op for op in back if isinstance(op, DropTableOp) or op.table_name not in dropped]
+    if script.head == "head":
+        put_into_its_branch(script)
+
+
+def put_into_its_branch(script: MigrationScript) -> None:
+    """A new revision is the app's next one, or its first; and it comes after all that Melon's own
+    branch has done by now."""
+    if BRANCH == MELON:
+        script.head = f"{MELON}@head"
+        return
+    written = list(context.script.walk_revisions())
+    melons = [one.revision for one in written if one.is_head and one.branch_labels == {MELON}]
+    owns = [one for one in written if APP in one.branch_labels]
+    known = {name for one in owns for name in one.dependencies or ()}
+    script.depends_on = [name for name in melons if name not in known] or None
+    if owns:
+        script.head = f"{APP}@head"
+    else:
+        script.head, script.branch_label = "base", APP
+        script.version_path = str(current_app.config["APP_MIGRATIONS"])
+
+
+def refuse_behind() -> None:
+    """Models are compared with a database that has every migration."""
+    here = context.get_context().get_current_heads()
+    if set(context.script.get_revisions(here)) != set(context.script.get_revisions("heads")):
+        raise CommandError("the database is behind the migrations; first run: flask db upgrade")
 
 
 OPTIONS: dict[str, Any] = {
-    "target_metadata": metadata(),
+    "target_metadata": db.metadata,
+    "include_name": lambda name, kind, _parents: is_compared(name, kind),
+    "include_object": lambda _item, name, kind, *_: is_compared(name, kind),
     "render_item": render_item,
     "process_revision_directives": finish_script,
     "render_as_batch": True,  # SQLite changes a table by copying it
     "compare_type": True,
 }
-
 if context.is_offline_mode():
     url = db.engine.url.render_as_string(hide_password=False)
     context.configure(url=url, literal_binds=True, **OPTIONS)
@@ -61,6 +98,8 @@ else:
     engine = patient_engine()
     with engine.connect() as connection:
         context.configure(connection=connection, **OPTIONS)
+        if WRITES:
+            refuse_behind()
         with context.begin_transaction():
             context.run_migrations()
         connection.commit()

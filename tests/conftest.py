@@ -16,20 +16,23 @@ import pytest
 import redis
 from devices import Account, holds_a_secret
 from flask import Flask
-from flask_migrate import upgrade
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Connection, Engine, event
 
 import config as settings
-from melon_api import create_app
+from melon_api import create_app, room
 from melon_api.models.base import db
+from melon_api.ops.migrations import upgrade
 
 CLIENT = Path(__file__).parent / "client"
 BROWSER = Path(__file__).parent / "browser"
 MELON_SYNC = Path(__file__).parents[1] / "client"
 MELON_SYNC_SOURCES = ("src/*.ts", "tsconfig*.json", "build.js", "package.json")
 CI = bool(os.environ.get("CI"))
+# The engine's tests run on tables of their own, whatever is in `app/`.
+APP = os.environ.get("TEST_APP", "tests.example")
+room.load(APP)
 SERVERS = {
     "mariadb": os.environ.get("TEST_MARIADB_URL", "mysql://melon:melon@127.0.0.1:3306"),
     "mysql": os.environ.get("TEST_MYSQL_URL", "mysql://melon:melon@127.0.0.1:3307"),
@@ -131,7 +134,8 @@ def redis_url() -> str:
 
 def environment(backend: str, url: str, **more: str) -> dict[str, str]:
     """The settings of a server under test."""
-    environ = {"APP_ENV": "testing", "DATABASE_URL": url, "LOG_LEVEL": "INFO", **FAST_HASHES}
+    environ = {"APP_ENV": "testing", "DATABASE_URL": url, "LOG_LEVEL": "INFO", "MELON_APP": APP}
+    environ |= FAST_HASHES
     if backend.endswith("+redis"):
         environ["REDIS_URL"] = redis_url()
     return environ | more

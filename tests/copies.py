@@ -25,7 +25,8 @@ SKIPPED = shutil.ignore_patterns("node_modules", "__pycache__")
 
 
 def copied(folder: Path) -> Path:
-    """`folder`, which is made, with the project in it; nothing is installed there."""
+    """`folder`, which is made, with the project in it; nothing is installed there. Its app is the
+    tests' example, whatever this one's may be."""
     folder.mkdir()
     for name in COPIED:
         source, target = ROOT / name, folder / name
@@ -33,6 +34,7 @@ def copied(folder: Path) -> Path:
             shutil.copytree(source, target, ignore=SKIPPED)
         else:
             shutil.copy(source, target)
+    shutil.copytree(ROOT / "tests" / "example", folder / "app", ignore=SKIPPED)
     return folder
 
 

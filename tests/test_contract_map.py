@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from conftest import APP
 from flask import Flask
 
 import config as settings
@@ -155,7 +156,7 @@ def routes(app: Flask) -> set[str]:
 
 def test_the_calls_are_the_routes(tmp_path: Path) -> None:
     """Of development, where there are most; on the contract's page and among those of api.md."""
-    app = create_app(settings.load({"APP_ENV": "development"}, tmp_path))
+    app = create_app(settings.load({"APP_ENV": "development", "MELON_APP": APP}, tmp_path))
     named = re.compile(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^\s`?]*)[^`]*`")
     assert set(named.findall(CONTRACT)) == routes(app)
     api = (ROOT / "docs" / "api.md").read_text()

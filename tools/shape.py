@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median, quantiles
 
 ROOT = Path(__file__).resolve().parents[1]
-HOUSE = ("melon_api", "app", "config.py", "environ.py", "wsgi.py")
+# The app's own room is its own business.
+HOUSE = ("melon_api", "config.py", "environ.py", "wsgi.py")
 
 Imports = Mapping[str, set[str]]  # module -> the modules of the house that it imports
 

@@ -1,13 +1,10 @@
 """The tables: one class for each of Melon's own, and the base of those that sync.
 
-A module put into this folder is found by itself.
+A module put into this folder is found by itself. An app's tables are in a room of its own
+(docs/app.md), and want one line: `from melon_api.models import Synced, belongs_to, db`.
 """
 
-import importlib
-import pkgutil
+from melon_api.models.base import db
+from melon_api.models.synced import Synced, belongs_to
 
-
-def load() -> None:
-    """Import every module of this folder, so that its tables are known."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+__all__ = ["Synced", "belongs_to", "db"]

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
+from melon_api.ops import migrations
 from melon_api.storage.engine import patient_engine, probe
 
 PAUSE_SECONDS = 1
@@ -33,8 +33,6 @@ def release(wait: int) -> None:
     Ends with 1 and a sentence when it does not, or when a migration fails. A database that a newer
     release has migrated is left alone.
     """
-    from flask_migrate import upgrade  # noqa: PLC0415 - Alembic is not for servers
-
     engine = patient_engine()
     _await_answer(engine, wait)
     with _no_other_release(engine):
@@ -44,7 +42,7 @@ def release(wait: int) -> None:
                 " has made: nothing to migrate."
             )
             return
-        upgrade()
+        migrations.upgrade()
     click.echo("The database is migrated.")
 
 
@@ -83,9 +81,8 @@ def _no_other_release(engine: Engine) -> Iterator[None]:
 def _unknown_revisions(engine: Engine) -> set[str]:
     """Where the database is, if this release has no such migration."""
     from alembic.migration import MigrationContext  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
 
-    scripts = ScriptDirectory(current_app.config["MIGRATIONS"])
-    known = {script.revision for script in scripts.walk_revisions()}
     with engine.connect() as connection:
-        return set(MigrationContext.configure(connection).get_current_heads()) - known
+        return (
+            set(MigrationContext.configure(connection).get_current_heads()) - migrations.revisions()
+        )

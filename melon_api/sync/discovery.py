@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Enum, String, Table
 
-from melon_api import models
+from melon_api import room
 from melon_api.models.base import JsonText, db
 from melon_api.models.checks import ModelError, check, check_unsynced
 from melon_api.models.synced import BELONGS_TO, INTERNAL, Synced
@@ -26,7 +26,7 @@ NUMBER_IN_THE_APP = "last_modified"  # WatermelonDB's own rule
 @functools.cache
 def synced_tables() -> Tables:
     """Every synced table by name, parents before children. Raises ModelError for a wrong model."""
-    models.load()
+    room.check_loaded()
     check_unsynced(db.Model)
     found = {table.name: table for table in map(_describe, _models(Synced))}
     graph = {

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import APP
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -25,7 +26,7 @@ DEPLOYED = {
 
 def settings(app_env: str, folder: Path, **more: str) -> config.Config:
     environ = {"APP_ENV": app_env, "DATABASE_URL": f"sqlite:///{folder / 'melon.db'}"}
-    return config.load(environ | more, folder)
+    return config.load(environ | {"MELON_APP": APP} | more, folder)
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from sqlalchemy import String, cast, create_engine, event, insert, literal_colum
 
 from melon_api.errors import Unavailable
 from melon_api.models.base import db
-from melon_api.models.task import Task
 from melon_api.storage.database_settings import sqlalchemy_url
 from melon_api.sync.sql import changes_text
+from tests.example.models import Task
 
 SOME, COPIES = 500, 400
 MIB = 1024  # in KiB, as /proc has it

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from conftest import DATABASES, environment, fresh_database
 from devices import Account, created, project
 from flask import Flask
-from flask_migrate import downgrade, upgrade
+from flask_migrate import downgrade
+from flask_migrate import upgrade as upgrade_to
 from sqlalchemy import Column, MetaData, inspect
 
 import config as settings
 from melon_api import create_app
 from melon_api.models.base import db
+from melon_api.ops.migrations import folders, read, upgrade
 
 
 @pytest.fixture(params=DATABASES)
@@ -64,14 +65,14 @@ def test_synced_tables_are_clustered_by_account(empty_app: Flask) -> None:
 def test_the_release_before_can_go_on(empty_app: Flask) -> None:
     """It serves until the new one is up: after each migration it still writes and reads whole rows
     as it knows them."""
-    scripts = ScriptDirectory(str(settings.ROOT / "migrations"))
+    _, scripts = read(*folders())
     revisions = [script.revision for script in scripts.walk_revisions()][::-1]
     assert len(revisions) > 1
     for before, after in pairwise(revisions):
-        upgrade(revision=before)
+        upgrade_to(revision=before)
         known = MetaData()
         known.reflect(db.engine)
-        upgrade(revision=after)
+        upgrade_to(revision=after)
         tables = [table for table in known.sorted_tables if table.name != "alembic_version"]
         with db.engine.connect() as connection:
             for table in tables:

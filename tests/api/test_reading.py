@@ -11,9 +11,9 @@ from devices import Account, Device, bare, created, deleted, edited, project, ta
 from sqlalchemy import update
 
 from melon_api.models.base import db
-from melon_api.models.project import Project
 from melon_api.sync.sql.delta_pull import FEW
 from melon_api.sync.sql.rows import IDS_PER_STATEMENT
+from tests.example.models import Project
 
 NUMBERS: list[Any] = [0, 1, -1, 0.1, -0.1, 0.1 + 0.2, 1 / 3, 1e-7, 1e-6, 123456.789, 5e-324]
 NUMBERS += [1.7976931348623157e308, 2**31, 2**53, -(2**53), 2**53 - 1, 2**62, 1e15, 1e15 + 0.5]

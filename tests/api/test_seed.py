@@ -31,7 +31,7 @@ def counts(app: Flask, email: str, password: str) -> tuple[int, int, int]:
 
 def test_seeding_twice_is_seeding_once(app: Flask) -> None:
     email = f"demo.{new_id()}@example.com"
-    options = ("--email", email, "--password", "melon-demo-secret", "--tasks", "250")
+    options = ("--email", email, "--password", "melon-demo-secret", "--records", "250")
     result = seed(app, *options)
     assert result.exit_code == 0, result.output
     assert email in result.output

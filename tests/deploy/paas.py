@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from conftest import NO_ENV_FILE, redis_url
+from conftest import APP, NO_ENV_FILE, redis_url
 from servers import START_SECONDS, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,7 @@ def settings(database_url: str, **more: str) -> dict[str, str]:
         **NO_ENV_FILE,
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "APP_ENV": "production",
+        "MELON_APP": APP,
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url(),
         "JWT_SECRET_KEY": "an example of a secret, 32 bytes",

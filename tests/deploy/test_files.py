@@ -56,6 +56,7 @@ def test_the_image_holds_what_the_server_needs_and_no_more() -> None:
     assert lines[1] == "*"
     kept = {line[1:] for line in lines if line.startswith("!")}
     needed = {
+        "app",
         "config.py",
         "environ.py",
         "gunicorn.conf.py",

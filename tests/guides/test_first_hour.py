@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from app import QUICK_START, block, compiled, phone, written
 from conftest import MELON_SYNC
 from copies import copied, run
 from devices import PASSWORD
+from phones_app import QUICK_START, block, compiled, phone, written
 from servers import serving_copy
 
 from config import ROOT
@@ -60,7 +60,7 @@ def test_the_first_hour(server: Path, tmp_path: Path, melon_sync: Path) -> None:
         phone(old, served.url, MAKE.replace("PERSON", PERSON))
         assert [task["title"] for task in tasks(old, served.url, SIGN_IN)] == ["Paint"]
 
-    add_column(server / "melon_api" / "models" / "task.py")
+    add_column(server / "app" / "models.py")
     run(server, "bash", "-euc", block(MIGRATIONS, "migrate"))
     new = compiled(app, melon_sync, "new")
     assert "version: 2" in (app / "src" / "model" / "schema.ts").read_text()

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import jwt
-from app import block
 from conftest import missing
+from phones_app import block
 from servers import serving
 
 import config

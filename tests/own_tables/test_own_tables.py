@@ -1,7 +1,6 @@
 """docs/own-tables.md is followed to the letter, in a copy of the project, on each database."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,17 +8,14 @@ from pathlib import Path
 import pytest
 from conftest import environment, fresh_database
 from copies import copied, run
+from own_tables_page import add_tables, block
 
-from config import ROOT
-
-PAGE = (ROOT / "docs" / "own-tables.md").read_text()
 HEAD = """
 from typing import Any
 from sqlalchemy import *
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
-from melon_api.models.base import db
-from melon_api.models.synced import Synced, belongs_to
+from melon_api.models import Synced, belongs_to, db
 """
 
 
@@ -31,13 +27,11 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("database", ["sqlite", "mysql"])
 def test_the_walk_through_works_as_printed(copy: Path, tmp_path: Path, database: str) -> None:
-    for path, text in re.findall(r"```python (\S+)\n(.*?)```", PAGE, flags=re.DOTALL):
-        (copy / path).write_text(text)
-    (migrate,) = re.findall(r"```sh migrate\n(.*?)```", PAGE, flags=re.DOTALL)
+    add_tables(copy)
     with fresh_database(database, tmp_path) as url:
-        environ = environment(database, url)
+        environ = environment(database, url, MELON_APP="app", TEST_APP="app")
         run(copy, "flask", "--app", "wsgi", "db", "upgrade", **environ)
-        run(copy, "bash", "-euc", migrate, **environ)
+        run(copy, "bash", "-euc", block("migrate"), **environ)
         run(copy, "flask", "--app", "wsgi", "db", "check", **environ)
         scenario = [
             "tests/own_tables/scenario.py",
@@ -84,7 +78,7 @@ def test_a_model_that_cannot_work_stops_the_start(copy: Path, kind: str) -> None
     text = f'{HEAD}\nclass Wrong(Synced, db.Model):\n    __tablename__ = "wrongs"\n    {column}\n'
     text += "\nclass Other(Synced, db.Model):\n    __tablename__ = 'others'\n"
     text += '    wrong_id: Mapped[str | None] = belongs_to("wrongs")\n'
-    (copy / "melon_api" / "models" / "wrong.py").write_text(text)
+    add(copy, text)
     assert sentence in start(copy)
 
 
@@ -92,7 +86,7 @@ def test_an_attribute_may_have_another_name_than_its_column(copy: Path) -> None:
     """The only way to a column that is called `metadata`."""
     text = f'{HEAD}\nclass Note(Synced, db.Model):\n    __tablename__ = "notes"\n'
     text += '    meta: Mapped[str | None] = mapped_column("metadata", Text)\n'
-    (copy / "melon_api" / "models" / "note.py").write_text(text)
+    add(copy, text)
     run(copy, "flask", "--app", "wsgi", "db", "upgrade")
     run(copy, "flask", "--app", "wsgi", "db", "migrate", "-m", "Notes")
     assert "name: 'metadata'" in run(copy, "flask", "--app", "wsgi", "sync", "schema")
@@ -102,8 +96,13 @@ def test_a_model_without_an_account_key_stops_the_start(copy: Path) -> None:
     text = f'{HEAD}\nclass Wrong(db.Model):\n    __tablename__ = "wrongs"\n'
     text += "    id: Mapped[str] = mapped_column(String(36), primary_key=True)\n"
     text += '    task_id: Mapped[str] = belongs_to("tasks")\n'
-    (copy / "melon_api" / "models" / "wrong.py").write_text(text)
+    add(copy, text)
     assert "inherit Synced first" in start(copy)
+
+
+def add(copy: Path, text: str) -> None:
+    models = copy / "app" / "models.py"
+    models.write_text(models.read_text() + text)
 
 
 def start(copy: Path) -> str:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conftest import NO_ENV_FILE
+from conftest import APP, NO_ENV_FILE
 
 import config as settings
 from melon_api import create_app
@@ -36,6 +36,8 @@ def flask(
 ) -> "subprocess.CompletedProcess[str]":
     """`flask --app wsgi sync …` as a developer without any setting calls it."""
     kept = {name: os.environ[name] for name in (*NO_ENV_FILE, "PATH", "HOME") if name in os.environ}
+    if cwd == settings.ROOT:
+        kept["MELON_APP"] = APP
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "sync", *arguments]
     return subprocess.run(
         command, cwd=cwd, env=kept | environ, capture_output=True, text=True, check=False
@@ -44,7 +46,7 @@ def flask(
 
 def printed(folder: Path, *arguments: str) -> str:
     """The same as `flask("schema", …)` without a process of its own, which takes seconds."""
-    app = create_app(settings.load({}, folder))
+    app = create_app(settings.load({"MELON_APP": APP}, folder))
     done = app.test_cli_runner().invoke(args=["sync", "schema", *arguments])
     assert done.exit_code == 0, done.output
     return done.output

@@ -1,6 +1,5 @@
 """docs/own-tables.md on the app's side: the next version, printed, and phones that come along."""
 
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -8,11 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import install_packages
 from copies import copied, run
+from own_tables_page import add_tables, block
 from printed import HERE, compiled, flask, printed
-
-from config import ROOT
-
-PAGE = (ROOT / "docs" / "own-tables.md").read_text()
 
 
 @pytest.fixture
@@ -21,16 +17,14 @@ def copy(tmp_path: Path) -> Path:
     install_packages(HERE)
     folder = copied(tmp_path / "copy")
     (folder / "tests" / "schema" / "node_modules").symlink_to(HERE / "node_modules")
-    for path, text in re.findall(r"```python (\S+)\n(.*?)```", PAGE, flags=re.DOTALL):
-        (folder / path).write_text(text)
+    add_tables(folder)
     return folder
 
 
 def test_a_new_table_is_a_new_version_that_phones_migrate_to(copy: Path, tmp_path: Path) -> None:
     printed(tmp_path, "--output", str(tmp_path / "old"))
-    (migrate,) = re.findall(r"```sh migrate\n(.*?)```", PAGE, flags=re.DOTALL)
     run(copy, "flask", "--app", "wsgi", "db", "upgrade")
-    run(copy, "bash", "-euc", migrate)
+    run(copy, "bash", "-euc", block("migrate"))
     young = flask("schema", "--output", str(tmp_path / "new"), cwd=copy)
     assert young.returncode == 0, young.stderr
     text = flask("schema", cwd=copy)
@@ -39,7 +33,7 @@ def test_a_new_table_is_a_new_version_that_phones_migrate_to(copy: Path, tmp_pat
     shutil.copy(HERE / "grown.ts", tmp_path)
     out = compiled(tmp_path, "grown.ts", "old", "new", "one.ts")
     scenario = [sys.executable, "-m", "pytest", "-p", "no:xdist", "tests/schema/updated_phone.py"]
-    run(copy, *scenario, OLD=str(out / "old"), NEW=str(out / "new"))
+    run(copy, *scenario, TEST_APP="app", OLD=str(out / "old"), NEW=str(out / "new"))
 
     checked = flask("check-schema", str(tmp_path / "old" / "schema.ts"), cwd=copy)
     assert checked.returncode == 0, checked.stderr

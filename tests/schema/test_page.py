@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import install_packages
+from conftest import APP, install_packages
 from printed import HERE, compiled, flask
 
 from config import ROOT
@@ -27,7 +27,7 @@ def shell(command: str, app: Path) -> str:
     done = subprocess.run(
         ["bash", "-euc", text],
         cwd=ROOT,
-        env={"PATH": path, "HOME": os.environ.get("HOME", "/")},
+        env={"MELON_APP": APP, "PATH": path, "HOME": os.environ.get("HOME", "/")},
         capture_output=True,
         text=True,
         check=False,

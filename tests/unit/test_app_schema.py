@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import APP
 from flask import Flask
 
 import config as settings
@@ -115,7 +116,7 @@ def test_they_need_neither_settings_nor_a_database(tmp_path: Path) -> None:
     """And leave the developer's alone."""
     away = {"DATABASE_URL": "mysql://nobody:x@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1"}
     for environ in ({}, away):
-        app = create_app(settings.load(environ, tmp_path))
+        app = create_app(settings.load(environ | {"MELON_APP": APP}, tmp_path))
         done = invoke(app, "schema")
         assert done.exit_code == 0, done.output
         assert "export const schema = appSchema({" in done.output

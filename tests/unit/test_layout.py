@@ -17,7 +17,7 @@ PACKAGE = ROOT / "melon_api"
 FLOORS = [
     ["environ"],
     ["melon_api.errors", "melon_api.measures"],
-    ["melon_api.models"],
+    ["melon_api.models", "melon_api.room"],
     ["melon_api.storage", "melon_api.bulkheads", "melon_api.audit", "melon_api.mail"],
     ["melon_api.auth", "melon_api.sync", "melon_api.web", "melon_api.ops"],
     ["melon_api.users", "melon_api.seed"],

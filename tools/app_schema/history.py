@@ -6,7 +6,7 @@ the app's view another. So a version's number is as lasting as the migrations, w
 changed once they are released. The last version must be what the models say.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.mysql import TINYINT
 
 from melon_api.models.base import db
+from melon_api.ops import migrations
 from tools.app_schema.steps import Change, Past, change
 from tools.app_schema.view import AppColumn, Tables, UnknownType, from_database, from_models
 
@@ -40,16 +41,17 @@ class Version:
 def versions(first: int = 1) -> list[Version]:
     """All versions, the oldest as number `first`. Raises HistoryError and ModelError."""
     wanted = from_models()
-    found = versions_in(current_app.config["MIGRATIONS"], first)
+    found = versions_in(*migrations.folders(), first=first)
     _check(found[-1].tables if found else {}, wanted)
     return found
 
 
-def versions_in(folder: Path, first: int = 1) -> list[Version]:
-    """What these migrations make. Raises HistoryError."""
+def versions_in(folder: Path, *more: Path, first: int = 1) -> list[Version]:
+    """What the migrations of these folders make. Raises HistoryError."""
+    config, scripts = migrations.read(folder, *more)
     found: list[Version] = []
     past = Past()
-    for origin, tables in _snapshots(folder):
+    for origin, tables in _snapshots(config, scripts):
         before = found[-1].tables if found else {}
         if tables == before:
             continue
@@ -89,23 +91,18 @@ def _told(column: AppColumn | None) -> str:
     return f"{column.type}{flags}"
 
 
-def _snapshots(folder: Path) -> list[tuple[str, Tables]]:
+def _snapshots(config: Any, scripts: Any) -> list[tuple[str, Tables]]:
     """(revision, what the app sees after it), the oldest first."""
-    from alembic.config import Config  # noqa: PLC0415 - Alembic is not for servers
-    from alembic.operations import Operations  # noqa: PLC0415
+    from alembic.operations import Operations  # noqa: PLC0415 - Alembic is not for servers
     from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
 
-    config = Config()
-    config.set_main_option("script_location", str(folder))
-    scripts = ScriptDirectory.from_config(config)
     found = []
     with _memory() as connection, EnvironmentContext(config, scripts) as environment:
         # In a transaction of Alembic's each, without which there is no `autocommit_block`.
         environment.configure(connection=connection, transactional_ddl=True)
         context = environment.get_context()
         with Operations.context(context):
-            for one in _in_order(list(scripts.walk_revisions())):
+            for one in _in_order(scripts):
                 with context.begin_transaction():
                     _upgrade(one)
                     found.append((f"{one.revision} {one.doc}", _seen(connection, one.revision)))
@@ -125,17 +122,41 @@ def _upgrade(script: Any) -> None:
         ) from error
 
 
-def _in_order(revisions: list[Any]) -> list[Any]:
-    """The oldest first, from the newest first. Raises HistoryError where there is no such order."""
-    heads = [one for one in revisions if one.is_head]
-    forks = [one for one in revisions if one.is_branch_point or one.is_merge_point]
-    if forks or len(heads) > 1:
-        places = ", ".join(one.revision for one in forks or heads)
+def _in_order(scripts: Any) -> list[Any]:
+    """The oldest first: Melon's own, then the app's; of what meets in a merge, what it names first.
+
+    Raises HistoryError where two of the app's stand side by side: any order would be a guess.
+    """
+    heads = scripts.get_revisions(scripts.get_heads())
+    melons = [one for one in heads if one.branch_labels == {migrations.MELON}]
+    apps = [one for one in heads if one not in melons]
+    if len(apps) > 1:
+        forks = [one for one in scripts.walk_revisions() if one.is_branch_point]
+        places = ", ".join(one.revision for one in forks or apps)
         raise HistoryError(
-            f"the migrations branch or meet at {places}, so versions have no order; put one after"
-            " the other (down_revision)"
+            f"the migrations branch at {places}, so versions have no order; put one after the other"
+            " (down_revision), or merge them (flask db merge)"
         )
-    return revisions[::-1]
+    return _with_ancestors(scripts, [*melons, *apps])
+
+
+def _with_ancestors(scripts: Any, heads: list[Any]) -> list[Any]:
+    """Each after all that it needs; a dict is a set that keeps its order."""
+    done: dict[Any, None] = {}
+    open_ = heads[::-1]
+    while open_:
+        one = open_[-1]
+        needed = [*_names(one.dependencies), *_names(one.down_revision)]
+        missing = [before for before in scripts.get_revisions(needed) if before not in done]
+        if missing:
+            open_ += missing[::-1]
+        else:
+            done[open_.pop()] = None
+    return [*done]
+
+
+def _names(revisions: str | Iterable[str] | None) -> Iterable[str]:
+    return [revisions] if isinstance(revisions, str) else revisions or ()
 
 
 def _seen(connection: Connection, revision: str) -> Tables:

@@ -1,10 +1,16 @@
-"""Example of a synced table: tasks, which belong to projects."""
+"""Tables of the tests: projects, and tasks that belong to them."""
 
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from melon_api.models.base import db
-from melon_api.models.synced import Synced, belongs_to
+from melon_api.models import Synced, belongs_to, db
+
+
+class Project(Synced, db.Model):
+    __tablename__ = "projects"
+
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(Text)
 
 
 class Task(Synced, db.Model):
