@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from melon_api import room
 from melon_api.auth import service as auth
-from melon_api.auth.callers import Caller, device_number
-from melon_api.auth.sessions import Device, device_key
+from melon_api.auth.accounts import Caller
+from melon_api.auth.sessions import Device, device_key, device_number
 from melon_api.mail.outbox import outbox
 from melon_api.models.base import db
 from melon_api.models.user import User

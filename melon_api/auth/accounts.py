@@ -1,4 +1,4 @@
-"""An account's row: how it is locked, changed, and remembered by the cache."""
+"""An account's row: how it is locked, changed, remembered by the cache; and who calls for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +51,19 @@ class Profile:
 
 COLUMNS = tuple(field.name for field in fields(Profile))
 PROFILE_COLUMNS = [*User.__table__.c[COLUMNS], User.__table__.c.version]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes a request. The account's id is the token's; `device` is the session's, as the
+    number that records carry (sessions.device_number). `clock`: the account's sync clock, if
+    the database had to be asked for the session."""
+
+    user_id: str
+    session_id: str
+    device: int
+    profile: Profile | None = None
+    clock: int | None = None
 
 
 def lock_account(unit: Unit, user_id: str) -> User:

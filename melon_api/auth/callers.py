@@ -1,15 +1,13 @@
 """Who may act: the caller whom a verified token names."""
 
-import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import select
 
-from melon_api.auth.accounts import PROFILE, PROFILE_COLUMNS, Profile
+from melon_api.auth.accounts import PROFILE, PROFILE_COLUMNS, Caller, Profile
+from melon_api.auth.sessions import ENDED, LIVING, cache_name, device_number
 from melon_api.errors import AccountDisabled, TokenRevoked
 from melon_api.models.base import db, now_ms
 from melon_api.models.session import Session
@@ -18,22 +16,8 @@ from melon_api.storage.cache import Cache, Put, cache
 from melon_api.storage.transactions import snapshot
 
 CLOCK = User.sync_clock.label("sync_clock")
-LIVING, ENDED = 0, 1  # a session's versions: it ends once
 LIVING_SECONDS = 60
 REMEMBERED = {"device", "expires_ms"}  # of a living session; another release may know others
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who makes a request. The account's id is the token's; `device` is the session's, as the
-    number that records carry (see `device_number`). `clock`: the account's sync clock, if the
-    database had to be asked for the session."""
-
-    user_id: str
-    session_id: str
-    device: int
-    profile: Profile | None = None
-    clock: int | None = None
 
 
 def authenticate(user_id: str, session_id: str) -> Caller:
@@ -62,7 +46,7 @@ def _remembered(
     cache: Cache, user_id: str, session_id: str
 ) -> tuple[dict[str, int] | None, Profile | None]:
     """The session ({} when it has ended, None when the database must be asked), the profile."""
-    session, cached = cache.read(user_id, _name(session_id), PROFILE)
+    session, cached = cache.read(user_id, cache_name(session_id), PROFILE)
     profile = Profile.from_cache(cached)
     keys = session.keys() if isinstance(session, dict) else None
     is_known = keys == set() or (keys == REMEMBERED and profile is not None)
@@ -83,28 +67,13 @@ def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile |
     if row is None or row.revoked_at is not None:
         lifetime: timedelta = current_app.config["ACCESS_TOKEN_LIFETIME"]
         seconds = int(lifetime.total_seconds())
-        cache().put(user_id, Put(_name(session_id), ENDED, {}, as_of, seconds))
+        cache().put(user_id, Put(cache_name(session_id), ENDED, {}, as_of, seconds))
         return {}, None, None
     session = {
         "device": device_number(row.device),
         "expires_ms": int(row.expires_at.timestamp() * 1000),
     }
     profile = Profile.of(row)
-    living = Put(_name(session_id), LIVING, session, as_of, LIVING_SECONDS)
+    living = Put(cache_name(session_id), LIVING, session, as_of, LIVING_SECONDS)
     cache().put(user_id, living, profile.put(row.version, as_of))
     return session, profile, row.sync_clock
-
-
-def device_number(key: str) -> int:
-    """A device in 63 bits: records carry two of them, so it is short; one account's devices are
-    far too few to share one by chance."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) >> 1
-
-
-def invalidate(user_id: str, session_ids: Iterable[str]) -> None:
-    """Say, in the transaction that ends these sessions, that the cache knows them no more."""
-    cache().invalidate(user_id, {_name(session_id): ENDED for session_id in session_ids})
-
-
-def _name(session_id: str) -> str:
-    return f"session:{session_id}"

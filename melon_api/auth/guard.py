@@ -10,7 +10,8 @@ from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import ExpiredSignatureError, PyJWTError
 
-from melon_api.auth.callers import Caller, authenticate
+from melon_api.auth.accounts import Caller
+from melon_api.auth.callers import authenticate
 from melon_api.auth.tokens import verified_tokens
 from melon_api.errors import EmailNotVerified, TokenExpired, TokenInvalid, TokenMissing
 

@@ -12,8 +12,7 @@ from sqlalchemy import ColumnElement, delete, select
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords
-from melon_api.auth.accounts import change, lock_account
-from melon_api.auth.callers import Caller
+from melon_api.auth.accounts import Caller, change, lock_account
 from melon_api.auth.sessions import end
 from melon_api.auth.tokens import digest
 from melon_api.errors import AccountDisabled, TokenRevoked, Unavailable, ValidationFailed

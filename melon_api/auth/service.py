@@ -7,9 +7,8 @@ from sqlalchemy import select
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery, tokens
-from melon_api.auth.accounts import change, lock_account_where, unique_address
-from melon_api.auth.callers import Caller, invalidate
-from melon_api.auth.sessions import Device, open_session
+from melon_api.auth.accounts import Caller, change, lock_account_where, unique_address
+from melon_api.auth.sessions import Device, invalidate, open_session
 from melon_api.auth.tokens import TokenPair
 from melon_api.errors import (
     AccountDisabled,

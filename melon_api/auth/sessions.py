@@ -1,5 +1,7 @@
 """Sessions: a row for each device that is signed in, and who may act by it."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,17 +11,18 @@ from sqlalchemy import ColumnElement, Engine, and_, delete, false, insert, or_, 
 
 from melon_api.audit import Event, record
 from melon_api.auth import tokens
-from melon_api.auth.accounts import lock_account
-from melon_api.auth.callers import Caller, invalidate
+from melon_api.auth.accounts import Caller, lock_account
 from melon_api.auth.tokens import TokenPair
 from melon_api.errors import NotFound
-from melon_api.models.base import db, utc_now
+from melon_api.models.base import db, new_id, utc_now
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.session import LABEL_LENGTH, Session
-from melon_api.models.user import User, new_id
+from melon_api.models.user import User
+from melon_api.storage.cache import cache
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work, writing
 
 ROWS_PER_TRANSACTION = 1_000
+LIVING, ENDED = 0, 1  # a session's versions: it ends once
 NO_SESSION = "There is no such session of yours."
 
 
@@ -172,3 +175,18 @@ def device_key(device_id: str | None, session_id: str) -> str:
     """The phone behind a session (contract, Accounts 4): named by the app, or this session alone.
     Two name spaces, so that an app's own id can never be that of somebody's session."""
     return f"d.{device_id}" if device_id else f"s.{session_id}"
+
+
+def device_number(key: str) -> int:
+    """A device in 63 bits: records carry two of them, so it is short; one account's devices are
+    far too few to share one by chance."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) >> 1
+
+
+def invalidate(user_id: str, session_ids: Iterable[str]) -> None:
+    """Say, in the transaction that ends these sessions, that the cache knows them no more."""
+    cache().invalidate(user_id, {cache_name(session_id): ENDED for session_id in session_ids})
+
+
+def cache_name(session_id: str) -> str:
+    return f"session:{session_id}"

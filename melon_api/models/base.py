@@ -1,6 +1,7 @@
 """What all tables share: naming, character set, and the column types of this project."""
 
 import time
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -96,3 +97,7 @@ def utc_now() -> datetime:
     """Now, to the millisecond: what is answered is what will be stored."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())

@@ -5,8 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from melon_api.models.base import TABLE_OPTIONS, DeviceKey, Id, UTCDateTime, db, utc_now
-from melon_api.models.user import new_id
+from melon_api.models.base import TABLE_OPTIONS, DeviceKey, Id, UTCDateTime, db, new_id, utc_now
 
 LABEL_LENGTH = 255
 

@@ -1,19 +1,14 @@
 """Accounts."""
 
-import uuid
 from datetime import datetime
 
 from sqlalchemy import BigInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from melon_api.models.base import TABLE_OPTIONS, Id, UTCDateTime, db, now_ms, utc_now
+from melon_api.models.base import TABLE_OPTIONS, Id, UTCDateTime, db, new_id, now_ms, utc_now
 
 EMAIL_LENGTH = 254  # RFC 5321 §4.5.3.1.3
 NAME_LENGTH = 255
-
-
-def new_id() -> str:
-    return str(uuid.uuid4())
 
 
 class User(db.Model):

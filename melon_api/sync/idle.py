@@ -18,7 +18,7 @@ from gunicorn.http.errors import ParseException
 
 from melon_api import measures
 from melon_api.auth import callers
-from melon_api.auth.callers import Caller
+from melon_api.auth.accounts import Caller
 from melon_api.auth.guard import is_verified_enough
 from melon_api.auth.tokens import VerifiedTokens
 from melon_api.ops import logs

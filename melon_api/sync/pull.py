@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, Engine
 
 from melon_api import measures
-from melon_api.auth.callers import Caller
+from melon_api.auth.accounts import Caller
 from melon_api.errors import ValidationFailed
 from melon_api.storage.cache import cache
 from melon_api.storage.transactions import retrying, snapshot, writing

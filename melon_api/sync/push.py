@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from melon_api import measures
-from melon_api.auth.callers import Caller
+from melon_api.auth.accounts import Caller
 from melon_api.errors import OutcomeUnknown, SyncConflict, Unavailable
 from melon_api.storage.transactions import looking, retrying, writing
 from melon_api.sync.discovery import synced_tables

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from melon_api.auth.callers import Caller
+from melon_api.auth.accounts import Caller
 from melon_api.storage.transactions import snapshot
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.checksum import table_checksum

@@ -17,7 +17,7 @@ from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
 from melon_api.models.user import User
 from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_work
-from melon_api.users.service import erase
+from melon_api.users.deletion import erase
 
 ACCOUNTS_PER_QUERY = 500
 

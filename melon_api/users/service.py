@@ -2,27 +2,27 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import select
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
-from melon_api.auth.accounts import GONE, PROFILE, Profile, change, lock_account, unique_address
-from melon_api.auth.callers import Caller
+from melon_api.auth.accounts import (
+    Caller,
+    Profile,
+    change,
+    lock_account,
+    unique_address,
+)
 from melon_api.auth.sessions import SignIn, sign_ins
 from melon_api.errors import TokenRevoked, ValidationFailed
 from melon_api.models.base import db
-from melon_api.models.mailed_token import MailedToken
 from melon_api.models.session import Session
-from melon_api.models.synced import SyncPush
 from melon_api.models.user import User
-from melon_api.storage.cache import cache
-from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_work, writing
+from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_work
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.sql import clock, deletions
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.first_pull import read_living
-
-NOT_THE_PASSWORD = "This is not the account's password."  # noqa: S105 - a sentence
+from melon_api.users.deletion import NOT_THE_PASSWORD, erase
 
 
 @dataclass(frozen=True)
@@ -93,21 +93,6 @@ def delete_account(caller: Caller, password: str) -> None:
     stored = check_password(caller, password, "password")
     retrying(lambda: erase(db.engine, caller.user_id, stored))
     record(Event.DELETED, caller.user_id, caller.session_id)
-
-
-def erase(engine: Engine, user_id: str, stored: str | None = None) -> None:
-    """Everything that is stored of an account, in one transaction. Raises ValidationFailed when its
-    password is not `stored` any more."""
-    with writing(engine) as connection:
-        clock.lock(connection, user_id)
-        password = connection.scalar(select(User.password).where(User.id == user_id))
-        if stored not in (None, password):
-            raise ValidationFailed({"password": [NOT_THE_PASSWORD]})
-        deletions.delete_all(connection, synced_tables().values(), user_id)
-        for model in (SyncPush, Session, MailedToken):
-            connection.execute(delete(model).where(model.user_id == user_id))
-        connection.execute(delete(User).where(User.id == user_id))
-        cache().invalidate(user_id, {PROFILE: GONE})
 
 
 def export(caller: Caller) -> Export:
