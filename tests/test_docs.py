@@ -137,6 +137,17 @@ def test_the_rooms_are_in_the_docs_with_their_rules() -> None:
     assert not [name for name in told if not (ROOT / name).is_dir()]
 
 
+def test_every_command_named_in_the_docs_is_there() -> None:
+    """Of make, and of `scripts/`."""
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for page in PAGES:
+        text = page.read_text()
+        made = re.findall(r"(?:`|^|&& )make ([a-z-]+)", text, re.MULTILINE)
+        assert not {*made} - {*targets}, page.name
+        run = re.findall(r"(?<![\w/])(?:\./)?scripts/([a-z-]+)", text)
+        assert not {*run} - {path.name for path in (ROOT / "scripts").iterdir()}, page.name
+
+
 def test_every_word_of_the_glossary_is_where_it_says() -> None:
     page = (ROOT / "docs" / "glossary.md").read_text()
     rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| `(\S+\.py):(\w+)` \|$", page, re.MULTILINE)
