@@ -3,14 +3,18 @@
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from melon_api import cli, room
+from melon_api import room
 from melon_api.auth import tokens
 from melon_api.auth.routes import blueprint as auth
 from melon_api.mail import outbox
 from melon_api.models.base import db
-from melon_api.ops import health, logs, metrics, queries, reports
+from melon_api.ops import health, logs, metrics, migrations, queries, reports
+from melon_api.ops.release import release
+from melon_api.seed import seed
 from melon_api.storage import engine, redis_cache
 from melon_api.sync import idle
+from melon_api.sync.cli import sync as sync_commands
+from melon_api.users.cli import users as user_commands
 from melon_api.web import app_routes, demo, headers, limits, problems, request, start_page
 from melon_api.web.openapi import api as openapi
 
@@ -50,7 +54,9 @@ def create_app(settings: object) -> Flask:
     metrics.init_app(app)
     demo.init_app(app)
     start_page.init_app(app)
-    cli.init_app(app)
+    migrations.init_app(app)
+    for command in (release, seed, sync_commands, user_commands):
+        app.cli.add_command(command)
 
     idle.init_app(app)
     hops = app.config["TRUSTED_PROXIES"]

@@ -12,8 +12,7 @@ from types import ModuleType
 
 from environ import Settings, text
 from melon_api import models
-
-_loaded: list[str] = []  # the tables of a process are one app's
+from melon_api.models.synced import apps
 
 
 class RoomSettings(Settings):
@@ -34,20 +33,14 @@ def load(package: str) -> None:
 
     Raises RuntimeError when this process has the tables of another app.
     """
-    if _loaded not in ([], [package]):
-        raise RuntimeError(f"the tables of {_loaded[0]} are here; {package} wants its own process")
-    _loaded[:] = [package]
+    if apps not in ([], [package]):
+        raise RuntimeError(f"the tables of {apps[0]} are here; {package} wants its own process")
+    apps[:] = [package]
     _import_all(models)
     tables = part(package, "models")
     if tables is not None and hasattr(tables, "__path__"):
         _import_all(tables)
     part(package, "rules")
-
-
-def check_loaded() -> None:
-    """Raises RuntimeError while nobody can know the tables."""
-    if not _loaded:
-        raise RuntimeError("the app's tables are not known before create_app()")
 
 
 def part(package: str, name: str) -> ModuleType | None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 from melon_api.models.base import TABLE_OPTIONS, Id, LongText, db
 
 BELONGS_TO = "belongs_to"
+apps: list[str] = []  # whose tables are here: of one app, once room.load() has imported them
 # Columns that the server alone writes and no app ever sees (contract pull 4).
 COMMON = ("id", "created_at", "updated_at")
 CLOCKS = (

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import click
 from flask import Flask, current_app
 
 from melon_api.models.base import db
@@ -18,6 +19,28 @@ DEFAULTS = {
     "downgrade": f"{APP}@-1",
     "edit": f"{APP}@head",
 }
+
+
+def init_app(app: Flask) -> None:
+    """Have `flask db` in a `flask …`, and in a server only when it is asked for."""
+    app.extensions["migrate"] = LazyMigrate(app)
+    if click.get_current_context(silent=True):
+        bind(app)
+
+
+class LazyMigrate:
+    """Flask-Migrate, bound by the first who asks for it: Alembic is 12 MB that no worker needs."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def bind(self) -> None:
+        """Put the real one in our place, with `flask db`."""
+        bind(self._app)
+
+    def __getattr__(self, name: str) -> Any:
+        self.bind()
+        return getattr(self._app.extensions["migrate"], name)
 
 
 def bind(app: Flask) -> None:

@@ -1,34 +1,30 @@
 """`flask sync …`"""
 
-import re
-from typing import Any
-
 import click
 from flask.cli import AppGroup
 
 from melon_api.models.base import db, now_ms
+from melon_api.ops.durations import Duration
 from melon_api.sync.sql.purge import purge
-from tools.app_schema.cli import check_schema_command, schema_command
-
-UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-sync = AppGroup("sync", help="Look after the synced data, and print the app's side of it.")
-sync.add_command(schema_command)
-sync.add_command(check_schema_command)
 
 
-class Duration(click.ParamType[int]):
-    """`90d`, `12h`, `30m`, in ms."""
+class SyncGroup(AppGroup):
+    """With the commands of `tools/app_schema`, which no server need hold."""
 
-    name = "duration"
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_app_schema()])
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"([0-9]{1,5})([mhd])", value)
-        if not match:
-            self.fail(f"{value!r} is no duration; write 90d, 12h or 30m", param, ctx)
-        return int(match[1]) * UNITS_MS[match[2]]
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or _app_schema().get(cmd_name)
+
+
+def _app_schema() -> dict[str, click.Command]:
+    from tools.app_schema.cli import COMMANDS  # noqa: PLC0415
+
+    return COMMANDS
+
+
+sync = SyncGroup("sync", help="Look after the synced data, and print the app's side of it.")
 
 
 @sync.command("purge")

@@ -10,10 +10,9 @@ from typing import Any
 
 from sqlalchemy import Enum, String, Table
 
-from melon_api import room
 from melon_api.models.base import JsonText, db
 from melon_api.models.checks import ModelError, check, check_unsynced
-from melon_api.models.synced import BELONGS_TO, INTERNAL, Synced
+from melon_api.models.synced import BELONGS_TO, INTERNAL, Synced, apps
 from melon_api.sync.rules.kinds import kind_of
 from melon_api.sync.rules.kinds.kind import Kind
 from melon_api.sync.rules.kinds.texts import MOST_CHARACTERS, Reference
@@ -26,7 +25,8 @@ NUMBER_IN_THE_APP = "last_modified"  # WatermelonDB's own rule
 @functools.cache
 def synced_tables() -> Tables:
     """Every synced table by name, parents before children. Raises ModelError for a wrong model."""
-    room.check_loaded()
+    if not apps:
+        raise RuntimeError("the app's tables are not known before create_app()")
     check_unsynced(db.Model)
     found = {table.name: table for table in map(_describe, _models(Synced))}
     graph = {

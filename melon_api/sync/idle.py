@@ -24,7 +24,7 @@ from melon_api.auth.tokens import VerifiedTokens
 from melon_api.ops import logs
 from melon_api.storage.cache import Cache
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.requests import plain_since
+from melon_api.sync.requests import CLOCK, plain_since
 from melon_api.sync.sql import clock
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.web import limits
@@ -33,7 +33,6 @@ from melon_api.web.request import API, PLAIN_ACCEPTS, request_id
 Environ = dict[str, Any]
 
 PATH = f"{API}/sync/pull"
-CLOCK = "melon.clock"  # in the WSGI environment: what was remembered of it, so that none asks twice
 MOST_BYTES = 1_024  # of a body; a plain pull's has about 70
 LENGTH = re.compile(r"[0-9]{1,4}")  # Python refuses to read a number of thousands of digits
 PLAIN_TYPES = {"application/json", "application/json; charset=utf-8", "text/plain;charset=UTF-8"}

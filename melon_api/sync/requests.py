@@ -7,12 +7,13 @@ from marshmallow import ValidationError
 
 from melon_api.errors import MalformedJson
 from melon_api.sync.discovery import synced_tables
+from melon_api.sync.rules.checksum import DeviceTable
 from melon_api.sync.rules.pushed import PushRequest
 from melon_api.sync.rules.walk import Migration, PullRequest, Walk
 from melon_api.sync.schemas import DIGITS, FLAGS, NOTHING, PULL, PUSH, VerifySchema
-from melon_api.sync.verify import DeviceTable
 from melon_api.web.request import parse_json
 
+CLOCK = "melon.clock"  # in the WSGI environment: what was remembered of it, so that none asks twice
 PLAIN_PULL = {"lastPulledAt", "schemaVersion", "migration"}
 SPELLINGS = {"last_pulled_at": "lastPulledAt", "schema_version": "schemaVersion"}  # query: body
 CursorReader = Callable[[str], Walk | None]

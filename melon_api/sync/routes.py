@@ -13,7 +13,7 @@ from melon_api.bulkheads import account_queue
 from melon_api.errors import ValidationFailed
 from melon_api.models.base import db
 from melon_api.storage.cache import cache
-from melon_api.sync import described_schemas, docs, idle, requests
+from melon_api.sync import described_schemas, docs, requests
 from melon_api.sync import pull as pulls
 from melon_api.sync import push as pushes
 from melon_api.sync.discovery import synced_tables
@@ -119,8 +119,8 @@ def _pull(body: Any) -> Response:
 def _known_clock() -> int | None:
     if not cache().remembers:
         return caller().clock
-    if idle.CLOCK in request.environ:
-        known: int | None = request.environ[idle.CLOCK]
+    if requests.CLOCK in request.environ:
+        known: int | None = request.environ[requests.CLOCK]
         return known
     return clock.remembered(cache(), caller().user_id)
 

@@ -7,20 +7,11 @@ from sqlalchemy import Connection, Engine
 from melon_api.auth.accounts import Caller
 from melon_api.storage.transactions import snapshot
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.rules.checksum import table_checksum
+from melon_api.sync.rules.checksum import DeviceTable, table_checksum
 from melon_api.sync.rules.tables import SyncedTable
 from melon_api.sync.rules.walk import Scope
 from melon_api.sync.sql import clock, delta_pull
 from melon_api.sync.sql.scope import DeltaQuery
-
-
-@dataclass(frozen=True)
-class DeviceTable:
-    """What a device holds of a table, over `columns` beside the id."""
-
-    columns: tuple[str, ...]
-    count: int
-    checksum: int
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from melon_api.auth.sessions import clean_up
 from melon_api.errors import DomainError, ValidationFailed
 from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
+from melon_api.ops.durations import Duration
 from melon_api.storage.cache import cache
-from melon_api.sync.cli import Duration
 from melon_api.users import admin
 
 users = AppGroup("users", help="Look after accounts; EMAIL_OR_ID names one.")

@@ -21,7 +21,6 @@ FLOORS = [
     ["melon_api.storage", "melon_api.bulkheads", "melon_api.audit", "melon_api.mail"],
     ["melon_api.auth", "melon_api.sync", "melon_api.web", "melon_api.ops"],
     ["melon_api.users", "melon_api.seed"],
-    ["melon_api.cli"],
     ["melon_api"],
     ["config"],
 ]

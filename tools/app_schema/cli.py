@@ -99,3 +99,6 @@ def _write(modules: list[Module], folder: Path, force: bool) -> None:
     click.echo(f"{len(modules)} files are written to {folder}.")
     for path in stale:
         click.echo(f"{path} is of a table that is gone; remove it.")
+
+
+COMMANDS = {"schema": schema_command, "check-schema": check_schema_command}

@@ -13,6 +13,7 @@ not mind the order; JavaScript's numbers hold it exactly for two million records
 
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from melon_api.sync.rules.kinds.texts import Text
@@ -33,3 +34,12 @@ def table_checksum(records: Iterable[dict[str, Any]], columns: Iterable[Column])
         )
         count += 1
     return count, total
+
+
+@dataclass(frozen=True)
+class DeviceTable:
+    """What a device holds of a table, over `columns` beside the id."""
+
+    columns: tuple[str, ...]
+    count: int
+    checksum: int
