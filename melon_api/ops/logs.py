@@ -66,15 +66,16 @@ def _formatter(*, is_json: bool) -> ProcessorFormatter:
 
 
 def _line(_logger: object, _method: str, event: EventDict) -> str:
-    """On a laptop: `12:03:04 POST /api/v1/sync/push 200 12 ms`; what else happens has its facts,
-    what should not its level, its logger and the request."""
+    """On a laptop: `12:03:04 POST /api/v1/sync/push 200 12 ms request_id=…`; what else happens has
+    its facts, what should not its level and its logger. The id is in each (contract Errors 3)."""
     text, level = str(event.pop("event")), event.pop("level")
     if event["logger"] == REQUESTS:
         text = text.replace(NO_ROUTE, str(event.get("path", "")), 1)
-        return f"{datetime.now():%H:%M:%S} {text} {event['ms']:.0f} ms"
+        name = f"request_id={event['request_id']}"
+        return f"{datetime.now():%H:%M:%S} {text} {event['ms']:.0f} ms {name}"
     trace = event.pop("exception", None)
     is_usual = level in ("info", "debug")
-    hidden = ("timestamp", "logger", "request_id") if is_usual else ("timestamp",)
+    hidden = ("timestamp", "logger") if is_usual else ("timestamp",)
     facts = [f"{name}={value}" for name, value in event.items() if name not in hidden]
     words = [text] if is_usual else [level.upper(), text]
     line = " ".join([f"{datetime.now():%H:%M:%S}", *words, *facts])

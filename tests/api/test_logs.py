@@ -151,9 +151,9 @@ def test_a_laptops_log_is_short(printed: list[str]) -> None:
     """Of a request only what it was and how it went; of what should not happen, where and why."""
     assert [line for line in printed if not re.match(r"\d\d:\d\d:\d\d ", line)] == printed[4:-1]
     texts = [line[9:] for line in printed]
-    assert re.fullmatch(r"GET /healthz 200 \d+ ms", texts[0])
-    assert re.fullmatch(r"GET /nowhere 404 \d+ ms", texts[1])
+    assert re.fullmatch(r"GET /healthz 200 \d+ ms request_id=\w{32}", texts[0])
+    assert re.fullmatch(r"GET /nowhere 404 \d+ ms request_id=\w{32}", texts[1])
     assert texts[2] == "WARNING something odd logger=melon_api.x request_id=-"
     assert texts[3] == "ERROR worse logger=melon_api.x request_id=-"
     assert "Traceback" in printed[4]
-    assert texts[-1] == "as usual"
+    assert texts[-1] == "as usual request_id=-"
