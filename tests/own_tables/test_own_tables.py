@@ -1,5 +1,6 @@
 """docs/own-tables.md is followed to the letter, in a copy of the project, on each database."""
 
+import json
 import os
 import subprocess
 import sys
@@ -72,14 +73,31 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("kind", WRONG)
-def test_a_model_that_cannot_work_stops_the_start(copy: Path, kind: str) -> None:
-    column, sentence = WRONG[kind]
+@pytest.fixture(scope="module")
+def starts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy in which it was tried to start with each of the wrong models."""
+    copy = copied(tmp_path_factory.mktemp("wrong") / "copy")
+    texts = {kind: wrong_model(column) for kind, (column, _) in WRONG.items()}
+    (copy / "texts.json").write_text(json.dumps({"none": ""} | texts))
+    run(copy, sys.executable, "tests/own_tables/starts.py", "texts.json", APP_ENV="testing")
+    return copy
+
+
+def wrong_model(column: str) -> str:
     text = f'{HEAD}\nclass Wrong(Synced, db.Model):\n    __tablename__ = "wrongs"\n    {column}\n'
     text += "\nclass Other(Synced, db.Model):\n    __tablename__ = 'others'\n"
-    text += '    wrong_id: Mapped[str | None] = belongs_to("wrongs")\n'
-    add(copy, text)
-    assert sentence in start(copy)
+    return text + '    wrong_id: Mapped[str | None] = belongs_to("wrongs")\n'
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_model_that_cannot_work_stops_the_start(starts: Path, kind: str) -> None:
+    told = (starts / f"{kind}.stderr").read_text()
+    assert (starts / f"{kind}.code").read_text() == "1", told
+    assert WRONG[kind][1] in told and "Traceback" not in told
+
+
+def test_without_a_wrong_model_it_starts(starts: Path) -> None:
+    assert (starts / "none.code").read_text() == "0", (starts / "none.stderr").read_text()
 
 
 def test_an_attribute_may_have_another_name_than_its_column(copy: Path) -> None:
