@@ -2,12 +2,11 @@
 
 import sys
 
-from config import load
 from environ import ConfigError
 from melon_api import create_app
 from melon_api.models.checks import ModelError
 
 try:
-    app = create_app(load())
+    app = create_app()
 except (ConfigError, ModelError) as error:  # sentences for whoever wrote them, no fault of ours
     sys.exit(str(error))

@@ -19,11 +19,17 @@ from melon_api.web import app_routes, demo, headers, limits, problems, request, 
 from melon_api.web.openapi import api as openapi
 
 
-def create_app(settings: object) -> Flask:
-    """The application, ready to serve, with the settings that `config.load` has made.
+def create_app(settings: object | None = None) -> Flask:
+    """The application, ready to serve, with the settings that `config.load` makes of the
+    environment, or has made.
 
-    Raises ModelError with every sentence about the app's tables.
+    Raises ConfigError with every missing setting, ModelError with every sentence about the app's
+    tables.
     """
+    if settings is None:
+        from config import load  # noqa: PLC0415 - it puts together what the rooms declare
+
+        settings = load()
     app = Flask(__name__, static_folder=None)
     app.config.from_object(settings)
     app.url_map.strict_slashes = False

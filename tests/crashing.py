@@ -7,14 +7,13 @@ from typing import Any
 import structlog
 from sqlalchemy import text
 
-import config
 from melon_api import create_app
 from melon_api.auth.guard import signed_in
 from melon_api.errors import Unavailable
 from melon_api.models.base import db
 from melon_api.web.request import API, json_body
 
-app = create_app(config.load())
+app = create_app()
 
 
 @app.post(f"{API}/fail/<how>")

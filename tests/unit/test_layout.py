@@ -21,8 +21,8 @@ FLOORS = [
     ["melon_api.storage", "melon_api.bulkheads", "melon_api.audit", "melon_api.mail"],
     ["melon_api.auth", "melon_api.sync", "melon_api.web", "melon_api.ops"],
     ["melon_api.users", "melon_api.seed"],
-    ["melon_api"],
     ["config"],
+    ["melon_api"],
 ]
 HTTP = {"flask.request", "flask.g", "flask.Response", "flask.jsonify"}
 KNOW_HTTP = ("routes", "guard", "idle")  # beside `web` and `ops`
