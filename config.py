@@ -1,6 +1,6 @@
 """Settings, read from the environment when the application is made, never at import.
 
-Each is declared in the room that it sets (`melon_api/*/settings.py`); one class per `APP_ENV` puts
+Each is declared in the room that it sets (`settings.py`, `…_settings.py`); one class per `APP_ENV` puts
 them together. All that is missing or wrong is named at once, so that a deploy fails with one
 complete list instead of one sentence per attempt.
 """
@@ -17,7 +17,7 @@ from melon_api.ops.settings import OpsSettings
 from melon_api.room import RoomSettings
 from melon_api.storage.database_settings import DatabaseSettings
 from melon_api.storage.redis_settings import RedisSettings
-from melon_api.sync.settings import SyncSettings
+from melon_api.sync.rules.settings import SyncSettings
 from melon_api.web.settings import LimitSettings, WebSettings
 
 ROOT = Path(__file__).resolve().parent

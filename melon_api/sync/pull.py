@@ -123,4 +123,4 @@ def _raise_clock(engine: Engine, caller: Caller, since: int) -> None:
         account = clock.lock(connection, caller.user_id)
         clock.check_ahead(account, since)
         if since > account.value:
-            clock.store(connection, caller.user_id, since)
+            clock.write(connection, caller.user_id, since)

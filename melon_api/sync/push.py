@@ -68,7 +68,7 @@ class PushWork:
             account = clock.lock(connection, self.caller.user_id)
             self._check(account)
             merge = self._merge(connection, account)
-            self.answer = self._store(connection, account, merge)
+            self.answer = self._write(connection, account, merge)
         return self.answer
 
     def _check(self, account: AccountClock) -> None:
@@ -99,11 +99,11 @@ class PushWork:
             return History(device, since)
         return log.read(connection, self.caller.user_id, device, since)
 
-    def _store(self, connection: Connection, account: AccountClock, merge: Merge) -> PushAnswer:
-        is_written, is_as_sent = _store(connection, self.caller, merge)
+    def _write(self, connection: Connection, account: AccountClock, merge: Merge) -> PushAnswer:
+        is_written, is_as_sent = _write_rows(connection, self.caller, merge)
         now = merge.tick if is_written else max(account.value, self.request.since)
         if now != account.value:
-            clock.store(connection, self.caller.user_id, now)
+            clock.write(connection, self.caller.user_id, now)
         is_known = self.request.since >= account.log_purged  # else who else pushed is forgotten
         is_up_to_date = merge.history.up_to_date and is_as_sent and is_known
         timestamp, tick = now if is_up_to_date else None, merge.tick if is_written else None
@@ -136,7 +136,7 @@ def _rows_named(connection: Connection, user_id: str, pushed: list[PushedTable])
     return rows.read_rows(connection, synced_tables(), user_id, wanted)
 
 
-def _store(connection: Connection, caller: Caller, merge: Merge) -> tuple[bool, bool]:
+def _write_rows(connection: Connection, caller: Caller, merge: Merge) -> tuple[bool, bool]:
     """Write what the push changed: (whether it was anything, whether all is stored as sent)."""
     count, fallen = 0, False
     for name, table in synced_tables().items():

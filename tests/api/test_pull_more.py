@@ -408,7 +408,7 @@ def test_purging_leaves_young_deletions_and_other_accounts_alone(
     old, young = project(), project()
     monkeypatch.setattr(clock, "now_ms", lambda: now - 100 * DAY_MS)
     with account.app.app_context(), db.engine.begin() as connection:
-        clock.store(connection, account.user["id"], now - 101 * DAY_MS)  # a clock of long ago
+        clock.write(connection, account.user["id"], now - 101 * DAY_MS)  # a clock of long ago
     phone.push(projects=created(old, young))
     phone.push(projects=deleted(old["id"]))
     monkeypatch.undo()

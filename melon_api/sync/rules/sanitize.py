@@ -16,8 +16,8 @@ from melon_api.sync.rules.tables import SyncedTable
 log = logging.getLogger(__name__)
 
 NOT_COLUMNS = {"id", "_status", "_changed"}
-MOST_TOLD = 100
-_dropped: set[tuple[str, str]] = set()  # that were told of
+MOST_DROPPED = 100
+_dropped: set[tuple[str, str]] = set()  # that are in the log
 
 Rule = tuple[str, Decide, Convert, Decide]  # column, is_right, put_right, holds
 
@@ -41,15 +41,15 @@ def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], l
                 as_sent = False
     known = len(values) + ("id" in raw) + ("_status" in raw) + ("_changed" in raw)
     if known != len(raw):
-        _tell_dropped(table.name, raw.keys() - values.keys() - NOT_COLUMNS)
+        _log_dropped(table.name, raw.keys() - values.keys() - NOT_COLUMNS)
     return values, misfits, as_sent and known == len(raw)
 
 
-def _tell_dropped(table: str, columns: Iterable[str]) -> None:
+def _log_dropped(table: str, columns: Iterable[str]) -> None:
     """Once for each: an app is newer than this server, or the server was not started again after a
     migration. The names are anybody's, so there is an end to them."""
     for column in columns:
-        if (table, column) not in _dropped and len(_dropped) < MOST_TOLD:
+        if (table, column) not in _dropped and len(_dropped) < MOST_DROPPED:
             _dropped.add((table, column))
             log.warning("pushed, unknown here and dropped: %s.%s", table, ascii(column[:64]))
 

@@ -84,7 +84,7 @@ class ChangesText:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` is for the caller
             start = self._file.seek(0, os.SEEK_END)
             self._file.write(text)
-            self._file.flush()  # now, while a full disk can still be told
+            self._file.flush()  # now, while a full disk is still an error answer
         except OSError as error:
             with suppress(OSError):  # the same one
                 self.close()

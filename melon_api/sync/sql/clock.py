@@ -63,9 +63,9 @@ def _found(query: Prepared, connection: Connection, user_id: str) -> AccountCloc
     return AccountClock(*orjson.loads(clocks))
 
 
-def store(connection: Connection, user_id: str, value: int) -> None:
-    """Set the clock. From here on nobody is told an older one, whether or not this commits."""
-    _store_clock.execute(connection, user_id=user_id, value=value)
+def write(connection: Connection, user_id: str, value: int) -> None:
+    """Set the clock. From here on nobody gets an older one, whether or not this commits."""
+    _write_clock.execute(connection, user_id=user_id, value=value)
     cache().invalidate(user_id, {CLOCK: value})
 
 
@@ -91,23 +91,23 @@ def remembered(cache: Cache, user_id: str) -> int | None:
     return int(value) if value is not None else None
 
 
-def store_purged(connection: Connection, user_id: str, value: int) -> None:
-    _store_purged.execute(connection, user_id=user_id, value=value)
+def write_purged(connection: Connection, user_id: str, value: int) -> None:
+    _write_purged.execute(connection, user_id=user_id, value=value)
 
 
-def store_log_purged(connection: Connection, user_id: str, value: int) -> None:
-    _store_log_purged.execute(connection, user_id=user_id, value=value)
+def write_log_purged(connection: Connection, user_id: str, value: int) -> None:
+    _write_log_purged.execute(connection, user_id=user_id, value=value)
 
 
-def _storing(clock: InstrumentedAttribute[int]) -> Prepared:
+def _writing(clock: InstrumentedAttribute[int]) -> Prepared:
     """`updated_at` is the profile's, and stays."""
     values = {clock: bindparam("value"), User.updated_at: User.updated_at}
     return Prepared(update(User).where(_account).values(values))
 
 
-_store_clock = _storing(User.sync_clock)
-_store_purged = _storing(User.purged_clock)
-_store_log_purged = _storing(User.log_purged_clock)
+_write_clock = _writing(User.sync_clock)
+_write_purged = _writing(User.purged_clock)
+_write_log_purged = _writing(User.log_purged_clock)
 
 
 def next_tick(account: AccountClock, since: int) -> int:

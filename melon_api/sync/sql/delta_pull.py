@@ -195,7 +195,7 @@ def read_page(
         here = replace(walk, table=name, after=walk.after if walk.table else "")
         scope = walk.scope(name, table.column_names)
         bounds = _bounds(table, here) if continued else ()
-        most = None if room is None else room + 1  # one more tells whether this page is the last
+        most = None if room is None else room + 1  # one more says whether this page is the last
         for rows in read_rows(connection, table, scope, query, *bounds, most=most):
             fitting = rows[:room]
             include_rows(changes, table, scope, fitting, history)

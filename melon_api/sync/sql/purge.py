@@ -1,4 +1,4 @@
-"""The end of tombstones: what every living device was told long ago is forgotten, in small steps.
+"""The end of tombstones: what every living device has had long ago is forgotten, in small steps.
 
 Each account remembers how far: a device that last pulled before the newest purged deletion may have
 missed it and gets the full set (contract pull 7). Runs while people sync; twice is once.
@@ -90,7 +90,7 @@ def _forget_some(engine: Engine, user_id: str, before_ms: int) -> int:
                 c = table.table.c
                 gone = delete(table.table).where(c.user_id == user_id, c.id.in_(ids))
                 connection.execute(gone)
-                clock.store_purged(connection, user_id, max(newest, account.purged))
+                clock.write_purged(connection, user_id, max(newest, account.purged))
                 return len(ids)
     return 0
 
@@ -108,7 +108,7 @@ def _old_tombstones(
 
 
 def _old_pushes(connection: Connection, user_id: str, before_ms: int) -> list[int]:
-    """Old pushes, but for those that tell which records a device had (contract pull 3)."""
+    """Old pushes, but for those that say which records a device had (contract pull 3)."""
     query = select(_log.clock).where(
         _log.user_id == user_id, _log.clock < before_ms, _log.adopted.is_(None)
     )
@@ -124,6 +124,6 @@ def _forget_pushes(engine: Engine, user_id: str, clocks: list[int]) -> None:
 def _forget_some_pushes(engine: Engine, user_id: str, clocks: Iterable[int]) -> None:
     with writing(engine) as connection:
         account = clock.lock(connection, user_id)
-        clock.store_log_purged(connection, user_id, max(*clocks, account.log_purged))
+        clock.write_log_purged(connection, user_id, max(*clocks, account.log_purged))
         gone = delete(SyncPush.__table__).where(_log.user_id == user_id, _log.clock.in_(clocks))
         connection.execute(gone)
