@@ -1,8 +1,8 @@
 """Settings, read from the environment when the application is made, never at import.
 
-Each is declared in the room that it sets (`settings.py`, `…_settings.py`); one class per `APP_ENV` puts
-them together. All that is missing or wrong is named at once, so that a deploy fails with one
-complete list instead of one sentence per attempt.
+Each is declared in the room that it sets (`settings.py` there); one class per `APP_ENV` puts them
+together. All that is missing or wrong is named at once, so that a deploy fails with one complete
+list instead of one sentence per attempt.
 """
 
 import os
