@@ -4,7 +4,7 @@ A module put into this folder is found by itself. An app's tables are in a room 
 (docs/app.md), and want one line: `from melon_api.models import Synced, belongs_to, db`.
 """
 
-from melon_api.models.base import db
+from melon_api.models.base import JsonText, db
 from melon_api.models.synced import Synced, belongs_to
 
-__all__ = ["Synced", "belongs_to", "db"]
+__all__ = ["JsonText", "Synced", "belongs_to", "db"]

@@ -3,6 +3,7 @@
 Not collected by itself; `test_own_tables.py` runs it there, on each database.
 """
 
+import zlib
 from typing import Any
 
 import pytest
@@ -31,7 +32,8 @@ def account(app: Flask) -> Account:
 
 
 def comment(task_id: str, **values: Any) -> dict[str, Any]:
-    empty = {"score": None, "remind_at": None, "answers_id": None, "created_at": 1, "updated_at": 2}
+    empty = {"score": None, "remind_at": None, "links": None, "answers_id": None}
+    empty |= {"created_at": 1, "updated_at": 2}
     record = {"id": new_id(), "body": "Nice", "is_pinned": False, "likes": 0, "task_id": task_id}
     return record | empty | {"_status": "created", "_changed": ""} | values
 
@@ -56,6 +58,7 @@ def test_every_kind_of_column_travels(account: Account) -> None:
         likes=-(2**31),
         score=0.1,
         remind_at=2**62,
+        links=' {"b": 1.0,\n "a": "\\u00fc📷"} ',
     )
     answer = comment(paint["id"], answers_id=full["id"])
     label = tag(project_id=home["id"])
@@ -82,6 +85,8 @@ def test_every_kind_of_column_travels(account: Account) -> None:
         ("score", "x", None),
         ("score", 2, 2),
         ("remind_at", "x", None),
+        ("links", {"a": 1}, None),
+        ("links", "", ""),
         ("is_pinned", 1, True),
         ("answers_id", 7, None),
     ],
@@ -102,6 +107,8 @@ def test_what_can_be_put_right_is(account: Account, column: str, sent: Any, stor
         ("likes", 1.5),
         ("remind_at", 2**63),
         ("score", 2**53 + 1),
+        ("links", "{a: 1}"),
+        ("links", '"' + "ü" * 32_767 + '"'),
     ],
 )
 def test_what_cannot_be_kept_whole_is_refused(account: Account, column: str, value: Any) -> None:
@@ -112,7 +119,35 @@ def test_what_cannot_be_kept_whole_is_refused(account: Account, column: str, val
     changes["comments"] = created(comment(paint["id"]) | {column: value})
     answer = account.first.ask_push(changes)
     assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
+    assert list(answer.json["errors"]["changes"]["comments"]["created"]["0"]) == [column]
     assert account.first.records("projects") == {}
+
+
+def test_json_is_the_same_text_on_every_way(account: Account) -> None:
+    """Contract pull 1, 4 and 5, push 1, Verify 2: changed, merged, paged, checked, exported."""
+    phone, tablet, home = account.first, account.device(), project()
+    paint = task(home["id"])
+    texts = ["{}", "[1,  2.0, -0]", '{"b":1,"a":{"c":"\\ud83d"}}', '"' + "x" * 65_533 + '"']
+    comments = [comment(paint["id"], links=text) for text in texts]
+    phone.push(projects=created(home), tasks=created(paint), comments=created(*comments))
+    tablet.pull()
+    news = edited(comments[0], links="[true ]")
+    phone.push(comments=updated(news))
+    phone.pull()
+    assert phone.push(comments=updated(news)) == phone.pulled_at  # the same: nothing is written
+    assert tablet.pull()["comments"]["updated"] == [bare(news)]
+    wanted = {c["id"]: bare(c) for c in (news, *comments[1:])}
+    for more in ({}, {"replacement": True}, {"limit": 100}):
+        lists = tablet.ask_pull(None, **more).json["changes"]["comments"]
+        assert {c["id"]: c for c in lists["created"]} == wanted
+    column = {"from": 1, "tables": [], "columns": [{"table": "comments", "columns": ["links"]}]}
+    assert len(tablet.pull(migration=column)["comments"]["updated"]) == len(texts)
+    exported = phone.call("GET", "/users/me/export").json["comments"]
+    assert {c["id"]: c for c in exported} == wanted
+    total = sum(zlib.crc32(f"s{c['id']}\0s{c['links']}\0".encode()) for c in wanted.values())
+    held = {"comments": {"columns": ["links"], "count": len(wanted), "checksum": total}}
+    body = {"lastPulledAt": tablet.pulled_at, "tables": held}
+    assert tablet.call("POST", "/sync/verify", json=body).json["identical"] is True
 
 
 def test_a_deletion_cascades_over_two_levels_and_down_a_tree(account: Account) -> None:
@@ -283,6 +318,8 @@ def test_the_description_has_the_new_tables(account: Account) -> None:
     assert (
         spec["components"]["schemas"]["CommentRecord"]["properties"]["likes"]["type"] == "integer"
     )
+    links = spec["components"]["schemas"]["CommentRecord"]["properties"]["links"]
+    assert links == {"type": ["string", "null"], "description": "JSON, as text"}
     assert "tags" in spec["components"]["schemas"]["Changes"]["properties"]
 
 

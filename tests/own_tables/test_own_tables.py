@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import environment, fresh_database
+from conftest import DATABASES, environment, fresh_database
 from copies import copied, run
 from own_tables_page import add_tables, block
 
@@ -26,7 +26,7 @@ def copy(tmp_path: Path) -> Path:
     return copied(tmp_path / "copy")
 
 
-@pytest.mark.parametrize("database", ["sqlite", "mysql"])
+@pytest.mark.parametrize("database", DATABASES)
 def test_the_walk_through_works_as_printed(copy: Path, tmp_path: Path, database: str) -> None:
     add_tables(copy)
     with fresh_database(database, tmp_path) as url:

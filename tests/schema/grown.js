@@ -25,6 +25,7 @@ const first = await tablet.create('comments', (one) => {
   one.likes = 2
   one.score = 0.5
   one.remindAt = new Date(1_700_000_000_000)
+  one.links = { seen: ['ü', 1.5, null], half: '\ud83d' }
   one.task.set(ours)
 })
 const reply = await tablet.create('comments', (one) => {
@@ -58,6 +59,8 @@ const [top, answer] = [first.id, reply.id].map((id) => comments.find((one) => on
 assert.deepEqual([top.likes, top.score, top.isPinned], [2, 0.5, false])
 assert.equal(top.remindAt.getTime(), 1_700_000_000_000)
 assert.equal(answer.remindAt, null)
+assert.deepEqual(top.links, { seen: ['ü', 1.5, null], half: '\ud83d' })
+assert.equal(answer.links, undefined) // so says WatermelonDB of a null
 assert.equal(await top.answers.fetch(), null)
 assert.equal(await answer.answers.fetch(), top)
 assert.deepEqual(await top.comments.fetch(), [answer])
