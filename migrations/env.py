@@ -1,11 +1,13 @@
 """How `flask db` runs a migration: on the application's own engine and models."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import DropTableOp, MigrationScript
-from alembic.util import CommandError
+from alembic.util import CommandError, to_tuple
 from flask import current_app
 
 from melon_api.models.base import TEXT_BYTES, JsonText, UTCDateTime, db
@@ -64,13 +66,25 @@ def put_into_its_branch(script: MigrationScript) -> None:
     written = list(context.script.walk_revisions())
     melons = [one.revision for one in written if one.is_head and one.branch_labels == {MELON}]
     owns = [one for one in written if APP in one.branch_labels]
-    known = {name for one in owns for name in one.dependencies or ()}
+    known = {name for one in owns for name in to_tuple(one.dependencies, default=())}
     script.depends_on = [name for name in melons if name not in known] or None
     if owns:
         script.head = f"{APP}@head"
     else:
         script.head, script.branch_label = "base", APP
         script.version_path = str(current_app.config["APP_MIGRATIONS"])
+
+
+def refuse_strangers() -> None:
+    """An app's migrations stood beside Melon's before it had a room of its own; there the two could
+    not be told apart, and would part at the next newer Melon."""
+    folder = Path(context.script.dir).resolve() / "versions"
+    for one in context.script.walk_revisions():
+        if Path(one.path).parent == folder and not re.fullmatch(r"[0-9]{4}", one.revision):
+            raise CommandError(
+                f"{one.revision} is none of Melon's migrations; yours stand in your app's"
+                " migrations/versions (docs/upgrading.md)"
+            )
 
 
 def refuse_behind() -> None:
@@ -89,6 +103,7 @@ OPTIONS: dict[str, Any] = {
     "render_as_batch": True,  # SQLite changes a table by copying it
     "compare_type": True,
 }
+refuse_strangers()
 if context.is_offline_mode():
     url = db.engine.url.render_as_string(hide_password=False)
     context.configure(url=url, literal_binds=True, **OPTIONS)

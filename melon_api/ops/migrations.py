@@ -90,7 +90,7 @@ def upgrade() -> None:
 
 
 def _locate(config: Any, root: Path, *more: Path) -> Any:
-    places = map(str, (root / "versions", *more))
+    places = map(str, (*more, root / "versions"))  # a merge is put into the first
     config.set_main_option("path_separator", "os")
     config.set_main_option("version_locations", _escaped(os.pathsep.join(places)))
     return config

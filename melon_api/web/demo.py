@@ -1,12 +1,15 @@
 """`/demo` in development: two phones side by side in a browser, as Vite built them from `demo/`.
 
-Where DEMO_FOLDER is None (every other APP_ENV) there is no such route. A browser stores nothing of
+Where DEMO_FOLDER is None (every other APP_ENV) there is no such route, nor without the example's
+tables, which it shows. A browser stores nothing of
 it (`no-store`, as of all answers), so that it is never older than the server; no ETag, therefore.
 """
 
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, current_app, send_from_directory
+
+from melon_api.models.base import db
 
 blueprint = Blueprint("demo", __name__, url_prefix="/demo")
 # What runs there comes from here, and titles that look like a program are none.
@@ -20,7 +23,7 @@ NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Melon
 
 
 def init_app(app: Flask) -> None:
-    if app.config["DEMO_FOLDER"] is not None:
+    if app.config["DEMO_FOLDER"] is not None and {"projects", "tasks"} <= db.metadata.tables.keys():
         app.register_blueprint(blueprint)
 
 
