@@ -50,9 +50,13 @@ def part(package: str, name: str) -> ModuleType | None:
 
 
 def _folder(package: str) -> Path | None:
+    if not all(name.isidentifier() for name in package.split(".")):
+        return None
     try:
         found = find_spec(package)
-    except (ModuleNotFoundError, ValueError):  # not even what it is a part of; no name
+    except ModuleNotFoundError as error:
+        if not package.startswith(str(error.name)):  # it is there, what it imports is not
+            raise
         return None
     places = found.submodule_search_locations if found else None
     return Path(places[0]) if places else None

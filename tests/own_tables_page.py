@@ -1,16 +1,21 @@
 """docs/own-tables.md, followed: its classes in a copy's `app/models.py`, and its commands."""
 
 import re
+import textwrap
 from pathlib import Path
 
 from config import ROOT
 
-PAGE = (ROOT / "docs" / "own-tables.md").read_text()
-
 
 def block(name: str) -> str:
-    (text,) = re.findall(rf"```\w+ {name}\n(.*?)```", PAGE, flags=re.DOTALL)
-    return str(text)
+    return named_block("own-tables.md", name)
+
+
+def named_block(page: str, name: str) -> str:
+    """The text of a page's code block of this name, as it stands there or in a list."""
+    text = (ROOT / "docs" / page).read_text()
+    (found,) = re.findall(rf"^( *)```\w+ {name}\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+    return textwrap.dedent(found[1])
 
 
 def add_tables(copy: Path) -> None:

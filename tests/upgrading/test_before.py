@@ -1,0 +1,181 @@
+"""Databases that were made before the app had migrations of its own: upgraded where they stand."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from conftest import DATABASES, environment, fresh_database
+from devices import Account, created, project, task
+from flask import Flask
+from flask_migrate import downgrade
+from own_tables_page import named_block
+from sqlalchemy import inspect, select, text
+
+import config
+from melon_api import create_app
+from melon_api.models import db
+from melon_api.ops.migrations import upgrade
+from tests.example.models import Project
+
+HERE = Path(__file__).parent
+ROOT = config.ROOT
+OWN = '''"""Due dates"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = '3f2a91c0b7d4'
+down_revision = '0002'
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.add_column("tasks", sa.Column("due_at", sa.BigInteger()))
+
+
+def downgrade():
+    op.drop_column("tasks", "due_at")
+'''
+
+
+@pytest.fixture(params=DATABASES)
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+    """On an empty database."""
+    with fresh_database(request.param, tmp_path) as url:
+        app = create_app(config.load(environment(request.param, url), tmp_path))
+        with app.app_context():
+            yield app
+            db.session.remove()
+            db.engine.dispose()
+
+
+def as_before(app: Flask, folder: Path, monkeypatch: pytest.MonkeyPatch, own: str = "") -> Path:
+    """The migrations of then, and one of the developer's after them, run; where they are."""
+    melons = folder / "migrations"
+    shutil.copytree(ROOT / "migrations", melons, ignore=shutil.ignore_patterns("versions"))
+    shutil.copytree(HERE / "before" / "versions", melons / "versions")
+    strangers = folder / "strangers"
+    strangers.mkdir()
+    if own:
+        (strangers / "3f2a91c0b7d4_due_dates.py").write_text(own)
+    with monkeypatch.context() as patch:
+        patch.setitem(app.config, "MIGRATIONS", melons)
+        patch.setitem(app.config, "APP_MIGRATIONS", strangers)
+        upgrade_in(app, melons)
+    return melons
+
+
+def upgrade_in(app: Flask, folder: Path) -> None:
+    from flask_migrate import upgrade as upgrade_to  # noqa: PLC0415
+
+    upgrade_to(directory=str(folder), revision="heads")
+
+
+def revisions() -> set[str]:
+    with db.engine.connect() as connection:
+        return set(MigrationContext.configure(connection).get_current_heads())
+
+
+def names() -> list[str]:
+    return sorted(db.session.scalars(select(Project.name)))
+
+
+def drift() -> list[Any]:
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, db.metadata))
+
+
+def some_records(app: Flask) -> None:
+    home = project(name="Home")
+    Account(app).first.push(projects=created(home), tasks=created(task(home["id"])))
+
+
+def test_the_tables_that_are_there_are_taken_as_they_are(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is in them; and both branches run back and forth from then on."""
+    as_before(app, tmp_path, monkeypatch)
+    assert revisions() == {"0002"}
+    upgrade()
+    assert drift() == []
+    some_records(app)
+    upgrade()
+    assert names() == ["Home"]
+    db.session.rollback()
+    downgrade(revision="app@base")
+    assert not {"projects", "tasks"} & set(inspect(db.engine).get_table_names())
+    upgrade()
+    assert drift() == [] and names() == []
+
+
+def test_records_of_before_stay(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_before(app, tmp_path, monkeypatch)
+    some_records(app)
+    upgrade()
+    assert names() == ["Home"]
+
+
+def test_it_runs_back_without_ever_having_been_upgraded(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_before(app, tmp_path, monkeypatch)
+    some_records(app)
+    downgrade(revision="base")
+    assert inspect(db.engine).get_table_names() == ["alembic_version"]
+
+
+def test_a_migration_of_ones_own_after_melons_moves_into_the_apps_room(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As docs/upgrading.md prints it; the database has it already, and keeps what is in it."""
+    melons = as_before(app, tmp_path, monkeypatch, OWN)
+    some_records(app)
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE tasks SET due_at = 5"))
+    apps = tmp_path / "app" / "migrations" / "versions"
+    shutil.copytree(ROOT / "tests" / "example" / "migrations" / "versions", apps)
+    (apps / "example_0001_projects_and_tasks.py").rename(apps / "app_0001_projects_and_tasks.py")
+    first = apps / "app_0001_projects_and_tasks.py"
+    first.write_text(first.read_text().replace("example_0001", "app_0001"))
+    shutil.rmtree(melons / "versions")
+    shutil.copytree(ROOT / "migrations" / "versions", melons / "versions")
+    shutil.copy(tmp_path / "strangers" / "3f2a91c0b7d4_due_dates.py", melons / "versions")
+    monkeypatch.setitem(app.config, "MIGRATIONS", melons)
+    monkeypatch.setitem(app.config, "APP_MIGRATIONS", apps)
+    with pytest.raises(SystemExit):
+        upgrade_in(app, melons)
+    assert "3f2a91c0b7d4 is none of Melon's migrations" in caplog.text
+
+    move = named_block("upgrading.md", "move").replace("git mv", "mv")
+    subprocess.run(["bash", "-euc", move], cwd=tmp_path, check=True)
+    assert {path.name for path in apps.glob("*.py")} == {
+        "app_0001_projects_and_tasks.py",
+        "3f2a91c0b7d4_due_dates.py",
+    }
+    upgrade_in(app, melons)
+    assert due_dates() == [5]
+    downgrade(directory=str(melons), revision="app@-1")
+    assert "due_at" not in columns("tasks")
+    upgrade_in(app, melons)
+    assert due_dates() == [None]
+    downgrade(directory=str(melons), revision="base")
+    upgrade_in(app, melons)
+    assert "due_at" in columns("tasks")
+
+
+def due_dates() -> list[Any]:
+    with db.engine.connect() as connection:
+        return list(connection.scalars(text("SELECT due_at FROM tasks")))
+
+
+def columns(table: str) -> set[str]:
+    return {column["name"] for column in inspect(db.engine).get_columns(table)}

@@ -1,0 +1,179 @@
+"""docs/upgrading.md with git: a clone with a table, a rule and a migration of its own takes in a
+newer Melon that brings a migration; on each database, with data in all tables."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import DATABASES, environment, fresh_database
+from copies import copied, run
+from own_tables_page import add_tables, block, named_block
+
+PAGE = "upgrading.md"
+ME = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+RULE = '''"""The app's rules."""
+
+LONGEST_TAG = 40
+'''
+NEWER = '''"""Sessions have a nickname."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("sessions", sa.Column("nick", sa.String(9), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("sessions", "nick")
+'''
+# Fills every table, or tells how many rows each has: python rows.py [fill]
+ROWS = """
+import json, os, sys
+from datetime import datetime
+from sqlalchemy import MetaData, create_engine, func, select
+from melon_api.storage.database_settings import sqlalchemy_url
+engine = create_engine(sqlalchemy_url(os.environ["DATABASE_URL"]))
+tables = MetaData()
+tables.reflect(engine)
+mine = [table for table in tables.sorted_tables if table.name != "alembic_version"]
+def sample(column):
+    kind = column.type.python_type
+    return datetime(2026, 1, 1) if kind is datetime else kind(1)
+with engine.begin() as connection:
+    for table in mine if "fill" in sys.argv else ():
+        connection.execute(table.insert(), {c.name: sample(c) for c in table.columns})
+    counts = {t.name: select(func.count()).select_from(t) for t in mine}
+    print(json.dumps({name: connection.scalar(query) for name, query in counts.items()}))
+"""
+ALL = {"users", "sessions", "sync_pushes", "mailed_tokens", "projects", "tasks", "tags", "comments"}
+
+
+def git(folder: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", *ME, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def committed(folder: Path, message: str) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "-m", message)
+
+
+@pytest.fixture
+def melon(tmp_path: Path) -> Path:
+    """Melon's own repository."""
+    folder = copied(tmp_path / "melon")
+    (folder / ".gitignore").write_text("__pycache__/\ninstance/\n")
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    committed(folder, "Melon")
+    return folder
+
+
+@pytest.fixture
+def clone(melon: Path, tmp_path: Path) -> Path:
+    """A developer's, with a table, a rule and, soon, a migration."""
+    folder = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(melon), str(folder))
+    add_tables(folder)
+    (folder / "app" / "rules.py").write_text(RULE)
+    (folder / "rows.py").write_text(ROWS)
+    return folder
+
+
+def newer(melon: Path) -> None:
+    (melon / "migrations" / "versions" / "0003_nicknames.py").write_text(NEWER)
+    model = melon / "melon_api" / "models" / "session.py"
+    model.write_text(
+        model.read_text() + "    nick: Mapped[str | None] = mapped_column(String(9))\n"
+    )
+    committed(melon, "Nicknames")
+
+
+def merge(clone: Path, melon: Path) -> None:
+    """As the page prints it."""
+    command = named_block(PAGE, "merge").replace(
+        "https://git.example.com/melon-api.git", str(melon)
+    )
+    environ = {
+        f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    assert "CONFLICT" not in run(clone, "bash", "-euc", command, **environ)
+    assert git(clone, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_a_newer_melon_and_an_app_of_ones_own(
+    clone: Path, melon: Path, tmp_path: Path, database: str
+) -> None:
+    with fresh_database(database, tmp_path) as url:
+        environ = environment(database, url, MELON_APP="app")
+
+        def flask(*words: str) -> str:
+            return run(clone, "flask", "--app", "wsgi", *words, **environ)
+
+        def rows(*words: str) -> dict[str, int]:
+            told = run(clone, sys.executable, "rows.py", *words, **environ)
+            found: dict[str, int] = json.loads(told.splitlines()[-1])
+            return found
+
+        flask("db", "upgrade")
+        run(clone, "bash", "-euc", block("migrate"), **environ)
+        committed(clone, "Tags and comments")
+        assert rows("fill") == dict.fromkeys(ALL, 1)
+        before = flask("sync", "schema")
+
+        newer(melon)
+        merge(clone, melon)
+        run(clone, "bash", "-euc", named_block(PAGE, "upgrade"), **environ)
+        assert rows() == dict.fromkeys(ALL, 1)
+        flask("db", "check")
+        assert flask("sync", "schema") == before
+
+        flask("db", "downgrade", "melon@0002")
+        flask("db", "downgrade")
+        assert rows() == dict.fromkeys(ALL - {"tags", "comments"}, 1)
+        flask("db", "upgrade")
+        assert rows() == dict.fromkeys(ALL - {"tags", "comments"}, 1) | {"tags": 0, "comments": 0}
+        flask("db", "downgrade", "base")
+        assert rows() == {}
+        flask("db", "upgrade")
+        assert rows("fill") == dict.fromkeys(ALL, 1)
+
+
+def test_branches_that_were_merged_nevertheless_have_an_order(clone: Path, melon: Path) -> None:
+    """`flask db merge heads` is not needed, and does no harm; further migrations of both follow."""
+    flask = ("flask", "--app", "wsgi")
+    run(clone, *flask, "db", "upgrade")
+    run(clone, "bash", "-euc", block("migrate"))
+    before = run(clone, *flask, "sync", "schema")
+    newer(clone)
+    run(clone, *flask, "db", "merge", "heads", "-m", "Both")
+    run(clone, *flask, "db", "upgrade")
+    assert run(clone, *flask, "sync", "schema") == before
+    assert list((clone / "app" / "migrations" / "versions").glob("*_both.py"))
+    later = (
+        NEWER.replace("0002", "0003")
+        .replace('"0003"\ndown', '"0004"\ndown')
+        .replace("nick", "nack")
+    )
+    (clone / "migrations" / "versions" / "0004_later.py").write_text(later)
+    run(clone, *flask, "db", "upgrade")
+    models = clone / "app" / "models.py"
+    models.write_text(
+        models.read_text().replace(
+            "likes: Mapped[int]", "likes: Mapped[int]\n    hates: Mapped[int | None]"
+        )
+    )
+    run(clone, "bash", "-euc", block("migrate"))
+    assert "version: 3" in run(clone, *flask, "sync", "schema")
