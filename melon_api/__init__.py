@@ -14,9 +14,11 @@ from melon_api.seed import seed
 from melon_api.storage import engine, redis_cache
 from melon_api.sync import idle
 from melon_api.sync.cli import sync as sync_commands
+from melon_api.sync.routes import blueprint as sync
 from melon_api.users.cli import users as user_commands
+from melon_api.users.routes import blueprint as users
 from melon_api.web import app_routes, demo, headers, limits, problems, request, start_page
-from melon_api.web.openapi import api as openapi
+from melon_api.web.openapi import page as openapi
 
 
 def create_app(settings: object | None = None) -> Flask:
@@ -34,9 +36,6 @@ def create_app(settings: object | None = None) -> Flask:
     app.config.from_object(settings)
     app.url_map.strict_slashes = False
     room.load(app.config["MELON_APP"])
-    # These say of their bodies which tables there are: known only now.
-    from melon_api.sync.routes import blueprint as sync  # noqa: PLC0415
-    from melon_api.users.routes import blueprint as users  # noqa: PLC0415
 
     logs.init_app(app)
     reports.init_app(app)
@@ -52,12 +51,12 @@ def create_app(settings: object | None = None) -> Flask:
     problems.init_app(app)
     request.init_app(app)
 
-    api = openapi.init_app(app)
     for blueprint in (auth, users, sync):
-        api.register_blueprint(blueprint)
+        app.register_blueprint(blueprint)
     app_routes.init_app(app)
     health.init_app(app)
     metrics.init_app(app)
+    openapi.init_app(app)
     demo.init_app(app)
     start_page.init_app(app)
     migrations.init_app(app)

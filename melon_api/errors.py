@@ -1,141 +1,225 @@
-"""Domain errors: a broken rule of the contract, with what a client is told. Pure."""
+"""Every error that the API answers, one class each: what is sent, and what the app does about it.
 
-import logging
-from collections.abc import Mapping
-from typing import Any, ClassVar
+The answers (web/problems.py), `/openapi.json` and the tables of docs/contract.md and docs/api.md
+are made from these classes or held to them. Pure: neither Flask nor SQLAlchemy.
+"""
 
-log = logging.getLogger(__name__)
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar, NamedTuple
 
-# Every `code` of the contract's error table, with its status.
-STATUS_OF = {
-    "malformed_json": 400,
-    "bad_request": 400,
-    "token_missing": 401,
-    "token_expired": 401,
-    "token_invalid": 401,
-    "token_revoked": 401,
-    "invalid_credentials": 401,
-    "account_disabled": 403,
-    "email_not_verified": 403,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "not_acceptable": 406,
-    "email_taken": 409,
-    "sync_conflict": 409,
-    "payload_too_large": 413,
-    "unsupported_media_type": 415,
-    "validation_failed": 422,
-    "unknown_table": 422,
-    "unknown_parent": 422,
-    "rate_limited": 429,
-    "internal_error": 500,
-    "unavailable": 503,
-}
-# What Werkzeug and Flask raise carries a status only.
-CODE_OF = {
-    status: code
-    for code, status in reversed(STATUS_OF.items())
-    if code not in ("malformed_json", "unknown_table", "unknown_parent")
-}
+
+class Example(NamedTuple):
+    """What is said in `detail`, for people, and in `errors`, by place."""
+
+    detail: str
+    errors: Any = None
 
 
 class DomainError(Exception):
-    """A rule of the contract was broken: `code`, `detail` for people, `errors` by place."""
+    """A rule of the contract was broken. `code` is stable; `advice` is for the app's developer.
+
+    Raised without words of its own, it says what its example says.
+    """
 
     code: ClassVar[str]
+    status: ClassVar[int]
+    advice: ClassVar[str]
+    example: ClassVar[Example]
 
-    def __init__(self, detail: str, errors: Mapping[str, Any] | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(self, detail: str | None = None, errors: Mapping[str, Any] | None = None) -> None:
+        self.detail = self.example.detail if detail is None else detail
+        super().__init__(self.detail)
         self.errors = errors
 
 
-class MalformedJson(DomainError):
-    code = "malformed_json"
-
-
 class BadRequest(DomainError):
-    code = "bad_request"
+    code, status = "bad_request", 400
+    advice = "mend the app"
+    example = Example("The gzip body ends too early.")
 
 
-class NotAcceptable(DomainError):
-    code = "not_acceptable"
-
-
-class PayloadTooLarge(DomainError):
-    code = "payload_too_large"
-
-
-class UnsupportedMediaType(DomainError):
-    code = "unsupported_media_type"
-
-
-class NotFound(DomainError):
-    code = "not_found"
-
-
-class ValidationFailed(DomainError):
-    code = "validation_failed"
-
-    def __init__(self, errors: Mapping[str, Any], detail: str = "Some of it is not valid.") -> None:
-        super().__init__(detail, errors)
+class MalformedJson(DomainError):
+    code, status = "malformed_json", 400
+    advice = "mend the app"
+    example = Example("The body is not JSON: unexpected end of data: line 1 column 2 (char 1).")
 
 
 class TokenMissing(DomainError):
-    code = "token_missing"
+    code, status = "token_missing", 401
+    advice = "sign in"
+    example = Example("Send the header Authorization: Bearer <token>.")
 
 
 class TokenExpired(DomainError):
-    code = "token_expired"
+    code, status = "token_expired", 401
+    advice = "refresh, then repeat"
+    example = Example("The token has expired.")
 
 
 class TokenInvalid(DomainError):
-    code = "token_invalid"
+    code, status = "token_invalid", 401
+    advice = "sign in again"
+    example = Example("The token is not one of ours.")
 
 
 class TokenRevoked(DomainError):
-    code = "token_revoked"
+    code, status = "token_revoked", 401
+    advice = "sign in again"
+    example = Example("This session has ended.")
 
 
 class InvalidCredentials(DomainError):
-    code = "invalid_credentials"
+    code, status = "invalid_credentials", 401
+    advice = "the address or the password is wrong; it is not told which"
+    example = Example("The e-mail address or the password is wrong.")
 
 
 class AccountDisabled(DomainError):
-    code = "account_disabled"
-
-
-class EmailTaken(DomainError):
-    code = "email_taken"
+    code, status = "account_disabled", 403
+    advice = "tell the person"
+    example = Example("This account has been disabled.")
 
 
 class EmailNotVerified(DomainError):
-    """Only with the setting REQUIRE_VERIFIED_EMAIL."""
+    code, status = "email_not_verified", 403
+    advice = "only with REQUIRE_VERIFIED_EMAIL: ask for the token of the mail"
+    example = Example("Confirm your e-mail address first; POST /auth/email/resend.")
 
-    code = "email_not_verified"
+
+class NotFound(DomainError):
+    code, status = "not_found", 404
+    advice = "there is nothing here for this caller"
+    example = Example("There is no such session of yours.")
+
+
+class MethodNotAllowed(DomainError):
+    """Raised by Werkzeug."""
+
+    code, status = "method_not_allowed", 405
+    advice = "mend the app; `Allow` names the methods"
+    example = Example("The method is not allowed for the requested URL.")
+
+
+class NotAcceptable(DomainError):
+    code, status = "not_acceptable", 406
+    advice = "accept application/json"
+    example = Example("This server answers application/json only.")
+
+
+class EmailTaken(DomainError):
+    code, status = "email_taken", 409
+    advice = "sign in instead"
+    example = Example("There is an account with this e-mail address already.")
 
 
 class SyncConflict(DomainError):
     """`errors`: {table: [ids]} that another device changed."""
 
-    code = "sync_conflict"
+    code, status = "sync_conflict", 409
+    advice = "another phone was faster: pull, then push again"
+    example = Example(
+        "Another device changed some of it; pull, then push again.", {"table": ["id"]}
+    )
+
+
+class PayloadTooLarge(DomainError):
+    code, status = "payload_too_large", 413
+    advice = "push in smaller parts"
+    example = Example("The body is larger than 33554432 bytes.")
+
+
+class UnsupportedMediaType(DomainError):
+    code, status = "unsupported_media_type", 415
+    advice = "send JSON, plain or as gzip"
+    example = Example("Send application/json, not text/html.")
+
+
+class ValidationFailed(DomainError):
+    code, status = "validation_failed", 422
+    advice = "`errors` names each place"
+    example = Example("Some of it is not valid.", {"field": ["Missing data for required field."]})
+
+    def __init__(self, errors: Mapping[str, Any], detail: str | None = None) -> None:
+        super().__init__(detail, errors)
 
 
 class UnknownTable(DomainError):
-    code = "unknown_table"
+    code, status = "unknown_table", 422
+    advice = "`errors` names it; nothing was stored"
+    example = Example(
+        "Some of it cannot be stored; nothing was.",
+        {"changes": {"table": ["There is no such table."]}},
+    )
 
 
 class UnknownParent(DomainError):
-    code = "unknown_parent"
+    code, status = "unknown_parent", 422
+    advice = "`errors` names each record; nothing was stored"
+    example = Example(
+        "Some of it cannot be stored; nothing was.",
+        {"changes": {"table": {"created": {"0": {"column": ["No record 'id' in parents."]}}}}},
+    )
+
+
+class RateLimited(DomainError):
+    """Raised by the limiter."""
+
+    code, status = "rate_limited", 429
+    advice = "wait for `Retry-After` seconds"
+    example = Example("10 per 1 minute")
+
+
+class InternalError(DomainError):
+    """A crash."""
+
+    code, status = "internal_error", 500
+    advice = "report the `request_id`"
+    example = Example("Something went wrong on our side. It has been logged.")
+
+
+class OutcomeUnknown(InternalError):
+    """A commit was sent and no answer came: a 503 would promise that nothing was applied."""
 
 
 class Unavailable(DomainError):
     """A server behind us does not answer; nothing was applied, the client may try again."""
 
-    code = "unavailable"
+    code, status = "unavailable", 503
+    advice = "wait for `Retry-After` seconds; nothing was applied"
+    example = Example("The database does not answer at the moment.")
 
 
-class OutcomeUnknown(DomainError):
-    """A commit was sent and no answer came: a 503 would promise that nothing was applied."""
+def by_code() -> dict[str, type[DomainError]]:
+    """Every error there is, in the order of their statuses; those of the app, too."""
+    return {kind.code: kind for kind in sorted(_below(DomainError), key=lambda kind: kind.status)}
 
-    code = "internal_error"
+
+def _below(base: type[DomainError]) -> Iterator[type[DomainError]]:
+    for kind in base.__subclasses__():
+        if "code" in vars(kind):
+            yield kind
+        yield from _below(kind)
+
+
+def of_status(status: int) -> type[DomainError]:
+    """What an error becomes that has a status only, as those of Werkzeug: the first with it."""
+    other = BadRequest if status < 500 else InternalError
+    return next((kind for kind in by_code().values() if kind.status == status), other)
+
+
+def as_problem(
+    kind: type[DomainError], said: Example, request_id: str | None, status: int | None = None
+) -> dict[str, Any]:
+    """The body of an answer (RFC 9457); 422 always has `errors` (contract, Errors 2)."""
+    status = status or kind.status
+    errors = {} if said.errors is None and status == 422 else said.errors
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": kind.code,
+        "detail": said.detail,
+        **({} if errors is None else {"errors": errors}),
+        "request_id": request_id,
+    }

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from werkzeug.test import TestResponse
 
 from melon_api.auth.docs import ADA, MAILED
-from melon_api.auth.docs import CALLS as AUTH
+from melon_api.auth.docs import calls as auth_calls
 from melon_api.auth.tokens import digest
 from melon_api.errors import NotFound
 from melon_api.models.base import db, utc_now
@@ -26,9 +26,15 @@ from melon_api.sync.docs import calls as sync_calls
 from melon_api.users import admin
 from melon_api.users.docs import NEW_ADDRESS
 from melon_api.users.docs import calls as user_calls
-from melon_api.web.openapi.calls import Call
+from melon_api.web.openapi.call import Call
 
-CALLS = {call.id: call for call in (AUTH | user_calls() | sync_calls()).values()}
+
+def camel(name: str) -> str:
+    """A view's name as an operationId, which generated clients have as a method."""
+    return re.sub(r"_(\w)", lambda found: found[1].upper(), name)
+
+
+CALLS = {camel(view): call for view, call in (auth_calls() | user_calls() | sync_calls()).items()}
 METHODS = ("get", "post", "patch", "delete")
 PURPOSES = {"resetPassword": "reset", "verifyEmail": "verify"}
 JSON = "application/json"

@@ -98,4 +98,4 @@ def unique_address() -> Iterator[None]:
     try:
         yield
     except IntegrityError:
-        raise EmailTaken("There is an account with this e-mail address already.") from None
+        raise EmailTaken from None

@@ -27,9 +27,9 @@ def authenticate(user_id: str, session_id: str) -> Caller:
     if session is None:
         session, profile, clock = _looked_up(user_id, session_id)
     if not session or profile is None or session["expires_ms"] <= now_ms():
-        raise TokenRevoked("This session has ended.")
+        raise TokenRevoked
     if not profile.is_active:
-        raise AccountDisabled("This account has been disabled.")
+        raise AccountDisabled
     return Caller(user_id, session_id, session["device"], profile, clock)
 
 

@@ -14,6 +14,7 @@ from melon_api.auth.accounts import Caller
 from melon_api.auth.callers import authenticate
 from melon_api.auth.tokens import verified_tokens
 from melon_api.errors import EmailNotVerified, TokenExpired, TokenInvalid, TokenMissing
+from melon_api.web.calls import note
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,18 +39,10 @@ def signed_in(*kinds: str, verified: bool = False) -> Callable[[Callable[P, R]],
             g.claims = _verified_claims(accepted)
             g.caller = authenticate(g.claims["sub"], g.claims["sid"])
             if verified and not is_verified_enough(g.caller, current_app.config):
-                raise EmailNotVerified(
-                    "Confirm your e-mail address first; POST /auth/email/resend."
-                )
+                raise EmailNotVerified
             return view(*args, **kwargs)
 
-        # for /openapi.json: which calls want a token
-        guarded._apidoc = {  # type: ignore[attr-defined]
-            **getattr(view, "_apidoc", {}),
-            "tokens": tuple(f"{kind}Token" for kind in accepted),
-            **({"verified": True} if verified else {}),
-        }
-        return guarded
+        return note(guarded, tokens=accepted, verified=verified)
 
     return decorate
 
@@ -71,7 +64,7 @@ def bearer_token() -> str:
     """The token, as it was sent (RFC 6750 §2.1). Raises TokenMissing, TokenInvalid."""
     header = request.headers.get("Authorization", "").strip()
     if not header:
-        raise TokenMissing("Send the header Authorization: Bearer <token>.")
+        raise TokenMissing
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not TOKEN.fullmatch(token.strip()):
         raise TokenInvalid("Send one header: Authorization: Bearer <token>.")
@@ -98,14 +91,14 @@ def _verify(accepted: tuple[str, ...]) -> dict[str, Any]:
     try:
         found: dict[str, Any] = decode_token(bearer_token())
     except ExpiredSignatureError:
-        raise TokenExpired("The token has expired.") from None
+        raise TokenExpired from None
     except (PyJWTError, JWTExtendedException):
-        raise TokenInvalid("The token is not one of ours.") from None
+        raise TokenInvalid from None
     numbers = ("exp", "gen") if accepted == REFRESH else ("exp",)
     is_whole = all(isinstance(found.get(name), int) for name in numbers)
     ids = (found.get("sub"), found.get("sid"))
     if not is_whole or not all(isinstance(i, str) and ACCOUNT_ID.fullmatch(i) for i in ids):
-        raise TokenInvalid("The token is not one of ours.")
+        raise TokenInvalid
     if found["type"] not in accepted:
         raise TokenInvalid(f"This call takes the {' or '.join(accepted)} token.")
     return found

@@ -55,7 +55,7 @@ def reset(token: str, new_password: str) -> None:
     def work(unit: Unit) -> None:
         user = _holder(unit, token, RESET, user_id)
         if not user.is_active:
-            raise AccountDisabled("This account has been disabled.")
+            raise AccountDisabled
         verified_at = user.email_verified_at or utc_now()
         replace_password(unit, user, hashed, email_verified_at=verified_at)
 

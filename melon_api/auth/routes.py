@@ -20,108 +20,149 @@ from melon_api.auth.schemas import (
 from melon_api.auth.service import SignedIn
 from melon_api.auth.sessions import Device, SignIn
 from melon_api.auth.tokens import TokenPair
+from melon_api.web.calls import accepts, answers
 from melon_api.web.limits import limited, limited_anonymous
-from melon_api.web.openapi.api import Blueprint
+from melon_api.web.openapi.call import Blueprint
 from melon_api.web.request import API
 
-blueprint = Blueprint(
-    "auth", __name__, url_prefix=f"{API}/auth", tag="Accounts", calls=lambda: docs.CALLS
-)
+blueprint = Blueprint("auth", __name__, "Accounts", docs.calls, url_prefix=f"{API}/auth")
 
 
 @blueprint.post("/register")
-@blueprint.arguments(RegisterSchema)
+@accepts(RegisterSchema)
 @limited_anonymous("REGISTER")
-@blueprint.response(201, SignedInSchema)
+@answers(201, SignedInSchema)
 def register(body: dict[str, Any]) -> dict[str, Any]:
-    """Open an account; the phone is signed in with it"""
+    """Open an account; the phone is signed in with it
+
+    Opens an account and signs the phone in with it. An address is unique regardless of case. A
+    password has 8 to 128 characters, any Unicode, and is none of the most common ones. `device_id`,
+    chosen by the app, tells that a later sign-in is the same phone with the same local database. A
+    mail asks to confirm the address.
+    """
     answer = service.register(body["email"], body["password"], body["name"], _device(body))
     return _signed_in(answer)
 
 
 @blueprint.post("/login")
-@blueprint.arguments(LoginSchema)
+@accepts(LoginSchema)
 @limited_anonymous("LOGIN")
-@blueprint.response(200, SignedInSchema)
+@answers(200, SignedInSchema)
 def login(body: dict[str, Any]) -> dict[str, Any]:
-    """Sign a phone in; other phones of the account stay signed in"""
+    """Sign a phone in; other phones of the account stay signed in
+
+    Signs a phone in; other phones of the account stay signed in. An unknown address and a wrong
+    password answer alike, in body, status and time.
+    """
     return _signed_in(service.login(body["email"], body["password"], _device(body)))
 
 
 @blueprint.post("/refresh")
 @signed_in("refresh")
 @limited("REFRESH")
-@blueprint.response(200, TokenSchema)
+@answers(200, TokenSchema)
 def refresh() -> TokenPair:
-    """Exchange the refresh token (as bearer) for a new pair; for 30 s a lost answer is repeated"""
+    """Exchange the refresh token (as bearer) for a new pair; for 30 s a lost answer is repeated
+
+    Exchanges the refresh token, sent as bearer, for a new pair. A refresh token works once; its
+    direct predecessor is answered with the same pair for 30 seconds, for a phone that lost the
+    answer. The use of an older one ends the session.
+    """
     return service.refresh(caller(), bearer_token(), claims()["gen"])
 
 
 @blueprint.post("/logout")
 @signed_in("access", "refresh")
-@blueprint.response(204)
+@answers(204)
 def logout() -> None:
-    """Sign this phone out; its tokens stop working at once"""
+    """Sign this phone out; its tokens stop working at once
+
+    Signs this phone out, by its access or its refresh token; both stop working at once.
+    """
     devices.logout(caller())
 
 
 @blueprint.post("/logout-all")
 @signed_in()
-@blueprint.response(204)
+@answers(204)
 def logout_all() -> None:
-    """Sign every phone out, this one too"""
+    """Sign every phone out, this one too
+
+    Signs every phone of the account out, this one too, at once.
+    """
     devices.logout_all(caller())
 
 
 @blueprint.get("/sessions")
 @signed_in()
-@blueprint.response(200, SessionSchema(many=True))
-def sessions() -> list[SignIn]:
-    """The phones that are signed in"""
+@answers(200, SessionSchema, many=True)
+def list_sessions() -> list[SignIn]:
+    """The phones that are signed in
+
+    The phones that are signed in, each of them one session; `current` is the one that asks.
+    """
     return devices.sign_ins(caller())
 
 
-@blueprint.delete("/sessions/<session_id>", parameters=[docs.SESSION_ID])
+@blueprint.delete("/sessions/<session_id>")
 @signed_in()
-@blueprint.response(204)
+@answers(204)
 def end_session(session_id: str) -> None:
-    """Sign one phone out; 404 for one that is not the caller's"""
+    """Sign one phone out; 404 for one that is not the caller's
+
+    Signs one phone out, as `GET /auth/sessions` names it. 404 for a session that is not the
+    caller's, or has ended.
+    """
     devices.end_session(caller(), session_id)
 
 
 @blueprint.post("/password/forgot")
-@blueprint.arguments(ForgotSchema)
+@accepts(ForgotSchema)
 @limited_anonymous("FORGOT")
-@blueprint.response(202)
+@answers(202)
 def forgot_password(body: dict[str, str]) -> None:
-    """Mail a token to set a new password, if there is such an account; the answer does not tell"""
+    """Mail a token to set a new password, if there is such an account; the answer does not tell
+
+    Mails a token to set a new password, if there is such an account. The answer is 202 whether or
+    not there is.
+    """
     recovery.forgot(body["email"])
 
 
 @blueprint.post("/password/reset")
-@blueprint.arguments(ResetSchema)
+@accepts(ResetSchema)
 @limited_anonymous("LOGIN")
-@blueprint.response(204)
+@answers(204)
 def reset_password(body: dict[str, str]) -> None:
-    """Set a new password by the mailed token, once; every phone is signed out"""
+    """Set a new password by the mailed token, once; every phone is signed out
+
+    Sets a new password by the mailed token: once, within 30 minutes. Every phone is signed out.
+    """
     recovery.reset(body["token"], body["new_password"])
 
 
 @blueprint.post("/email/verify")
-@blueprint.arguments(MailedTokenSchema)
+@accepts(MailedTokenSchema)
 @limited_anonymous("LOGIN")
-@blueprint.response(204)
+@answers(204)
 def verify_email(body: dict[str, str]) -> None:
-    """Confirm an e-mail address by the mailed token"""
+    """Confirm an e-mail address by the mailed token
+
+    Confirms an address by the mailed token, within 3 days. A second time is fine, too: the first
+    answer may have been lost.
+    """
     recovery.verify(body["token"])
 
 
 @blueprint.post("/email/resend")
 @signed_in()
 @limited("FORGOT")
-@blueprint.response(202)
+@answers(202)
 def resend_verification() -> None:
-    """Mail another token to confirm the caller's address"""
+    """Mail another token to confirm the caller's address
+
+    Mails another token to confirm the caller's address; nothing where that is done.
+    """
     recovery.resend(caller())
 
 

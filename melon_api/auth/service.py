@@ -21,7 +21,6 @@ from melon_api.models.session import Session
 from melon_api.models.user import User
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work
 
-WRONG = "The e-mail address or the password is wrong."
 REFRESH_GRACE = timedelta(seconds=30)  # contract, Accounts 2: a lost answer is answered again
 
 
@@ -56,7 +55,7 @@ def login(email: str, password: str, device: Device) -> SignedIn:
         user_id, stored = connection.execute(query).one_or_none() or (None, None)
     if not passwords.verify(stored, password) or stored is None:
         record(Event.SIGN_IN_FAILED, user_id, reason="password" if user_id else "address")
-        raise InvalidCredentials(WRONG)
+        raise InvalidCredentials
     better = passwords.rehashed(stored, password)
 
     def work(unit: Unit) -> SignedIn:
@@ -64,9 +63,9 @@ def login(email: str, password: str, device: Device) -> SignedIn:
         # the change that ends all of them.
         user = lock_account_where(unit, User.id == user_id, User.password == stored)
         if user is None:
-            raise InvalidCredentials(WRONG)
+            raise InvalidCredentials
         if not user.is_active:
-            raise AccountDisabled("This account has been disabled.")
+            raise AccountDisabled
         if better:
             change(user, password=better)
         return SignedIn(user, *open_session(unit, user, device))
@@ -98,7 +97,7 @@ def _refresh(unit: Unit, caller: Caller, token: str, generation: int) -> TokenPa
     session = unit.get(Session, caller.session_id, with_for_update=True)
     now = utc_now()
     if session is None or session.revoked_at or session.expires_at <= now:
-        raise TokenRevoked("This session has ended.")
+        raise TokenRevoked
     if tokens.digest(token) == session.refresh_hash:
         session.generation += 1
         session.rotated_at = session.last_used_at = now

@@ -27,13 +27,19 @@ def announce_stop() -> None:
 
 
 def healthz() -> dict[str, str]:
-    """The process is up."""
+    """Is the process up?
+
+    The process is up.
+    """
     return {"status": "ok"}
 
 
 def readyz() -> dict[str, str] | Response:
-    """Database and Redis answer, and this process is not about to stop. Raises Unavailable, naming
-    what is in the way."""
+    """Can it serve?
+
+    The database and, where there is one, Redis answer, and the process is not about to stop. 503
+    names what is in the way.
+    """
     if _is_stopping.is_set():
         raise Unavailable("This process stops soon.", {"process": ["is stopping"]})
     checks = {"database": probe}

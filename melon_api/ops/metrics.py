@@ -19,8 +19,11 @@ def init_app(app: Flask) -> None:
 
 
 def metrics() -> Response:
-    """Prometheus text. Raises TokenMissing, TokenInvalid; NotFound where METRICS_TOKEN should be
-    set and is not."""
+    """Counts for Prometheus
+
+    Counts and times for Prometheus, of all workers of this host. In staging and production it wants
+    the bearer METRICS_TOKEN; without that setting it is 404 there.
+    """
     _check_token()
     return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
 

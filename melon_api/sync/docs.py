@@ -1,80 +1,133 @@
-"""What `/docs` says of the calls of `/sync`. The examples are of the tables that this server has:
-they are made from the models."""
+"""The bodies of `/sync` with the tables that this server has: schemas and examples, made from the
+models when the description is. The words are the views' docstrings.
 
+What is pushed is read more leniently than it is described (contract push 5).
+"""
+
+import functools
 from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, validate
 
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.body import BAD_ID
 from melon_api.sync.rules.checksum import table_checksum
-from melon_api.sync.rules.tables import Column, SyncedTable
-from melon_api.web.openapi.calls import Call, Example
-from melon_api.web.openapi.problems import USUAL, Problem
+from melon_api.sync.rules.tables import SyncedTable
+from melon_api.sync.schemas import (
+    HeldTableSchema,
+    PullQuerySchema,
+    PullSchema,
+    PushAnswerSchema,
+    PushQuerySchema,
+    PushSchema,
+    VerifySchema,
+)
+from melon_api.web.openapi.call import Call, Example, Problem
 
 NOW = 1_700_000_000_000  # an account's clock
-INVALID = "Some of it is not valid."
-CONFLICT = USUAL["sync_conflict"].detail
-NOT_STORED = USUAL["unknown_table"].detail
 KEPT_WHOLE = "Some records cannot be kept whole; nothing was stored."
 NO_TIME = {"lastPulledAt": ["A time in ms since the epoch is needed, or null."]}
 NO_CURSOR = {"cursor": ["This server did not make it for this account."]}
 NO_TABLE = ["There is no such table."]
-PULL = """\
-What has changed since `lastPulledAt`, by table. A record is under exactly one of `created` (new to
-this device), `updated` (it has had it) and `deleted` (ids). Hand the answer's `timestamp` back as
-the next `lastPulledAt`: no change is missed, none is repeated. Without one, or with null or 0, all
-living records come under `created` (contract, pull 1 to 3).
+Fields = dict[str, fields.Field[Any]]
+ID = fields.String(required=True, metadata={"pattern": "^[A-Za-z0-9_.-]{1,36}$"})  # push 11
+OWN_COLUMNS = {
+    "_status": "WatermelonDB's own; it may stay in",
+    "_changed": "the columns that were edited here, with commas between (push 3)",
+}
 
-- `migration` adds the records of tables and columns that the app has just got (pull 5).
-- With `limit` the answer comes in pages: send its `cursor` for the next one, until it is null
-(pull 6). What the body has may stand in the query as well; the body counts first.
-- `"experimentalStrategy": "replacement"` says that the answer is the full set: deletions as old
-as `lastPulledAt` are forgotten (pull 7)."""
-BY_QUERY = """\
-The same as `POST /sync/pull`, asked as the snippet in WatermelonDB's docs does. On a first sync
-it sends the words `null` and `undefined`, which count as none."""
-PUSH = """\
-Stores what this device changed: all of it, or nothing and an error (contract, push 1). Repeated
-after a lost answer it changes nothing and succeeds. Parents are stored before children, whatever
-their order; deleting a record deletes its descendants (push 4). Where another device changed the
-same record, only the columns that `_changed` names are written, or with the setting
-`SYNC_CONFLICT_POLICY=reject` none, which is 409 (push 3). A wrong type becomes the column's empty
-value, an unknown column is dropped, an absent one keeps what is stored (push 5).
 
-- The changes alone may be the body, with `?last_pulled_at=` in the query.
-- With `allowPartial` (or `?partial=1`) what cannot be stored is named in the answer, and the
-rest is stored (push 6).
-- The answer's `timestamp` is null when there is something to pull first (push 7)."""
-VERIFY = """\
-Whether this device holds what the server holds, by the count and checksum of each table
-(docs/verify.md says how it is made). `identical` is null when something has changed since
-`lastPulledAt`: pull, then ask again. After a false, pull with `replacement`."""
+class Open(Schema):
+    """It may hold more than is named."""
+
+    class Meta:
+        unknown = EXCLUDE
 
 
 def calls() -> dict[str, Call]:
     """By the name of the view."""
+    as_asked = {"last_pulled_at": "null", "schema_version": "1", "migration": "null"}
+    found, pushed = _pulled(), changes_schema("Push", is_whole=False)
+    answer = pull_answer_schema()
     return {
         "pull": Call(
-            "pull",
-            PULL,
-            {
-                "first": Example("A first sync", _pull(lastPulledAt=None)),
-                "next": Example("What is new", _pull(lastPulledAt=NOW)),
-                "migrated": Example("After a migration", _pull(lastPulledAt=NOW) | _migration()),
-                "paged": Example("A first page", _pull(lastPulledAt=None) | {"limit": 1000}),
-            },
-            _pulled(),
-            {"validation_failed": Problem(INVALID, NO_TIME, {"lastPulledAt": "yesterday"})},
+            _pulls(),
+            found,
+            {"validation_failed": Problem({"lastPulledAt": "yesterday"}, NO_TIME)},
+            asks=PullQuerySchema,
+            takes=(PullSchema,),
+            gives=answer,
         ),
         "pull_by_query": Call(
-            "pullByQuery",
-            BY_QUERY,
-            answers=_pulled(),
-            problems={"validation_failed": Problem(INVALID, NO_CURSOR)},
-            query={"last_pulled_at": "null", "schema_version": "1", "migration": "null"},
+            answers=found,
+            problems={"validation_failed": Problem(errors=NO_CURSOR)},
+            query=as_asked,
+            asks=PullQuerySchema,
+            gives=answer,
         ),
-        "push": Call("push", PUSH, _pushes(), _pushed(), _refusals()),
+        "push": Call(
+            _pushes(),
+            _pushed(),
+            _refusals(),
+            asks=PushQuerySchema,
+            takes=(_with_tables(PushSchema, "Push", changes=pushed), pushed),
+            gives=PushAnswerSchema,
+        ),
         "verify": _verify(),
     }
+
+
+def pulled_schemas() -> dict[str, type[Schema]]:
+    """A record of each table as it is pulled: whole."""
+    return {name: record_schema(table, is_whole=True) for name, table in synced_tables().items()}
+
+
+@functools.cache
+def record_schema(table: SyncedTable, *, is_whole: bool) -> type[Schema]:
+    """As it is pulled, or pushed: then a column that is absent keeps what is stored."""
+    columns: Fields = {"id": ID}
+    for column in table.columns:
+        words = {"description": column.doc} if column.doc else {}
+        columns[column.name] = column.kind.field(
+            allow_none=column.optional, metadata=words, required=is_whole
+        )
+    if is_whole:
+        return Schema.from_dict(columns, name=f"{table.model}Record")
+    own = {name: fields.String(metadata={"description": d}) for name, d in OWN_COLUMNS.items()}
+    return Open.from_dict(columns | own, name=f"{table.model}Pushed")
+
+
+def changes_schema(name: str, *, is_whole: bool) -> type[Schema]:
+    """The changes object; as it is pushed, an absent table or list has no changes."""
+    tables: Fields = {}
+    for table in synced_tables().values():
+        records = fields.List(
+            fields.Nested(record_schema(table, is_whole=is_whole)), required=is_whole
+        )
+        ids = fields.List(fields.String(metadata=ID.metadata), required=is_whole)
+        lists: Fields = {"created": records, "updated": records, "deleted": ids}
+        schema = Schema.from_dict(lists, name=f"{table.model}{name}")
+        tables[table.name] = fields.Nested(schema, required=is_whole)
+    return Schema.from_dict(tables, name="Changes" if is_whole else "PushedChanges")
+
+
+def pull_answer_schema() -> type[Schema]:
+    """With the tables that this server has."""
+    next_time = {"description": "the next `lastPulledAt`, in ms"}
+    last_page = {"description": "of a paged pull; null on the last page"}
+    whole: Fields = {
+        "changes": fields.Nested(changes_schema("Changes", is_whole=True), required=True),
+        "timestamp": fields.Integer(required=True, metadata=next_time),
+        "experimentalStrategy": fields.String(validate=validate.OneOf(["replacement"])),
+        "cursor": fields.String(allow_none=True, metadata=last_page),
+    }
+    return Schema.from_dict(whole, name="PullAnswer")
+
+
+def _with_tables(schema: type[Schema], name: str, **tables: type[Schema]) -> type[Schema]:
+    """A schema whose Dict of tables is one of this server's."""
+    named = {field: fields.Nested(inner, required=True) for field, inner in tables.items()}
+    return Open.from_dict(dict(schema().fields) | named, name=name)
 
 
 def records() -> dict[str, list[dict[str, Any]]]:
@@ -85,19 +138,14 @@ def records() -> dict[str, list[dict[str, Any]]]:
 def record(table: SyncedTable) -> dict[str, Any]:
     """One that belongs to those of the other tables, where it must."""
     parents = {parent.column: parent for parent in table.parents}
-    values = {
-        column.name: f"{parents[column.name].table}_1" if column.kind.refers else _sample(column)
-        for column in table.columns
-        if not (column.kind.refers and column.optional)
-    }
-    optional = {p.column: None for p in table.parents if not p.required}
-    return {"id": f"{table.name}_1", **values, **optional}
-
-
-def _sample(column: Column) -> Any:
-    if column.name in ("created_at", "updated_at"):
-        return NOW
-    return column.kind.sample(column.name)
+    found: dict[str, Any] = {"id": f"{table.name}_1"}
+    for column in table.columns:
+        if (parent := parents.get(column.name)) is not None:
+            found[column.name] = f"{parent.table}_1" if parent.required else None
+        else:
+            found[column.name] = column.kind.sample(column.name)
+    times = {"created_at", "updated_at"} & table.column_names
+    return found | dict.fromkeys(times, NOW)
 
 
 def _lists(created: Any = (), updated: Any = (), deleted: Any = ()) -> dict[str, Any]:
@@ -113,13 +161,18 @@ def _last() -> SyncedTable:
     return [*synced_tables().values()][-1]
 
 
-def _pull(**since: Any) -> dict[str, Any]:
-    return since | {"schemaVersion": 1, "migration": None}
-
-
-def _migration() -> dict[str, Any]:
+def _pulls() -> dict[str, Example]:
     added = {"table": _last().name, "columns": [_last().columns[0].name]}
-    return {"schemaVersion": 2, "migration": {"from": 1, "tables": [], "columns": [added]}}
+    migration = {"from": 1, "tables": [], "columns": [added]}
+    first: dict[str, Any] = {"lastPulledAt": None, "schemaVersion": 1, "migration": None}
+    later = first | {"lastPulledAt": NOW}
+    migrated = later | {"schemaVersion": 2, "migration": migration}
+    return {
+        "first": Example("A first sync", first),
+        "next": Example("What is new", later),
+        "migrated": Example("After a migration", migrated),
+        "paged": Example("A first page", first | {"limit": 1000}),
+    }
 
 
 def _pulled() -> dict[str, Example]:
@@ -166,14 +219,12 @@ def _refusals() -> dict[str, Problem]:
     again = record(table) | {"_status": "created", "_changed": ""}
     stale = {"changes": {table.name: _lists(created=[again])}, "lastPulledAt": None}
     found = {
-        "sync_conflict": Problem(CONFLICT, {table.name: [again["id"]]}, stale),
-        "validation_failed": Problem(KEPT_WHOLE, places, {"changes": nameless}),
-        "unknown_table": Problem(
-            NOT_STORED, {"changes": {"no_such_table": NO_TABLE}}, {"changes": unknown}
-        ),
+        "sync_conflict": Problem(stale, {table.name: [again["id"]]}),
+        "validation_failed": Problem({"changes": nameless}, places, KEPT_WHOLE),
+        "unknown_table": Problem({"changes": unknown}, {"changes": {"no_such_table": NO_TABLE}}),
     }
     for _, changes, errors in _orphans():
-        found["unknown_parent"] = Problem(NOT_STORED, errors, {"changes": changes})
+        found["unknown_parent"] = Problem({"changes": changes}, errors)
     return found
 
 
@@ -195,15 +246,15 @@ def _verify() -> Call:
     found = {"count": count, "checksum": checksum, "identical": True}
     same = {"identical": True, "timestamp": NOW, "tables": {table.name: found}}
     wrong = {"lastPulledAt": NOW, "tables": {"no_such_table": held | {"columns": []}}}
+    changed = same | {"identical": None, "tables": {}}
+    tables = {name: fields.Nested(HeldTableSchema) for name in synced_tables()}
+    held_tables = Schema.from_dict({**tables}, name="HeldTables")
     return Call(
-        "verify",
-        VERIFY,
         {"held": Example("One record", {"lastPulledAt": NOW, "tables": {table.name: held}})},
         {
             "same": Example("The same", same),
-            "behind": Example(
-                "Something has changed since", same | {"identical": None, "tables": {}}
-            ),
+            "behind": Example("Something has changed since", changed),
         },
-        {"validation_failed": Problem(INVALID, {"tables": {"no_such_table": NO_TABLE}}, wrong)},
+        {"validation_failed": Problem(wrong, {"tables": {"no_such_table": NO_TABLE}})},
+        takes=(_with_tables(VerifySchema, "Verify", tables=held_tables),),
     )

@@ -13,63 +13,76 @@ from melon_api.bulkheads import account_queue
 from melon_api.errors import ValidationFailed
 from melon_api.models.base import db
 from melon_api.storage.cache import cache
-from melon_api.sync import described_schemas, docs, requests
+from melon_api.sync import docs, requests
 from melon_api.sync import pull as pulls
 from melon_api.sync import push as pushes
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules import cursor
 from melon_api.sync.rules.body import check_size
 from melon_api.sync.rules.walk import PullRequest, Walk
-from melon_api.sync.schemas import (
-    PullQuerySchema,
-    PullSchema,
-    PushAnswerSchema,
-    PushQuerySchema,
-    VerifiedSchema,
-)
+from melon_api.sync.schemas import VerifiedSchema
 from melon_api.sync.sql import clock
 from melon_api.sync.verify import Verified
 from melon_api.sync.verify import verify as check
 from melon_api.web.answer import respond
+from melon_api.web.calls import answers
 from melon_api.web.limits import limited
-from melon_api.web.openapi.api import Blueprint
+from melon_api.web.openapi.call import Blueprint
 from melon_api.web.request import API, json_body
 
-blueprint = Blueprint("sync", __name__, url_prefix=f"{API}/sync", tag="Sync", calls=docs.calls)
-PullAnswerSchema = described_schemas.pull_answer_schema()
-WholePushSchema, ChangesSchema = described_schemas.push_schema(), described_schemas.pushed_changes()
-HeldSchema = described_schemas.verify_schema()
+blueprint = Blueprint("sync", __name__, "Sync", docs.calls, url_prefix=f"{API}/sync")
 
 
 @blueprint.post("/pull")
 @signed_in(verified=True)
 @limited("PULL")
-@blueprint.query(PullQuerySchema)
-@blueprint.body(PullSchema)
-@blueprint.response(200, PullAnswerSchema)
 def pull() -> Response:
-    """What has changed since lastPulledAt"""
+    """What has changed since lastPulledAt
+
+    What has changed since `lastPulledAt`, by table. A record is under exactly one of `created` (new
+    to this device), `updated` (it has had it) and `deleted` (ids). Hand the answer's `timestamp`
+    back as the next `lastPulledAt`: no change is missed, none is repeated. Without one, or with
+    null or 0, all living records come under `created` (contract, pull 1 to 3).
+
+    - `migration` adds the records of tables and columns that the app has just got (pull 5).
+    - With `limit` the answer comes in pages: send its `cursor` for the next one, until it is null
+    (pull 6). What the body has may stand in the query as well; the body counts first.
+    - `"experimentalStrategy": "replacement"` says that the answer is the full set: deletions as old
+    as `lastPulledAt` are forgotten (pull 7).
+    """
     return _pull(json_body(any_type=True))
 
 
 @blueprint.get("/pull")
 @signed_in(verified=True)
 @limited("PULL")
-@blueprint.query(PullQuerySchema)
-@blueprint.response(200, PullAnswerSchema)
 def pull_by_query() -> Response:
-    """The same, asked as the snippet in WatermelonDB's docs does"""
+    """The same, asked as the snippet in WatermelonDB's docs does
+
+    The same as `POST /sync/pull`, asked as the snippet in WatermelonDB's docs does. On a first sync
+    it sends the words `null` and `undefined`, which count as none.
+    """
     return _pull({})
 
 
 @blueprint.post("/push")
 @signed_in(verified=True)
 @limited("PUSH")
-@blueprint.query(PushQuerySchema)
-@blueprint.body(WholePushSchema, ChangesSchema)
-@blueprint.response(200, PushAnswerSchema)
 def push() -> Response:
-    """Store what this device changed, all or nothing"""
+    """Store what this device changed, all or nothing
+
+    Stores what this device changed: all of it, or nothing and an error (contract, push 1). Repeated
+    after a lost answer it changes nothing and succeeds. Parents are stored before children,
+    whatever their order; deleting a record deletes its descendants (push 4). Where another device
+    changed the same record, only the columns that `_changed` names are written, or with the setting
+    `SYNC_CONFLICT_POLICY=reject` none, which is 409 (push 3). A wrong type becomes the column's
+    empty value, an unknown column is dropped, an absent one keeps what is stored (push 5).
+
+    - The changes alone may be the body, with `?last_pulled_at=` in the query.
+    - With `allowPartial` (or `?partial=1`) what cannot be stored is named in the answer, and the
+    rest is stored (push 6).
+    - The answer's `timestamp` is null when there is something to pull first (push 7).
+    """
     policy = current_app.config["SYNC_CONFLICT_POLICY"]
     size = None if request.content_encoding else request.content_length
     with account_queue(caller().user_id, size) as queue:  # before the body is read
@@ -89,10 +102,14 @@ def push() -> Response:
 @blueprint.post("/verify")
 @signed_in(verified=True)
 @limited("PULL")
-@blueprint.body(HeldSchema)
-@blueprint.response(200, VerifiedSchema)
+@answers(200, VerifiedSchema)
 def verify() -> Verified:
-    """Whether this device holds what the server holds"""
+    """Whether this device holds what the server holds
+
+    Whether this device holds what the server holds, by the count and checksum of each table
+    (docs/verify.md says how it is made). `identical` is null when something has changed since
+    `lastPulledAt`: pull, then ask again. After a false, pull with `replacement`.
+    """
     since, held = _read(requests.read_verify, json_body(any_type=True))
     return check(db.engine, caller(), since, held)
 

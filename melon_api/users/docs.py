@@ -1,59 +1,57 @@
-"""What `/docs` says of the calls of `/users`."""
+"""Ada's examples of the calls of `/users`. Their words are the views' docstrings."""
 
-from melon_api.auth.docs import ADA, NEW_PASSWORD, SESSION, USER, invalid
-from melon_api.sync.docs import records
-from melon_api.web.openapi.calls import Call, Example
-from melon_api.web.openapi.problems import USUAL, Problem
+from marshmallow import Schema, fields
+
+from melon_api.auth.docs import ADA, NEW_PASSWORD, SESSION, USER
+from melon_api.auth.schemas import SessionSchema, UserSchema
+from melon_api.sync.docs import pulled_schemas, records
+from melon_api.web.openapi.call import Call, Example, Problem
 
 NEW_ADDRESS = {"email": "ada.lovelace@example.com", "current_password": ADA["password"]}
 CHANGE = {"current_password": ADA["password"], "new_password": NEW_PASSWORD}
+DELETION = {"password": ADA["password"]}
 WRONG = ["This is not the account's password."]
+NOT_HERS = {"current_password": "wrong"}
 ME = {"user": Example("The caller", USER)}
 
 
 def calls() -> dict[str, Call]:
     """By the name of the view."""
+    refused = {"current_password": WRONG}
+    everything = {"user": USER, "sessions": [SESSION]} | records()
     return {
-        "me": Call("getMe", "The caller's account. Times are in ISO 8601, UTC.", answers=ME),
-        "change_me": Call(
-            "updateMe",
-            "Changes the name, the address or both; what is absent stays. A new address needs "
-            "`current_password`; the old one is told, the new one is asked to be confirmed.",
+        "get_me": Call(answers=ME),
+        "update_me": Call(
             requests={
                 "name": Example("Another name", {"name": "Ada"}),
                 "email": Example("Another address", NEW_ADDRESS),
             },
             answers=ME,
             problems={
-                "email_taken": Problem(USUAL["email_taken"].detail, request=NEW_ADDRESS),
-                "validation_failed": invalid(
-                    {"current_password": WRONG}, NEW_ADDRESS | {"current_password": "wrong"}
-                ),
+                "email_taken": Problem(NEW_ADDRESS),
+                "validation_failed": Problem(NEW_ADDRESS | NOT_HERS, refused),
             },
         ),
         "delete_me": Call(
-            "deleteMe",
-            "Deletes the account and all its data, for good. Every phone is signed out.",
-            requests={"delete": Example("With the password", {"password": ADA["password"]})},
-            problems={"validation_failed": invalid({"password": WRONG}, {"password": "wrong"})},
+            requests={"delete": Example("With the password", DELETION)},
+            problems={"validation_failed": Problem({"password": "wrong"}, {"password": WRONG})},
         ),
         "change_password": Call(
-            "changePassword",
-            "Sets a new password; every other phone is signed out. A wrong `current_password` is "
-            "422: a 401 would send the app to its refresh.",
             requests={"change": Example("A new password", CHANGE)},
-            problems={
-                "validation_failed": invalid(
-                    {"current_password": WRONG}, CHANGE | {"current_password": "wrong"}
-                )
-            },
+            problems={"validation_failed": Problem(CHANGE | NOT_HERS, refused)},
         ),
-        "export": Call(
-            "exportMe",
-            "Everything that is stored of the caller, as a JSON download: the account, its "
-            "sessions (those that have ended, too) and every record.",
-            answers={
-                "export": Example("All of it", {"user": USER, "sessions": [SESSION]} | records())
-            },
+        "export_me": Call(
+            gives=export_schema(), answers={"export": Example("All of it", everything)}
         ),
     }
+
+
+def export_schema() -> type[Schema]:
+    """With the tables that this server has."""
+    sessions = fields.List(fields.Nested(SessionSchema), required=True)
+    tables = {
+        name: fields.List(fields.Nested(schema), required=True)
+        for name, schema in pulled_schemas().items()
+    }
+    user = fields.Nested(UserSchema, required=True)
+    return Schema.from_dict({"user": user, "sessions": sessions, **tables}, name="Export")

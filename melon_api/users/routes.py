@@ -12,48 +12,62 @@ from melon_api.auth.schemas import SessionSchema, UserSchema
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.users import docs, service
-from melon_api.users.schemas import DeletionSchema, ExportSchema, PasswordSchema, ProfileSchema
+from melon_api.users.schemas import DeletionSchema, PasswordSchema, ProfileSchema
 from melon_api.web.answer import respond
+from melon_api.web.calls import accepts, answers
 from melon_api.web.limits import limited
-from melon_api.web.openapi.api import Blueprint
+from melon_api.web.openapi.call import Blueprint
 from melon_api.web.request import API
 
-blueprint = Blueprint("users", __name__, url_prefix=f"{API}/users", tag="User", calls=docs.calls)
+blueprint = Blueprint("users", __name__, "User", docs.calls, url_prefix=f"{API}/users")
 
 
 @blueprint.get("/me")
 @signed_in()
-@blueprint.response(200, UserSchema)
-def me() -> Profile:
-    """The caller's account"""
+@answers(200, UserSchema)
+def get_me() -> Profile:
+    """The caller's account
+
+    The caller's account. Times are in ISO 8601, UTC.
+    """
     return service.profile(caller())
 
 
 @blueprint.delete("/me")
 @signed_in()
-@blueprint.arguments(DeletionSchema)
+@accepts(DeletionSchema)
 @limited("LOGIN")
-@blueprint.response(204)
+@answers(204)
 def delete_me(body: dict[str, str]) -> None:
-    """Delete the account and all its data, for good"""
+    """Delete the account and all its data, for good
+
+    Deletes the account and all its data, for good. Every phone is signed out.
+    """
     service.delete_account(caller(), body["password"])
 
 
 @blueprint.post("/me/password")
 @signed_in()
-@blueprint.arguments(PasswordSchema)
+@accepts(PasswordSchema)
 @limited("LOGIN")
-@blueprint.response(204)
+@answers(204)
 def change_password(body: dict[str, str]) -> None:
-    """Set a new password; every other phone is signed out"""
+    """Set a new password; every other phone is signed out
+
+    Sets a new password; every other phone is signed out. A wrong `current_password` is 422: a 401
+    would send the app to its refresh.
+    """
     service.change_password(caller(), body["current_password"], body["new_password"])
 
 
 @blueprint.get("/me/export")
 @signed_in()
-@blueprint.response(200, ExportSchema)
-def export() -> Response:
-    """Everything stored of the caller, as a download"""
+def export_me() -> Response:
+    """Everything stored of the caller, as a download
+
+    Everything that is stored of the caller, as a JSON download: the account, its sessions (those
+    that have ended, too) and every record.
+    """
     found = service.export(caller())
     user = UserSchema().dump(found.user)
     sessions = SessionSchema(many=True).dump(found.sessions)
@@ -73,9 +87,13 @@ def _export(user: Any, sessions: Any, records: ChangesText) -> Iterator[bytes]:
 
 @blueprint.patch("/me")
 @signed_in()
-@blueprint.arguments(ProfileSchema)
+@accepts(ProfileSchema)
 @limited("LOGIN", when=lambda body: "email" in body)
-@blueprint.response(200, UserSchema)
-def change_me(body: dict[str, Any]) -> Profile:
-    """Change the name or, with the password, the e-mail address"""
+@answers(200, UserSchema)
+def update_me(body: dict[str, Any]) -> Profile:
+    """Change the name or, with the password, the e-mail address
+
+    Changes the name, the address or both; what is absent stays. A new address needs
+    `current_password`; the old one is told, the new one is asked to be confirmed.
+    """
     return service.change_profile(caller(), body)

@@ -2,17 +2,8 @@
 
 from marshmallow import Schema, fields, validate
 
-from melon_api.auth.schemas import (
-    NEW_PASSWORD,
-    PASSWORD,
-    EmailAddress,
-    Name,
-    SessionSchema,
-    UserSchema,
-)
+from melon_api.auth.schemas import NEW_PASSWORD, PASSWORD, EmailAddress, Name
 from melon_api.models.user import EMAIL_LENGTH, NAME_LENGTH
-from melon_api.sync.described_schemas import pulled_schema
-from melon_api.sync.discovery import synced_tables
 
 
 class PasswordSchema(Schema):
@@ -30,16 +21,3 @@ class ProfileSchema(Schema):
     name = Name(NAME_LENGTH)
     email = EmailAddress(validate=validate.Length(max=EMAIL_LENGTH))
     current_password = fields.String(metadata=PASSWORD | {"description": "needed with email"})
-
-
-ExportSchema = Schema.from_dict(
-    {
-        "user": fields.Nested(UserSchema, required=True),
-        "sessions": fields.List(fields.Nested(SessionSchema), required=True),
-        **{
-            name: fields.List(fields.Nested(pulled_schema(table)), required=True)
-            for name, table in synced_tables().items()
-        },
-    },
-    name="Export",
-)

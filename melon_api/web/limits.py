@@ -19,6 +19,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import TooManyRequests
 
 from melon_api.storage.call_counts import SCHEME, CallCounts
+from melon_api.web.calls import note
 from melon_api.web.limiter import (
     ACCOUNT,
     ADDRESS,
@@ -72,7 +73,7 @@ def limited(
                 _hit(call)
             return view(*args, **kwargs)
 
-        return _described(checked)
+        return note(checked, limited=True)
 
     return decorate
 
@@ -97,7 +98,7 @@ def limited_anonymous(call: str) -> Callable[[Callable[..., R]], Callable[..., R
             is_on = current_app.config["RATELIMIT_ENABLED"]
             return counted(*args, **kwargs) if is_on else view(*args, **kwargs)
 
-        return _described(checked)
+        return note(checked, limited=True)
 
     return decorate
 
@@ -150,10 +151,3 @@ def _numbers(call: str, who: str) -> Callable[[], str]:
 
 def _body(args: tuple[Any, ...]) -> Mapping[str, Any]:
     return next((arg for arg in args if isinstance(arg, dict)), {})
-
-
-def _described(view: Callable[..., R]) -> Callable[..., R]:
-    """For /openapi.json: which calls are limited."""
-    noted = {**getattr(view, "_apidoc", {}), "limited": True}
-    view._apidoc = noted  # type: ignore[attr-defined]
-    return view

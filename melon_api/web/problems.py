@@ -3,8 +3,6 @@
 import logging
 import traceback
 from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any
 
 import orjson
 from flask import Flask, Response, current_app, g, got_request_exception
@@ -12,7 +10,16 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from melon_api.errors import CODE_OF, STATUS_OF, DomainError
+from melon_api.errors import (
+    DomainError,
+    Example,
+    InternalError,
+    InvalidCredentials,
+    TokenMissing,
+    Unavailable,
+    as_problem,
+    of_status,
+)
 from melon_api.storage.transactions import error_number, is_outage
 
 log = logging.getLogger(__name__)
@@ -28,23 +35,22 @@ def init_app(app: Flask) -> None:
 
 
 def domain_error(error: DomainError) -> Response:
-    return problem(error.code, error.detail, error.errors)
+    return problem(type(error), Example(error.detail, error.errors))
 
 
 def http_error(error: HTTPException) -> ResponseReturnValue:
     """What Werkzeug raised: its status, its headers (`Allow`, `Retry-After`), our body."""
     if error.response is not None or error.code is None or error.code < 400:
         return error  # a redirect is no error
-    code = CODE_OF.get(error.code, "bad_request" if error.code < 500 else "internal_error")
     headers = {k: v for k, v in error.get_headers() if not k.startswith("Content-")}
-    return problem(code, error.description or "", headers=headers, status=error.code)
+    return problem(of_status(error.code), Example(error.description or ""), headers, error.code)
 
 
 def unexpected_error(error: Exception) -> Response:
     """A crash: logged with its traceback, answered without any of it."""
     if is_outage(error):
         log.warning("the database does not answer: %s", type(error).__name__)
-        return problem("unavailable", "The database does not answer at the moment.")
+        return problem(Unavailable)
     if isinstance(error, DBAPIError):  # its message quotes what people wrote
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("database error %s %s\n%s", type(error).__name__, error_number(error), where)
@@ -52,41 +58,28 @@ def unexpected_error(error: Exception) -> Response:
         log.error("unexpected error", exc_info=error)
     # Flask sends it for what nobody handles; error trackers listen to it (ops/sentry.py)
     got_request_exception.send(current_app._get_current_object(), exception=error)  # type: ignore[attr-defined]
-    return problem("internal_error", "Something went wrong on our side. It has been logged.")
+    return problem(InternalError)
 
 
 def problem(
-    code: str,
-    detail: str,
-    errors: Mapping[str, Any] | None = None,
+    kind: type[DomainError],
+    said: Example | None = None,
     headers: Mapping[str, str] | None = None,
     status: int | None = None,
 ) -> Response:
     """The one renderer of errors; 401 names the scheme (RFC 6750 §3), 429 and 503 a time."""
-    status = status or STATUS_OF[code]
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        "detail": detail,
-    }
-    if errors is not None:
-        body["errors"] = errors
-    elif status == 422:
-        body["errors"] = {}
-    body["request_id"] = g.get("request_id")
-    option = orjson.OPT_NON_STR_KEYS
-    response = Response(orjson.dumps(body, option=option), status, headers)
+    status = status or kind.status
+    body = as_problem(kind, said or kind.example, g.get("request_id"), status)
+    response = Response(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), status, headers)
     response.content_type = "application/problem+json"
     if status == 401:
-        response.headers["WWW-Authenticate"] = _challenge(code)
+        response.headers["WWW-Authenticate"] = _challenge(kind)
     if status in (429, 503):
         response.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     return response
 
 
-def _challenge(code: str) -> str:
-    if code in ("token_missing", "invalid_credentials"):
+def _challenge(kind: type[DomainError]) -> str:
+    if kind in (TokenMissing, InvalidCredentials):
         return 'Bearer realm="melon"'
-    return f'Bearer realm="melon", error="invalid_token", error_description="{code}"'
+    return f'Bearer realm="melon", error="invalid_token", error_description="{kind.code}"'

@@ -63,7 +63,7 @@ def check_accept() -> None:
         return
     named = [(k.partition(";")[0].strip().lower(), q) for k, q in request.accept_mimetypes]
     if any(kind for kind, _ in named) and not {kind for kind, q in named if q} & JSON_TYPES:
-        raise NotAcceptable("This server answers application/json only.")
+        raise NotAcceptable
 
 
 def complete_answer(response: Response) -> Response:

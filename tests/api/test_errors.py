@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from melon_api.sync import pull as pulls
 from melon_api.web import request
 from melon_api.web.limits import limiter
 
+PACKAGE = Path(errors.__file__).parent
 NOT_JSON = [b"", b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b'"\\ud800']
 NOT_JSON.append(b'{"a": 1e999, "b": "\\ud83d"}')
 CHARSET = "text/plain, application/json; charset=utf-8"
@@ -323,8 +325,26 @@ def test_limits_count_the_client_behind_the_router(tmp_path: Path, monkeypatch: 
     assert login("198.51.100.200, 203.0.113.99") == 429
 
 
-def test_every_code_has_an_error_that_uses_it() -> None:
-    """The table in errors.py is the contract's."""
-    named = {kind.code for kind in errors.DomainError.__subclasses__()}
-    by_status = {"method_not_allowed", "rate_limited"}
-    assert named | by_status == set(errors.STATUS_OF)
+def test_every_error_is_raised_somewhere() -> None:
+    """By its class; or Werkzeug raises one of its status, which becomes it."""
+    code = "".join(p.read_text() for p in PACKAGE.rglob("*.py") if p.name != "errors.py")
+    by_status = {errors.of_status(405), errors.of_status(429)}
+    assert by_status == {errors.MethodNotAllowed, errors.RateLimited}
+    kinds = [kind for kind in errors.by_code().values() if kind not in by_status]
+    assert not [kind for kind in kinds if not re.search(rf"\b{kind.__name__}\b(?!,?\n)", code)]
+
+
+def test_an_error_without_words_says_its_example() -> None:
+    assert errors.TokenExpired().detail == errors.TokenExpired.example.detail
+    assert errors.ValidationFailed({"a": ["b"]}).detail == "Some of it is not valid."
+    assert errors.TokenExpired("Now.").detail == str(errors.TokenExpired("Now.")) == "Now."
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "bad_request"), (418, "bad_request"), (502, "internal_error")]
+)
+def test_what_has_a_status_only_becomes_an_error_of_the_table(status: int, code: str) -> None:
+    """Contract, Errors 1."""
+    kind = errors.of_status(status)
+    body = errors.as_problem(kind, errors.Example("It is so."), "name", status)
+    assert (body["status"], body["code"], body["detail"]) == (status, code, "It is so.")

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 import config as settings
 from melon_api import create_app
-from melon_api.errors import STATUS_OF
+from melon_api.errors import by_code
 from melon_api.storage import engine
 from melon_api.web.request import API
 
@@ -97,7 +97,7 @@ def test_openapi_describes_every_route(plain_app: Flask) -> None:
         is_open = path.removeprefix(API) in OPEN
         assert is_open != bool(operation["security"])
     codes = spec["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
-    assert codes == list(STATUS_OF)
+    assert codes == list(by_code())
 
 
 def test_openapi_describes_the_records_of_the_models(plain_app: Flask) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melon_api.sync.described_schemas import pushed_schema
 from melon_api.sync.discovery import synced_tables
+from melon_api.sync.docs import record_schema
 from melon_api.sync.rules.kinds.numbers import Number, as_javascript_writes
 from melon_api.sync.rules.sanitize import changed_columns, explain, sanitize
 from melon_api.sync.rules.tables import SyncedTable
@@ -34,7 +34,7 @@ tables = st.sampled_from(list(synced_tables().values()))
 @given(table=tables, raw=st.dictionaries(names, scalars))
 def test_fast_check_and_schema_agree(table: SyncedTable, raw: dict[str, Any]) -> None:
     values, misfits, _ = sanitize(table, raw)
-    messages = pushed_schema(table)().validate(values, partial=True)
+    messages = record_schema(table, is_whole=False)().validate(values, partial=True)
     numbers = {c.name for c in table.columns if isinstance(c.kind, Number)}
     huge = {n for n in numbers & values.keys() if type(values[n]) is int and abs(values[n]) > 2**53}
     assert set(misfits) - huge == set(messages)

@@ -84,9 +84,7 @@ class Problems:
                 raise _raised(kind, {"changes": self.errors})
         if self.conflicts:
             conflicts = {table: list(ids) for table, ids in self.conflicts.items()}
-            raise SyncConflict(
-                "Another device changed some of it; pull, then push again.", conflicts
-            )
+            raise SyncConflict(errors=conflicts)
 
     def by_place(self) -> dict[str, Any]:
         """All of them, for the answer of a partial push."""
@@ -112,4 +110,4 @@ def _note(errors: dict[str, Any], place: Place, messages: Messages) -> None:
 def _raised(kind: type[DomainError], errors: dict[str, Any]) -> DomainError:
     if kind is ValidationFailed:
         return ValidationFailed(errors, "Some records cannot be kept whole; nothing was stored.")
-    return kind("Some of it cannot be stored; nothing was.", errors)
+    return kind(errors=errors)

@@ -1,12 +1,19 @@
-"""`/docs`: the description as a page (Swagger UI). It works without internet, and may not even try.
+"""`/openapi.json`, and `/docs`, a page of it (Swagger UI) that works without internet.
 
-The page holds tokens while it is open, so its policy lets nothing in but this server's own files.
+The description is made when it is first asked for: most workers never are. The page holds tokens
+while it is open, so its policy lets nothing in but this server's own files.
 """
 
 import secrets
+import threading
 
-from flask import Flask, Response, g
+import click
+import orjson
+from flask import Flask, Response, current_app, g
+from flask.cli import AppGroup
 from flask_swagger_ui import get_swaggerui_blueprint
+
+from melon_api.web.openapi.document import describe
 
 POLICY = (
     "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
@@ -24,15 +31,54 @@ OPTIONS = {
     "defaultModelExpandDepth": 3,
     "filter": True,
 }
+commands = AppGroup("openapi", help="What /openapi.json says.")
 
 
 def init_app(app: Flask) -> None:
     """The page's frame is templates/index.template.html, in place of the library's."""
-    config = OPTIONS | {"app_name": app.config["API_TITLE"]}
-    page = get_swaggerui_blueprint("/docs", "/openapi.json", config)
+    page = get_swaggerui_blueprint(
+        "/docs", "/openapi.json", OPTIONS | {"app_name": app.config["API_TITLE"]}
+    )
     page.before_request(choose_nonce)
     page.after_request(protect)
     app.register_blueprint(page)
+    app.extensions["melon_openapi"] = Description(app)
+    app.add_url_rule("/openapi.json", view_func=openapi)
+    app.cli.add_command(commands)
+
+
+class Description:
+    """The text of `/openapi.json`, made once."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app, self._lock = app, threading.Lock()
+        self._text = b""
+
+    def text(self) -> bytes:
+        """Waits for the thread that makes it."""
+        with self._lock:
+            if not self._text:
+                self._text = orjson.dumps(describe(self._app))
+        return self._text
+
+
+def openapi() -> Response:
+    """This description
+
+    This description. `GET /docs` is a page of it.
+    """
+    return Response(_text(), mimetype="application/json")
+
+
+@commands.command("print")
+def print_openapi() -> None:
+    """Write the description to standard output."""
+    click.echo(_text().decode())
+
+
+def _text() -> bytes:
+    found: bytes = current_app.extensions["melon_openapi"].text()
+    return found
 
 
 def choose_nonce() -> None:
