@@ -21,8 +21,8 @@ from melon_api.auth.tokens import digest
 from melon_api.errors import NotFound
 from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedToken
-from melon_api.sync.docs import NOW
-from melon_api.sync.docs import calls as sync_calls
+from melon_api.sync.docs.examples import NOW
+from melon_api.sync.docs.examples import calls as sync_calls
 from melon_api.users import admin
 from melon_api.users.docs import NEW_ADDRESS
 from melon_api.users.docs import calls as user_calls

@@ -13,10 +13,11 @@ from melon_api.bulkheads import account_queue
 from melon_api.errors import ValidationFailed
 from melon_api.models.base import db
 from melon_api.storage.cache import cache
-from melon_api.sync import docs, requests
 from melon_api.sync import pull as pulls
 from melon_api.sync import push as pushes
+from melon_api.sync import requests
 from melon_api.sync.discovery import synced_tables
+from melon_api.sync.docs import examples
 from melon_api.sync.rules import cursor
 from melon_api.sync.rules.body import check_size
 from melon_api.sync.rules.walk import PullRequest, Walk
@@ -30,7 +31,7 @@ from melon_api.web.limits import limited
 from melon_api.web.openapi.call import Blueprint
 from melon_api.web.request import API, json_body
 
-blueprint = Blueprint("sync", __name__, "Sync", docs.calls, url_prefix=f"{API}/sync")
+blueprint = Blueprint("sync", __name__, "Sync", examples.calls, url_prefix=f"{API}/sync")
 
 
 @blueprint.post("/pull")

@@ -4,7 +4,9 @@ from marshmallow import Schema, fields
 
 from melon_api.auth.docs import ADA, NEW_PASSWORD, SESSION, USER
 from melon_api.auth.schemas import SessionSchema, UserSchema
-from melon_api.sync.docs import pulled_schemas, records
+from melon_api.sync.discovery import synced_tables
+from melon_api.sync.docs.examples import records
+from melon_api.sync.docs.schemas import pulled_schemas
 from melon_api.web.openapi.call import Call, Example, Problem
 
 NEW_ADDRESS = {"email": "ada.lovelace@example.com", "current_password": ADA["password"]}
@@ -51,7 +53,7 @@ def export_schema() -> type[Schema]:
     sessions = fields.List(fields.Nested(SessionSchema), required=True)
     tables = {
         name: fields.List(fields.Nested(schema), required=True)
-        for name, schema in pulled_schemas().items()
+        for name, schema in pulled_schemas(synced_tables()).items()
     }
     user = fields.Nested(UserSchema, required=True)
     return Schema.from_dict({"user": user, "sessions": sessions, **tables}, name="Export")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.docs import record_schema
+from melon_api.sync.docs.schemas import record_schema
 from melon_api.sync.rules.kinds.numbers import Number, as_javascript_writes
 from melon_api.sync.rules.sanitize import changed_columns, explain, sanitize
 from melon_api.sync.rules.tables import SyncedTable

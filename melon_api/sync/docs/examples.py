@@ -1,27 +1,14 @@
-"""The bodies of `/sync` with the tables that this server has: schemas and examples, made from the
-models when the description is. The words are the views' docstrings.
+"""Examples of the calls of `/sync`, of the tables that this server has: made from the models when
+the description is. The words are the views' docstrings."""
 
-What is pushed is read more leniently than it is described (contract push 5).
-"""
-
-import functools
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields, validate
-
 from melon_api.sync.discovery import synced_tables
+from melon_api.sync.docs.schemas import pull_answer_schema, push_schemas, verify_schema
 from melon_api.sync.rules.body import BAD_ID
 from melon_api.sync.rules.checksum import table_checksum
 from melon_api.sync.rules.tables import SyncedTable
-from melon_api.sync.schemas import (
-    HeldTableSchema,
-    PullQuerySchema,
-    PullSchema,
-    PushAnswerSchema,
-    PushQuerySchema,
-    PushSchema,
-    VerifySchema,
-)
+from melon_api.sync.schemas import PullQuerySchema, PullSchema, PushAnswerSchema, PushQuerySchema
 from melon_api.web.openapi.call import Call, Example, Problem
 
 NOW = 1_700_000_000_000  # an account's clock
@@ -29,26 +16,13 @@ KEPT_WHOLE = "Some records cannot be kept whole; nothing was stored."
 NO_TIME = {"lastPulledAt": ["A time in ms since the epoch is needed, or null."]}
 NO_CURSOR = {"cursor": ["This server did not make it for this account."]}
 NO_TABLE = ["There is no such table."]
-Fields = dict[str, fields.Field[Any]]
-ID = fields.String(required=True, metadata={"pattern": "^[A-Za-z0-9_.-]{1,36}$"})  # push 11
-OWN_COLUMNS = {
-    "_status": "WatermelonDB's own; it may stay in",
-    "_changed": "the columns that were edited here, with commas between (push 3)",
-}
-
-
-class Open(Schema):
-    """It may hold more than is named."""
-
-    class Meta:
-        unknown = EXCLUDE
 
 
 def calls() -> dict[str, Call]:
     """By the name of the view."""
     as_asked = {"last_pulled_at": "null", "schema_version": "1", "migration": "null"}
-    found, pushed = _pulled(), changes_schema("Push", is_whole=False)
-    answer = pull_answer_schema()
+    tables = synced_tables()
+    found, answer = _pulled(), pull_answer_schema(tables)
     return {
         "pull": Call(
             _pulls(),
@@ -70,64 +44,11 @@ def calls() -> dict[str, Call]:
             _pushed(),
             _refusals(),
             asks=PushQuerySchema,
-            takes=(_with_tables(PushSchema, "Push", changes=pushed), pushed),
+            takes=push_schemas(tables),
             gives=PushAnswerSchema,
         ),
         "verify": _verify(),
     }
-
-
-def pulled_schemas() -> dict[str, type[Schema]]:
-    """A record of each table as it is pulled: whole."""
-    return {name: record_schema(table, is_whole=True) for name, table in synced_tables().items()}
-
-
-@functools.cache
-def record_schema(table: SyncedTable, *, is_whole: bool) -> type[Schema]:
-    """As it is pulled, or pushed: then a column that is absent keeps what is stored."""
-    columns: Fields = {"id": ID}
-    for column in table.columns:
-        words = {"description": column.doc} if column.doc else {}
-        columns[column.name] = column.kind.field(
-            allow_none=column.optional, metadata=words, required=is_whole
-        )
-    if is_whole:
-        return Schema.from_dict(columns, name=f"{table.model}Record")
-    own = {name: fields.String(metadata={"description": d}) for name, d in OWN_COLUMNS.items()}
-    return Open.from_dict(columns | own, name=f"{table.model}Pushed")
-
-
-def changes_schema(name: str, *, is_whole: bool) -> type[Schema]:
-    """The changes object; as it is pushed, an absent table or list has no changes."""
-    tables: Fields = {}
-    for table in synced_tables().values():
-        records = fields.List(
-            fields.Nested(record_schema(table, is_whole=is_whole)), required=is_whole
-        )
-        ids = fields.List(fields.String(metadata=ID.metadata), required=is_whole)
-        lists: Fields = {"created": records, "updated": records, "deleted": ids}
-        schema = Schema.from_dict(lists, name=f"{table.model}{name}")
-        tables[table.name] = fields.Nested(schema, required=is_whole)
-    return Schema.from_dict(tables, name="Changes" if is_whole else "PushedChanges")
-
-
-def pull_answer_schema() -> type[Schema]:
-    """With the tables that this server has."""
-    next_time = {"description": "the next `lastPulledAt`, in ms"}
-    last_page = {"description": "of a paged pull; null on the last page"}
-    whole: Fields = {
-        "changes": fields.Nested(changes_schema("Changes", is_whole=True), required=True),
-        "timestamp": fields.Integer(required=True, metadata=next_time),
-        "experimentalStrategy": fields.String(validate=validate.OneOf(["replacement"])),
-        "cursor": fields.String(allow_none=True, metadata=last_page),
-    }
-    return Schema.from_dict(whole, name="PullAnswer")
-
-
-def _with_tables(schema: type[Schema], name: str, **tables: type[Schema]) -> type[Schema]:
-    """A schema whose Dict of tables is one of this server's."""
-    named = {field: fields.Nested(inner, required=True) for field, inner in tables.items()}
-    return Open.from_dict(dict(schema().fields) | named, name=name)
 
 
 def records() -> dict[str, list[dict[str, Any]]]:
@@ -247,8 +168,6 @@ def _verify() -> Call:
     same = {"identical": True, "timestamp": NOW, "tables": {table.name: found}}
     wrong = {"lastPulledAt": NOW, "tables": {"no_such_table": held | {"columns": []}}}
     changed = same | {"identical": None, "tables": {}}
-    tables = {name: fields.Nested(HeldTableSchema) for name in synced_tables()}
-    held_tables = Schema.from_dict({**tables}, name="HeldTables")
     return Call(
         {"held": Example("One record", {"lastPulledAt": NOW, "tables": {table.name: held}})},
         {
@@ -256,5 +175,5 @@ def _verify() -> Call:
             "behind": Example("Something has changed since", changed),
         },
         {"validation_failed": Problem(wrong, {"tables": {"no_such_table": NO_TABLE}})},
-        takes=(_with_tables(VerifySchema, "Verify", tables=held_tables),),
+        takes=(verify_schema(synced_tables()),),
     )
