@@ -121,6 +121,12 @@ def test_every_code_has_an_example(spec: dict[str, Any]) -> None:
     assert by_code().keys() - by_calls == {"method_not_allowed"}  # of no call that there is
 
 
+def test_every_code_is_brought_about() -> None:
+    """By a request of tests/described.py, or by one of the tests below."""
+    elsewhere = {"method_not_allowed", "internal_error", "unavailable"}
+    assert by_code().keys() - PROVOCATIONS.keys() == elsewhere
+
+
 @each(API_CALLS)
 def test_its_words_are_there(operation: Operation) -> None:
     assert operation.doc["summary"]
