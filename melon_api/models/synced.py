@@ -55,7 +55,7 @@ class Synced:
     created_at: Mapped[float] = mapped_column(Double, default=0, sort_order=90)
     updated_at: Mapped[float] = mapped_column(Double, default=0, sort_order=91)
     created_at_ms: Mapped[int] = mapped_column(BigInteger, sort_order=92)
-    created_by: Mapped[int] = mapped_column(BigInteger, sort_order=93)  # a device, see auth/service
+    created_by: Mapped[int] = mapped_column(BigInteger, sort_order=93)  # sessions.device_number
     updated_at_ms: Mapped[int] = mapped_column(BigInteger, sort_order=94)
     updated_by: Mapped[int] = mapped_column(BigInteger, sort_order=95)
     # When a device other than `updated_by` changed it last; of a tombstone, when it was deleted,
@@ -63,7 +63,7 @@ class Synced:
     rival_at_ms: Mapped[int] = mapped_column(BigInteger, default=0, sort_order=96)
     is_deleted: Mapped[bool] = mapped_column(default=False, sort_order=97)
 
-    redefined: ClassVar[tuple[str, ...]] = ()  # by a subclass, which it must not; see model_rules
+    redefined: ClassVar[tuple[str, ...]] = ()  # by a subclass, which it must not (models/checks)
 
     def __init_subclass__(cls, **options: Any) -> None:
         own = {*cls.__dict__, *inspect.get_annotations(cls)}

@@ -520,7 +520,7 @@ def test_a_push_without_changes_is_told_so(account: Account) -> None:
 
 def test_the_number_of_statements_does_not_grow_with_the_records(account: Account) -> None:
     """No query per record: a push and a pull of 1, of 500 and of 1,000. What is more than a few
-    news is asked for in another way, after one look (sync/news)."""
+    news is asked for in another way, after one look (sync/sql/delta_pull)."""
     counts = []
     for size in (1, 500, 1_000):
         phone = Account(account.app).first

@@ -1,4 +1,4 @@
-"""A pull whose text the database writes tells what the ordinary reading tells (sync/reading)."""
+"""A pull whose text the database writes holds what the ordinary reading holds (sync/sql)."""
 
 import random
 import struct

@@ -1,4 +1,4 @@
-"""The stored rows that a push is compared with are those that were written (sync/stored)."""
+"""The stored rows that a push is compared with are those that were written (sync/sql/rows)."""
 
 import pytest
 from devices import Account, Device, bare, created, edited, project, task, updated
