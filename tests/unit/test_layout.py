@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -127,3 +128,12 @@ def test_a_worker_holds_no_alembic(tmp_path: Path) -> None:
         command, cwd=place, env=environ, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_the_house_keeps_its_measure() -> None:
+    """What `make shape` prints: a stranger holds a room in the head, and finds a line in few hops."""
+    sizes = list(SHAPE.lines.values())
+    assert median(sizes) < 90
+    assert max(sizes) <= 250
+    assert len(SHAPE.chain) <= 9, " -> ".join(SHAPE.chain)
+    assert not {name: count for name, count in SHAPE.packages.items() if count > 12}
