@@ -131,7 +131,7 @@ def test_a_worker_holds_no_alembic(tmp_path: Path) -> None:
 
 
 def test_the_house_keeps_its_measure() -> None:
-    """What `make shape` prints: a stranger holds a room in the head, and finds a line in few hops."""
+    """What `make shape` prints: a room fits into a head, and a line is found in few hops."""
     sizes = list(SHAPE.lines.values())
     assert median(sizes) < 90
     assert max(sizes) <= 250
