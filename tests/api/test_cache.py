@@ -39,8 +39,21 @@ def eventually(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def flushing_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "cache flush"]
+def all_flushing_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "cache flush"}
+
+
+STRANGERS: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def _strangers() -> None:
+    """Of tests before, whose Redis never came back."""
+    STRANGERS.update(all_flushing_threads())
+
+
+def flushing_threads() -> set[threading.Thread]:
+    return all_flushing_threads() - STRANGERS
 
 
 def a_moment(*workers: "Worker") -> None:
