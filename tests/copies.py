@@ -38,6 +38,21 @@ def copied(folder: Path) -> Path:
     return folder
 
 
+def with_scripts(copy: Path) -> Path:
+    """Its Makefile and scripts as well, and a `.venv` that has what runs here."""
+    for name in ("scripts", "deploy"):
+        shutil.copytree(ROOT / name, copy / name)
+    for path in [ROOT / "Makefile", *ROOT.glob("requirements*.txt")]:
+        shutil.copy(path, copy)
+    (copy / ".venv").mkdir()
+    for path in Path(sys.prefix).iterdir():
+        if not path.name.endswith(".installed"):
+            (copy / ".venv" / path.name).symlink_to(path)
+    lists = "cat requirements*.txt requirements.txt | cksum > .venv/requirements.txt.installed"
+    subprocess.run(["bash", "-c", lists], cwd=copy, check=True)
+    return copy
+
+
 def run(copy: Path, *command: str, **environ: str) -> str:
     """What a command says there, with this environment's Python; it has to succeed."""
     kept = {k: v for k, v in os.environ.items() if k in ("HOME", "CI") or k.startswith("TEST_")}

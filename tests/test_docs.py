@@ -252,6 +252,8 @@ def test_the_checksum_snippet_works_as_printed(tmp_path: Path) -> None:
 def fresh_clone(folder: Path) -> Iterator[Path]:
     clone = folder / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    shutil.rmtree(clone / "app")  # whatever is in this one's
+    shutil.copytree(ROOT / "tests" / "example", clone / "app")
     yield clone
 
 

@@ -5,13 +5,12 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from conftest import NO_ENV_FILE, missing
-from copies import copied, run
+from copies import copied, run, with_scripts
 from dotenv import dotenv_values
 from paas import settings
 from servers import START_SECONDS, free_port, serving_copy
@@ -31,18 +30,7 @@ COMMANDS = {
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A checkout with its Makefile and scripts, in whose `.venv` is what runs here."""
-    clone = copied(tmp_path / "clone")
-    for name in ("scripts", "deploy"):
-        shutil.copytree(ROOT / name, clone / name)
-    for path in [ROOT / "Makefile", *ROOT.glob("requirements*.txt")]:
-        shutil.copy(path, clone)
-    (clone / ".venv").mkdir()
-    for path in Path(sys.prefix).iterdir():
-        if not path.name.endswith(".installed"):
-            (clone / ".venv" / path.name).symlink_to(path)
-    lists = "cat requirements*.txt requirements.txt | cksum > .venv/requirements.txt.installed"
-    subprocess.run(["bash", "-c", lists], cwd=clone, check=True)
-    return clone
+    return with_scripts(copied(tmp_path / "clone"))
 
 
 def write(clone: Path, **values: str) -> None:

@@ -53,6 +53,15 @@ def test_an_older_release_leaves_a_newer_database_alone(database: str) -> None:
     assert ask(database, "SELECT version_num FROM alembic_version") == [NEWER]
 
 
+def test_an_example_that_was_deleted_is_no_newer_release(database: str) -> None:
+    """Else nothing would be migrated ever again, in silence."""
+    assert release(settings(database))[0] == 0
+    ask(database, "UPDATE alembic_version SET version_num = 'app_0001'")
+    code, output = release(settings(database))
+    assert code == 1
+    assert "their migration, app_0001, is gone" in output
+
+
 def test_a_failed_migration_stops_the_deploy(database: str) -> None:
     ask(database, "CREATE TABLE users (id INTEGER)")
     code, output = release(settings(database))

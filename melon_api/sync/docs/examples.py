@@ -3,11 +3,14 @@ the description is. The words are the views' docstrings."""
 
 from typing import Any
 
+from sqlalchemy import MetaData, Table
+
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.docs.schemas import pull_answer_schema, push_schemas, verify_schema
 from melon_api.sync.rules.body import BAD_ID
 from melon_api.sync.rules.checksum import table_checksum
-from melon_api.sync.rules.tables import SyncedTable
+from melon_api.sync.rules.kinds.texts import String
+from melon_api.sync.rules.tables import Column, SyncedTable
 from melon_api.sync.schemas import PullQuerySchema, PullSchema, PushAnswerSchema, PushQuerySchema
 from melon_api.web.openapi.call import Call, Example, Problem
 
@@ -15,6 +18,9 @@ NOW = 1_700_000_000_000  # an account's clock
 KEPT_WHOLE = "Some records cannot be kept whole; nothing was stored."
 NO_TIME = {"lastPulledAt": ["A time in ms since the epoch is needed, or null."]}
 NO_CURSOR = {"cursor": ["This server did not make it for this account."]}
+NOTES = SyncedTable(
+    "notes", "Note", Table("notes", MetaData()), (Column("title", String(255), False),), ()
+)
 NO_TABLE = ["There is no such table."]
 
 
@@ -78,8 +84,8 @@ def _all() -> dict[str, Any]:
 
 
 def _last() -> SyncedTable:
-    """A table that others do not belong to."""
-    return [*synced_tables().values()][-1]
+    """A table that others do not belong to; while there is none, one as it may be."""
+    return [NOTES, *synced_tables().values()][-1]
 
 
 def _pulls() -> dict[str, Example]:

@@ -92,6 +92,9 @@ class ChangesText:
         return Span(start, len(text))
 
     def _object(self) -> Iterator[bytes | Span]:
+        if not self._lists:
+            yield b"{}"
+            return
         before = "{"
         for name, lists in self._lists.items():
             before += f'"{name}":{{'

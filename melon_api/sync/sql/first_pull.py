@@ -76,7 +76,7 @@ def _read_text(
     """Include all that can be read in this way; what is left are these tables' records behind these
     ids."""
     nothing_read = dict.fromkeys(parts, "")
-    if connection.dialect.name != "mysql":
+    if connection.dialect.name != "mysql" or not parts:
         return nothing_read
     statement, constants = _statement(parts)
     rows = connection.exec_driver_sql(statement, constants | query._asdict()).all()

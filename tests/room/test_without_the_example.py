@@ -1,0 +1,119 @@
+"""The example goes with one command; seed, demo and start do without it (docs/app.md)."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import NO_ENV_FILE, environment, fresh_database
+from copies import copied, run, with_scripts
+from own_tables_page import named_block
+
+FLASK = ("flask", "--app", "wsgi")
+EXAMPLE = "app_0001_projects_and_tasks.py"
+# What a phone and a browser get from a server without a table.
+ASK = """
+import sys
+sys.path.insert(0, "tests")
+from devices import Account
+from wsgi import app
+phone = Account(app).first
+print("pulled", phone.ask_pull(None).json["changes"])
+print("paged", phone.ask_pull(None, limit=5).json["changes"])
+print("again", phone.ask_pull(1).json["changes"])
+print("pushed", phone.ask_push({}).status_code)
+held = {"tables": {}, "lastPulledAt": 1}
+print("verified", phone.call("POST", "/sync/verify", json=held).status_code)
+print("exported", phone.call("GET", "/users/me/export").status_code)
+for page in ("/demo/", "/", "/docs/", "/openapi.json"):
+    print(page, app.test_client().get(page).status_code)
+"""
+ANSWERS = {"pulled {}", "paged {}", "again {}", "pushed 200", "verified 200", "exported 200"}
+PAGES = {"/demo/ 404", "/ 200", "/docs/ 200", "/openapi.json 200"}
+OWN = '''"""The app's tables."""
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from melon_api.models import Synced, db
+
+
+class Recipe(Synced, db.Model):
+    __tablename__ = "recipes"
+
+    title: Mapped[str] = mapped_column(String(255))
+'''
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """As it is cloned: the example's migration has the name that it has there."""
+    clone = with_scripts(copied(tmp_path / "clone"))
+    versions = clone / "app" / "migrations" / "versions"
+    text = (versions / "example_0001_projects_and_tasks.py").read_text()
+    (versions / "example_0001_projects_and_tasks.py").unlink()
+    (versions / EXAMPLE).write_text(text.replace("example_0001", "app_0001"))
+    return clone
+
+
+def remove(clone: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
+    path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    given = NO_ENV_FILE | {"PATH": path, "INSTANCE_PATH": str(clone / "instance")}
+    return subprocess.run(
+        ["bash", "-euc", named_block("app.md", "remove")],
+        cwd=clone,
+        env=given | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_example_goes_and_ones_own_comes(clone: Path) -> None:
+    """From a database that has been used; the phones' first version is one's own table."""
+    run(clone, *FLASK, "db", "upgrade")
+    run(clone, *FLASK, "seed")
+    done = remove(clone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (
+        not list((clone / "app").rglob("*0001*.py")) and not (clone / "app" / "models.py").exists()
+    )
+
+    assert "Seeded no records." in run(clone, *FLASK, "seed")
+    told = run(clone, sys.executable, "-c", ASK).splitlines()
+    assert {*told} >= ANSWERS | PAGES
+
+    (clone / "app" / "models.py").write_text(OWN)
+    run(clone, *FLASK, "db", "migrate", "-m", "Recipes")
+    (written,) = (clone / "app" / "migrations" / "versions").glob("*.py")
+    assert 'branch_labels = ("app",)' in written.read_text().replace("'", '"')
+    assert "depends_on" in written.read_text() and "projects" not in written.read_text()
+    run(clone, *FLASK, "db", "upgrade")
+    schema = run(clone, *FLASK, "sync", "schema")
+    assert "version: 1," in schema and "recipes" in schema
+    run(clone, *FLASK, "db", "downgrade", "base")
+    run(clone, *FLASK, "db", "upgrade")
+
+
+def test_a_server_may_be_without_a_table(clone: Path, tmp_path: Path) -> None:
+    """On MySQL, which writes a pull's text itself."""
+    (clone / "app" / "models.py").unlink()
+    (clone / "app" / "migrations" / "versions" / EXAMPLE).unlink()
+    with fresh_database("mysql", tmp_path) as url:
+        environ = environment("mysql", url, MELON_APP="app")
+        run(clone, *FLASK, "db", "upgrade", **environ)
+        told = run(clone, sys.executable, "-c", ASK, **environ)
+    assert {*told.splitlines()} >= ANSWERS
+
+
+def test_it_is_no_command_for_a_server_of_people(clone: Path) -> None:
+    done = remove(clone, APP_ENV="production")
+    assert done.returncode == 1 and "APP_ENV is production" in done.stderr
+    assert (clone / "app" / "models.py").exists()
+
+
+def test_it_is_too_late_after_a_migration_of_ones_own(clone: Path) -> None:
+    (clone / "app" / "migrations" / "versions" / "zz.py").write_text("# mine\n")
+    done = remove(clone)
+    assert done.returncode == 1 and "other migrations than the example's" in done.stderr
+    assert (clone / "app" / "models.py").exists()
