@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from flask import Flask, current_app
+from sqlalchemy import Engine
 
 from melon_api.models.base import db
 
@@ -76,10 +77,14 @@ def read(root: Path, *more: Path) -> tuple[Any, Any]:
     return config, ScriptDirectory.from_config(config)
 
 
-def revisions() -> set[str]:
-    """All that this release has, of both branches."""
+def unknown_revisions(engine: Engine) -> set[str]:
+    """Where a database is, if this release has no such migration."""
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
     _, scripts = read(*folders())
-    return {one.revision for one in scripts.walk_revisions()}
+    with engine.connect() as connection:
+        here = set(MigrationContext.configure(connection).get_current_heads())
+    return here - {one.revision for one in scripts.walk_revisions()}
 
 
 def upgrade() -> None:

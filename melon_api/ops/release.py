@@ -37,7 +37,7 @@ def release(wait: int) -> None:
     engine = patient_engine()
     _await_answer(engine, wait)
     with _no_other_release(engine):
-        unknown = _unknown_revisions(engine)
+        unknown = migrations.unknown_revisions(engine)
         if EXAMPLE in unknown:
             raise click.ClickException(
                 f"The database has the example's tables, and their migration, {EXAMPLE}, is gone:"
@@ -83,13 +83,3 @@ def _no_other_release(engine: Engine) -> Iterator[None]:
                 f"Another release has been at work for {OTHER_RELEASE_SECONDS} s."
             )
         yield
-
-
-def _unknown_revisions(engine: Engine) -> set[str]:
-    """Where the database is, if this release has no such migration."""
-    from alembic.migration import MigrationContext  # noqa: PLC0415
-
-    with engine.connect() as connection:
-        return (
-            set(MigrationContext.configure(connection).get_current_heads()) - migrations.revisions()
-        )
