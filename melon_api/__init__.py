@@ -14,6 +14,7 @@ from melon_api.seed import seed
 from melon_api.storage import engine, redis_cache
 from melon_api.sync import idle
 from melon_api.sync.cli import sync as sync_commands
+from melon_api.sync.discovery import synced_tables
 from melon_api.sync.routes import blueprint as sync
 from melon_api.users.cli import users as user_commands
 from melon_api.users.routes import blueprint as users
@@ -36,6 +37,7 @@ def create_app(settings: object | None = None) -> Flask:
     app.config.from_object(settings)
     app.url_map.strict_slashes = False
     room.load(app.config["MELON_APP"])
+    synced_tables()  # a table that cannot work stops the start
 
     logs.init_app(app)
     reports.init_app(app)
