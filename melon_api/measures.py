@@ -68,13 +68,13 @@ _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
 
 
 @contextmanager
-def timed(tell: Callable[[float], None]) -> Iterator[None]:
-    """Tell how many seconds it took, whatever came of it."""
+def timed(observe: Callable[[float], None]) -> Iterator[None]:
+    """Give `observe` the seconds that it took, whatever came of it."""
     started = time.perf_counter()
     try:
         yield
     finally:
-        tell(time.perf_counter() - started)
+        observe(time.perf_counter() - started)
 
 
 def begin_request() -> None:

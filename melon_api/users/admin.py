@@ -104,9 +104,9 @@ def set_password(user_id: str, password: str) -> None:
         recovery.replace_password(unit, user, hashed)
         return user.email
 
-    told = unit_of_work(work)
+    email = unit_of_work(work)
     record(Event.PASSWORD_CHANGED, user_id)
-    recovery.notify("password_changed", told)
+    recovery.notify("password_changed", email)
 
 
 def delete(user_id: str) -> None:

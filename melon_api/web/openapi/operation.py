@@ -86,16 +86,16 @@ def _body(call: Call, noted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _content(media: str, schema: Any, examples: Mapping[str, Example]) -> dict[str, Any]:
-    told = {name: _example(example, media) for name, example in examples.items()}
-    return {"schema": schema} | ({"examples": told} if told else {})
+    shown = {name: _example(example, media) for name, example in examples.items()}
+    return {"schema": schema} | ({"examples": shown} if shown else {})
 
 
 def _example(given: Example, media: str) -> dict[str, Any]:
     query = "&".join(f"{name}={value}" for name, value in given.query.items())
-    told = {"description": f"Goes with `?{query}`."} if query else {}
+    goes_with = {"description": f"Goes with `?{query}`."} if query else {}
     is_text = media == TEXT and not isinstance(given.value, str)
     value = orjson.dumps(given.value).decode() if is_text else given.value
-    return {"summary": given.summary, **told, "value": value}
+    return {"summary": given.summary, **goes_with, "value": value}
 
 
 def _success(call: Call, noted: Mapping[str, Any]) -> dict[str, Any]:
