@@ -1,8 +1,14 @@
 """An app's own routes are described, too, by as much as they say; none of them breaks the page."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import environment
 from flask import Blueprint, Flask
 from marshmallow import Schema, fields
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -11,6 +17,8 @@ from melon_api.auth.guard import signed_in
 from melon_api.errors import DomainError, Example, by_code
 from melon_api.web.calls import accepts, answers
 from melon_api.web.request import API
+
+ROOT = Path(__file__).parents[2]
 
 
 class ListSchema(Schema):
@@ -101,6 +109,27 @@ def test_the_decorators_check_and_write(app: Flask) -> None:
     bad = http.post(f"{API}/lists/shared", json={})
     assert (bad.status_code, bad.json["code"]) == (422, "validation_failed")
     assert bad.json["errors"] == {"name": ["Missing data for required field."]}
+
+
+def test_an_app_without_tables_is_described(tmp_path: Path) -> None:
+    """By `flask openapi print`: its pulls are empty."""
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "__init__.py").write_text('"""Nothing yet."""')
+    url = f"sqlite:///{tmp_path}/bare.db"
+    places = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "openapi", "print"],
+        cwd=ROOT,
+        env=environment("sqlite", url, MELON_APP="bare", INSTANCE_PATH=str(tmp_path)) | places,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    spec = json.loads(done.stdout)
+    assert [error.message for error in OpenAPIV31SpecValidator(spec).iter_errors()] == []
+    assert spec["components"]["schemas"]["Changes"]["properties"] == {}
+    assert f"{API}/sync/pull" in spec["paths"]
 
 
 def test_an_error_of_the_app_is_answered_and_described(app: Flask) -> None:

@@ -1,6 +1,7 @@
 """Examples of the calls of `/sync`, of the tables that this server has: made from the models when
 the description is. The words are the views' docstrings."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import MetaData, Table
@@ -16,45 +17,35 @@ from melon_api.web.openapi.call import Call, Example, Problem
 
 NOW = 1_700_000_000_000  # an account's clock
 KEPT_WHOLE = "Some records cannot be kept whole; nothing was stored."
+AS_ASKED = {"last_pulled_at": "null", "schema_version": "1", "migration": "null"}
 NO_TIME = {"lastPulledAt": ["A time in ms since the epoch is needed, or null."]}
 NO_CURSOR = {"cursor": ["This server did not make it for this account."]}
 NOTES = SyncedTable(
     "notes", "Note", Table("notes", MetaData()), (Column("title", String(255), False),), ()
 )
 NO_TABLE = ["There is no such table."]
+Words = dict[str, Any]  # requests, answers and problems of a Call
 
 
 def calls() -> dict[str, Call]:
-    """By the name of the view."""
-    as_asked = {"last_pulled_at": "null", "schema_version": "1", "migration": "null"}
+    """By the name of the view. Of an app without tables there are no examples."""
     tables = synced_tables()
-    found, answer = _pulled(), pull_answer_schema(tables)
-    return {
-        "pull": Call(
-            _pulls(),
-            found,
-            {"validation_failed": Problem({"lastPulledAt": "yesterday"}, NO_TIME)},
-            asks=PullQuerySchema,
-            takes=(PullSchema,),
-            gives=answer,
-        ),
-        "pull_by_query": Call(
-            answers=found,
-            problems={"validation_failed": Problem(errors=NO_CURSOR)},
-            query=as_asked,
-            asks=PullQuerySchema,
-            gives=answer,
-        ),
-        "push": Call(
-            _pushes(),
-            _pushed(),
-            _refusals(),
-            asks=PushQuerySchema,
-            takes=push_schemas(tables),
-            gives=PushAnswerSchema,
-        ),
+    answer = pull_answer_schema(tables)
+    found = {
+        "pull": Call(asks=PullQuerySchema, takes=(PullSchema,), gives=answer),
+        "pull_by_query": Call(asks=PullQuerySchema, query=AS_ASKED, gives=answer),
+        "push": Call(asks=PushQuerySchema, takes=push_schemas(tables), gives=PushAnswerSchema),
+        "verify": Call(takes=(verify_schema(tables),)),
+    }
+    if not tables:
+        return found
+    told = {
+        "pull": _pull(),
+        "pull_by_query": _pull_by_query(),
+        "push": _push(),
         "verify": _verify(),
     }
+    return {name: replace(call, **told[name]) for name, call in found.items()}
 
 
 def records() -> dict[str, list[dict[str, Any]]]:
@@ -88,18 +79,32 @@ def _last() -> SyncedTable:
     return [NOTES, *synced_tables().values()][-1]
 
 
-def _pulls() -> dict[str, Example]:
+def _pull() -> Words:
     added = {"table": _last().name, "columns": [_last().columns[0].name]}
     migration = {"from": 1, "tables": [], "columns": [added]}
     first: dict[str, Any] = {"lastPulledAt": None, "schemaVersion": 1, "migration": None}
     later = first | {"lastPulledAt": NOW}
     migrated = later | {"schemaVersion": 2, "migration": migration}
-    return {
+    bodies = {
         "first": Example("A first sync", first),
         "next": Example("What is new", later),
         "migrated": Example("After a migration", migrated),
         "paged": Example("A first page", first | {"limit": 1000}),
     }
+    wrong = Problem({"lastPulledAt": "yesterday"}, NO_TIME)
+    return {
+        "requests": bodies,
+        "answers": _pulled(),
+        "problems": {"validation_failed": wrong},
+    }
+
+
+def _pull_by_query() -> Words:
+    return {"answers": _pulled(), "problems": {"validation_failed": Problem(errors=NO_CURSOR)}}
+
+
+def _push() -> Words:
+    return {"requests": _pushes(), "answers": _pushed(), "problems": _refusals()}
 
 
 def _pulled() -> dict[str, Example]:
@@ -166,20 +171,23 @@ def _orphans() -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
     return []
 
 
-def _verify() -> Call:
+def _verify() -> Words:
     table, columns = _last(), [column.name for column in _last().columns]
     count, checksum = table_checksum([record(table)], table.columns)
     held = {"columns": columns, "count": count, "checksum": checksum}
     found = {"count": count, "checksum": checksum, "identical": True}
     same = {"identical": True, "timestamp": NOW, "tables": {table.name: found}}
-    wrong = {"lastPulledAt": NOW, "tables": {"no_such_table": held | {"columns": []}}}
+    asked = {"lastPulledAt": NOW}
+    wrong = Problem(
+        asked | {"tables": {"no_such_table": held | {"columns": []}}},
+        {"tables": {"no_such_table": NO_TABLE}},
+    )
     changed = same | {"identical": None, "tables": {}}
-    return Call(
-        {"held": Example("One record", {"lastPulledAt": NOW, "tables": {table.name: held}})},
-        {
+    return {
+        "requests": {"held": Example("One record", asked | {"tables": {table.name: held}})},
+        "answers": {
             "same": Example("The same", same),
             "behind": Example("Something has changed since", changed),
         },
-        {"validation_failed": Problem(wrong, {"tables": {"no_such_table": NO_TABLE}})},
-        takes=(verify_schema(synced_tables()),),
-    )
+        "problems": {"validation_failed": wrong},
+    }

@@ -77,11 +77,11 @@ def _guards(noted: Mapping[str, Any], has_body: bool, speaks_json: bool) -> set[
 
 def _body(call: Call, noted: Mapping[str, Any]) -> dict[str, Any]:
     """By type; what a view reads by itself is JSON whatever type it says it has."""
-    schemas = call.takes or [noted[name] for name in ("body",) if name in noted]
-    if not schemas:
-        return {}
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": [*schemas]}
-    by_type = {JSON: schema, TEXT: AS_TEXT} if call.takes else {JSON: schema}
+    if call.takes:
+        one = call.takes[0] if len(call.takes) == 1 else {"anyOf": [*call.takes]}
+        by_type = {JSON: one, TEXT: AS_TEXT}
+    else:
+        by_type = {JSON: noted["body"]} if "body" in noted else {}
     return {media: _content(media, schema, call.requests) for media, schema in by_type.items()}
 
 

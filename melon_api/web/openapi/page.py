@@ -31,6 +31,8 @@ OPTIONS = {
     "defaultModelExpandDepth": 3,
     "filter": True,
 }
+TEXT = "openapi"  # where the application keeps it
+_lock = threading.Lock()
 commands = AppGroup("openapi", help="What /openapi.json says.")
 
 
@@ -42,24 +44,8 @@ def init_app(app: Flask) -> None:
     page.before_request(choose_nonce)
     page.after_request(protect)
     app.register_blueprint(page)
-    app.extensions["melon_openapi"] = Description(app)
     app.add_url_rule("/openapi.json", view_func=openapi)
     app.cli.add_command(commands)
-
-
-class Description:
-    """The text of `/openapi.json`, made once."""
-
-    def __init__(self, app: Flask) -> None:
-        self._app, self._lock = app, threading.Lock()
-        self._text = b""
-
-    def text(self) -> bytes:
-        """Waits for the thread that makes it."""
-        with self._lock:
-            if not self._text:
-                self._text = orjson.dumps(describe(self._app))
-        return self._text
 
 
 def openapi() -> Response:
@@ -77,7 +63,12 @@ def print_openapi() -> None:
 
 
 def _text() -> bytes:
-    found: bytes = current_app.extensions["melon_openapi"].text()
+    """Made once; the other threads wait for the one that makes it."""
+    known = current_app.extensions
+    with _lock:
+        if TEXT not in known:
+            known[TEXT] = orjson.dumps(describe(current_app))
+    found: bytes = known[TEXT]
     return found
 
 
