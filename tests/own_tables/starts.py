@@ -10,12 +10,12 @@ import os
 import sys
 from pathlib import Path
 
+import apispec  # noqa: F401
 import flask_compress  # noqa: F401
 import flask_cors  # noqa: F401
 import flask_jwt_extended  # noqa: F401
 import flask_limiter  # noqa: F401
 import flask_migrate  # noqa: F401
-import flask_smorest  # noqa: F401
 import flask_sqlalchemy  # noqa: F401
 import prometheus_client  # noqa: F401
 import pymysql  # noqa: F401
