@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from melon_api.errors import EmailTaken, TokenRevoked
 from melon_api.models.user import User
-from melon_api.storage.cache import Put, cache
+from melon_api.storage.cache import Moment, Put, cache
 from melon_api.storage.transactions import Unit
 
 PROFILE = "profile"  # the cache's name for it
@@ -44,7 +44,7 @@ class Profile:
         times = {k: datetime.fromisoformat(v) for k, v in value.items() if v and k.endswith("_at")}
         return cls(**value | times)
 
-    def put(self, version: int, as_of: int) -> Put:
+    def put(self, version: int, as_of: Moment) -> Put:
         """As the cache keeps it; `version` is that of the row it was read from."""
         return Put(PROFILE, version, vars(self), as_of, PROFILE_SECONDS)
 

@@ -11,8 +11,12 @@ versions, which only grow, and by asking the database whenever there is doubt:
   worker killed between its commit and anything else leaves nothing wrong behind.
 - Redis away: everything is read from the database, one warning is logged. What could not be
   invalidated meanwhile is pending, and sent to Redis as soon as it is back.
-- After each new connection to read by (Redis was restarted, the network was cut) values that were
-  read from the database before it are not trusted, because an invalidation may have been lost.
+- After each new connection to read by (Redis was restarted, the network was cut), and after Redis
+  was emptied, values that were read from the database before it are not trusted, because an
+  invalidation may have been lost. Nor are those that were put into a Redis that ran before (its
+  `run_id`): a snapshot may come back on a host whose clock is behind.
+- An answer that took longer than near_cache.LEASE_SECONDS counts as none: what it says may be as
+  old as the question.
 - What was invalidated long before its commit is invalidated again after: Redis may have forgotten
   it between the two, and somebody read and put what was not yet changed.
 - In a Redis Cluster or behind Sentinels, a replica may take over that has not heard of an
@@ -28,11 +32,19 @@ near_cache.LEASE_SECONDS. Without REDIS_URL nothing is cached either: processes 
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from flask import current_app
 
 log = logging.getLogger(__name__)
+
+
+class Moment(NamedTuple):
+    """When something was read: `ms` by a clock that all processes share, `run` is which life of
+    Redis that was (the beginning of its `run_id`)."""
+
+    ms: int
+    run: str
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class Put:
     name: str
     version: int
     value: Any
-    as_of: int
+    as_of: Moment
     seconds: int
 
 
@@ -55,8 +67,8 @@ class Cache(Protocol):
 
     remembers: bool
 
-    def moment(self) -> int:
-        """Now, by a clock that all processes share (ms)."""
+    def moment(self) -> Moment:
+        """Now."""
 
     def read(self, account_id: str, *names: str) -> list[Any]:
         """The values that can be trusted, None for the others."""
@@ -81,8 +93,8 @@ class NoCache:
 
     remembers = False
 
-    def moment(self) -> int:
-        return 0
+    def moment(self) -> Moment:
+        return Moment(0, "")
 
     def read(self, account_id: str, *names: str) -> list[Any]:
         return [None] * len(names)

@@ -25,6 +25,13 @@ HELD_SECONDS = 60  # that an entry's lifetime is over in Redis may be said late
 MOST_ENTRIES = 10_000
 
 
+def check_fresh(asked: float) -> None:
+    """Raises redis.TimeoutError for an answer that comes too long after the question (s,
+    monotonic): Redis may have stopped after it looked, and a writer may have gone on without."""
+    if time.monotonic() - asked > LEASE_SECONDS:
+        raise redis.TimeoutError("Redis answered too late to be believed.")
+
+
 class NearCache:
     """Thread-safe. `options` are redis-py's, `prepare` is called with each new connection (its
     `redis_connect_func`). `decode` makes a value of what Redis holds, once; None for what is worth
@@ -51,6 +58,7 @@ class NearCache:
         self._held: dict[str, tuple[Any, float]] = {}  # until when (s, monotonic)
         self._confirmed = 0.0  # s, monotonic: when Redis was asked what it has answered last
         self._failed = 0.0
+        self._is_emptied = False
         self._lock = threading.Lock()
 
     def read(self, *keys: str) -> list[Any]:
@@ -66,7 +74,7 @@ class NearCache:
             if self._failed >= asked:  # another thread has waited in vain meanwhile
                 raise redis.ConnectionError("Redis did not answer.")
             try:
-                return self._read_again_if_closed(keys, asked)
+                return self._read_again_if_closed(keys)
             except redis.RedisError:
                 self._failed = time.monotonic()
                 self._disconnect()
@@ -100,19 +108,19 @@ class NearCache:
         is_whole = len(held) == len(keys) and now < self._confirmed + LEASE_SECONDS
         return [value for value, _ in held] if is_whole else None
 
-    def _read_again_if_closed(self, keys: tuple[str, ...], now: float) -> list[Any]:
+    def _read_again_if_closed(self, keys: tuple[str, ...]) -> list[Any]:
         try:
-            return self._read(keys, now)
+            return self._read(keys)
         except redis.ConnectionError:
             self._disconnect()
-            return self._read(keys, now)
+            return self._read(keys)
 
-    def _read(self, keys: tuple[str, ...], now: float) -> list[Any]:
+    def _read(self, keys: tuple[str, ...]) -> list[Any]:
         if self._connection is None:
             self._connect()
         else:
             self._listen()
-        return self._values(keys, now) or self._ask(keys)
+        return self._values(keys, time.monotonic()) or self._ask(keys)
 
     def _connect(self) -> None:
         connection: Any = self._pool.make_connection()
@@ -123,6 +131,7 @@ class NearCache:
 
     def _disconnect(self) -> None:
         self._held.clear()
+        self._is_emptied = False
         if self._connection is not None:
             self._incoming = selectors.DefaultSelector()
             self._connection.disconnect()
@@ -131,11 +140,13 @@ class NearCache:
     def _listen(self) -> None:
         while self._connection.can_read(0):
             self._connection.read_response(push_request=True)
+        if self._is_emptied:
+            raise redis.ConnectionError("Redis was emptied.")
 
     def _forget(self, message: list[Any]) -> None:
-        """`[b"invalidate", keys]`; no keys: all of them, Redis was emptied."""
-        if message[1] is None:
-            self._held.clear()
+        """`[b"invalidate", keys]`; no keys: all of them, Redis was emptied. What it was filled with
+        since then may be an old snapshot: that is for a new connection to judge."""
+        self._is_emptied = self._is_emptied or message[1] is None
         for key in message[1] or ():
             self._held.pop(key.decode(), None)
 
@@ -144,6 +155,7 @@ class NearCache:
         asked = time.monotonic()
         self._connection.send_command("MGET", *keys)
         entries = self._connection.read_response()
+        check_fresh(asked)
         self._confirmed = asked
         values = [None if entry is None else self._decode(entry) for entry in entries]
         measures.cache_read(None not in values)

@@ -13,7 +13,7 @@ import redis
 from flask import Flask
 
 from melon_api import measures
-from melon_api.storage.cache import NoCache, Put, cache
+from melon_api.storage.cache import Moment, NoCache, Put, cache
 from melon_api.storage.redis import Availability
 from melon_api.storage.redis_entries import INVALIDATED_SECONDS, RedisEntries
 from melon_api.storage.redis_settings import redis_servers
@@ -41,7 +41,7 @@ class RedisCache:
         """Give its connections back, as far as no thread uses them."""
         self._entries.close()
 
-    def moment(self) -> int:
+    def moment(self) -> Moment:
         return self._entries.moment()
 
     def read(self, account_id: str, *names: str) -> list[Any]:

@@ -1,10 +1,12 @@
-"""What Redis holds of accounts: `<version> <as of> <value>` by key, written by one script, which
-refuses what is older than it has; read, most of the time, from this process (near_cache.py).
+"""What Redis holds of accounts: `<version>.<run> <as of> <value>` by key, written by one script,
+which refuses what is older than it has; read, most of the time, from this process (near_cache.py).
+The release before wrote no run, and reads past ours.
 
 A Redis that is away is an error here: redis_cache.py knows what to do then.
 """
 
 import logging
+import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,14 +16,17 @@ import orjson
 import redis
 
 from melon_api import measures
-from melon_api.storage.cache import Put
-from melon_api.storage.near_cache import NearCache
+from melon_api.storage.cache import Moment, Put
+from melon_api.storage.near_cache import NearCache, check_fresh
 from melon_api.storage.redis import connect
 from melon_api.storage.redis_settings import REDIS_OPTIONS
 
 log = logging.getLogger(__name__)
 
 INVALIDATED_SECONDS = 300  # far longer than any reader takes from its read to its put
+RUN_LENGTH = 16  # of a run_id's 40 hexadecimal digits; two lives of one Redis do not share them
+
+RUN = re.compile(rb"run_id:([0-9a-f]{%d})" % RUN_LENGTH)
 
 # KEYS: of one account. ARGV: for each key its version, the rest of its entry ('' for no value), its
 # lifetime in ms. When Redis has no memory left, it refuses a script's first write unless that
@@ -33,7 +38,7 @@ for i, key in ipairs(KEYS) do
   local known = held and tonumber(string.match(held, '^%d+')) or -1
   if tonumber(version) > known or (tonumber(version) == known and rest ~= '') then
     if rest == '' then redis.call('DEL', key) end
-    redis.call('SET', key, version .. ' ' .. rest, 'PX', lifetime)
+    redis.call('SET', key, version .. (rest == '' and ' ' or rest), 'PX', lifetime)
   end
 end
 """
@@ -49,6 +54,7 @@ class RedisEntries:
         )
         self._put = self._redis.register_script(PUT)
         self._trusted_from_ms = 0  # by the clock of Redis
+        self._run = ""  # which Redis answers what we read, see Moment
         self._ahead_ms = 0  # how far that clock is ahead of our monotonic one
 
     def close(self) -> None:
@@ -57,9 +63,9 @@ class RedisEntries:
         if self._near:
             self._near.close()
 
-    def moment(self) -> int:
-        """Now, by the clock of Redis (ms)."""
-        return time.monotonic_ns() // 1_000_000 + self._ahead_ms
+    def moment(self) -> Moment:
+        """Now, by the clock of Redis."""
+        return Moment(time.monotonic_ns() // 1_000_000 + self._ahead_ms, self._run)
 
     def read(self, keys: list[str]) -> list[Any]:
         """The values that can be trusted, None for the others."""
@@ -69,17 +75,16 @@ class RedisEntries:
             except redis.ResponseError as error:
                 log.warning("Redis is asked each time, as it does not tell of changes: %s", error)
                 self._near = None
+        asked = time.monotonic()
         entries = cast(list[bytes | None], self._redis.mget(keys))
+        check_fresh(asked)
         values = [None if entry is None else self._trusted(entry) for entry in entries]
         measures.cache_read(None not in values)
         return values
 
     def put(self, puts: dict[str, Put]) -> None:
         """Remember values by key; where Redis has no room for them, not."""
-        entries = [
-            (key, put.version, b"%d %b" % (put.as_of, orjson.dumps(put.value)), put.seconds)
-            for key, put in puts.items()
-        ]
+        entries = [(key, put.version, _written(put), put.seconds) for key, put in puts.items()]
         with suppress(redis.exceptions.OutOfMemoryError):  # that is no outage
             self._write(entries)
 
@@ -99,24 +104,38 @@ class RedisEntries:
         self._put(keys, arguments)
 
     def _trusted(self, entry: bytes) -> Any:
-        _version, rest = entry.split(b" ", 1)
+        head, _, rest = entry.partition(b" ")
         as_of, _, value = rest.partition(b" ")
-        if not value or int(as_of) < self._trusted_from_ms:
+        run = head.partition(b".")[2].decode()
+        if not value or run != self._run or int(as_of) < self._trusted_from_ms:
             return None
         return orjson.loads(value)
 
     def _connected(self, connection: Any) -> None:
-        now_ms = self._set_clock(connection)
+        connection.on_connect()
         if self._near is None:
-            self._trusted_from_ms = max(self._trusted_from_ms, now_ms)
+            self._meet(connection)
 
     def _connected_to_read(self, connection: Any) -> None:
-        self._trusted_from_ms = max(self._trusted_from_ms, self._set_clock(connection))
-
-    def _set_clock(self, connection: Any) -> int:
         connection.on_connect()
+        self._meet(connection)
+
+    def _meet(self, connection: Any) -> None:
+        """Which Redis this is, and its clock: what it was told before, others may have missed."""
+        connection.send_command("INFO", "server")
+        found = RUN.search(connection.read_response())
+        if found is None:
+            raise redis.ResponseError("Redis does not say its run_id.")
         connection.send_command("TIME")
         seconds, microseconds = connection.read_response()
         now_ms = int(seconds) * 1000 + int(microseconds) // 1000
         self._ahead_ms = now_ms - time.monotonic_ns() // 1_000_000
-        return now_ms
+        run = found[1].decode()
+        same = run == self._run  # the clock of another one may be far behind
+        self._trusted_from_ms = max(self._trusted_from_ms, now_ms) if same else now_ms
+        self._run = run
+
+
+def _written(put: Put) -> bytes:
+    """All behind the version."""
+    return b".%b %d %b" % (put.as_of.run.encode(), put.as_of.ms, orjson.dumps(put.value))

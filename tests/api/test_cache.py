@@ -25,11 +25,12 @@ from melon_api.models.base import db
 from melon_api.storage import near_cache
 from melon_api.storage import redis as redis_module
 from melon_api.storage import redis_cache as cache_module
-from melon_api.storage.cache import NoCache, Put
+from melon_api.storage.cache import Moment, NoCache, Put
 from melon_api.storage.redis_cache import RedisCache
 
 PATIENCE_SECONDS = 20
 NAME, LIFETIME = "profile", 60
+LONG_AGO = Moment(0, "")
 
 
 def eventually(is_so: Callable[[], bool]) -> None:
@@ -59,7 +60,7 @@ def flushing_threads() -> set[threading.Thread]:
 def a_moment(*workers: "Worker") -> None:
     """What was read before a worker's newest connection is not trusted by it."""
     newest = max(worker.cache._entries._trusted_from_ms for worker in workers)
-    eventually(lambda: all(worker.cache.moment() > newest for worker in workers))
+    eventually(lambda: all(worker.cache.moment().ms > newest for worker in workers))
 
 
 class Worker:
@@ -82,7 +83,7 @@ class Worker:
         version: int,
         value: Any = None,
         name: str = NAME,
-        as_of: int | None = None,
+        as_of: Moment | None = None,
     ) -> None:
         """What a reader does with what the database said, just now or at `as_of`."""
         as_of = self.cache.moment() if as_of is None else as_of
@@ -298,8 +299,8 @@ def test_a_new_process_trusts_nothing_that_was_there_before(new_worker: Any, ada
     one = new_worker()
     a_moment(one)
     one.put(ada, 1)
-    now = one.cache.moment()
-    eventually(lambda: one.cache.moment() > now + 1)
+    now = one.cache.moment().ms
+    eventually(lambda: one.cache.moment().ms > now + 1)
     later = new_worker()
     assert later.read(ada) is None
     assert one.read(ada) == "as of 1"
@@ -358,6 +359,73 @@ def test_an_old_read_is_not_put_into_a_redis_that_has_forgotten(
     assert writer.read(ada) == "as of 2"
 
 
+def test_a_snapshot_on_a_host_whose_clock_is_behind_is_not_trusted(
+    two: Any, server: PrivateRedis, operator: Any, ada: str
+) -> None:
+    """Saved, changed, killed and restored: what it held seems to be of the minute to come."""
+    one, other = two
+    now = one.cache.moment()
+    one.put(ada, 1, as_of=now._replace(ms=now.ms + 59_000))
+    assert other.read(ada) == "as of 1"
+    operator.save()
+    one.invalidate(ada, 2)
+    server.kill()
+    server.start()
+    assert [one.read(ada), other.read(ada)] == [None, None]
+    a_moment(one, other)
+    one.put(ada, 2)
+    assert other.read(ada) == "as of 2"
+
+
+def test_a_redis_of_another_run_may_have_a_clock_that_is_behind(
+    two: Any, server: PrivateRedis, ada: str
+) -> None:
+    """What is read from now on is trusted, not only after hours."""
+    one, _ = two
+    one.cache._entries._trusted_from_ms += 3_600_000
+    server.kill()
+    server.start()
+    assert one.read(ada) is None
+    a_moment(one)
+    one.put(ada, 1)
+    assert one.read(ada) == "as of 1"
+
+
+def test_what_an_emptied_redis_was_filled_with_again_is_not_trusted(
+    two: Any, operator: Any, ada: str
+) -> None:
+    """By a full resynchronisation, or by hand; no connection breaks for it."""
+    one, other = two
+    one.put(ada, 1)
+    assert other.read(ada) == "as of 1"
+    (key,) = operator.keys(f"*{ada}*")
+    saved = operator.get(key)
+    one.invalidate(ada, 2)
+    operator.flushall()
+    operator.set(key, saved)
+    assert [one.read(ada), other.read(ada)] == [None, None]
+
+
+@pytest.mark.parametrize("is_near", [True, False])
+def test_an_answer_older_than_the_lease_counts_as_none(
+    two: Any, server: PrivateRedis, monkeypatch: Any, ada: str, is_near: bool
+) -> None:
+    """It was asked for, Redis stopped, a writer went on without it; then it came."""
+    one, _ = two
+    one.put(ada, 1)
+    assert one.read(ada) == "as of 1"
+    if not is_near:
+        one.cache._entries._near = None
+    monkeypatch.setattr(near_cache, "LEASE_SECONDS", 0.2)
+    time.sleep(0.2)
+    server.freeze()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(one.read, ada)
+        time.sleep(0.5)
+        server.thaw()
+        assert answer.result(PATIENCE_SECONDS) is None
+
+
 # held by the process itself
 
 
@@ -388,7 +456,8 @@ def test_a_lease_is_renewed_by_asking(
     one, _ = two
     one.put(ada, 1)
     assert one.read(ada) == "as of 1"
-    monkeypatch.setattr(near_cache, "LEASE_SECONDS", 0)
+    monkeypatch.setattr(near_cache, "LEASE_SECONDS", 0.3)
+    time.sleep(0.3)
     with round_trips(server.url) as commands:
         assert one.read(ada) == "as of 1"
     assert commands == ["MGET"]
@@ -625,6 +694,8 @@ def test_what_was_outdated_long_before_its_commit_is_outdated_again(
     time.sleep(0.05)
     writer.invalidate(ada, 5, "another")
     operator.flushall()
+    other.read(ada)
+    a_moment(other)
     other.put(ada, 1)
     assert other.read(ada) == "as of 1"
     writer.cache.flush()
@@ -645,7 +716,7 @@ def test_what_each_call_asks_of_redis(
         (lambda: one.read(ada), []),
         (lambda: one.cache.read(ada, "a", "b", "c", "d"), ["MGET"]),
         (lambda: one.put(ada, 1), ["EVALSHA"]),
-        (lambda: one.cache.put(ada, Put("a", 1, 1, 0, 60), Put("b", 1, 1, 0, 60)), ["EVALSHA"]),
+        (lambda: one.cache.put(ada, *(Put(n, 1, 1, LONG_AGO, 60) for n in "ab")), ["EVALSHA"]),
         (lambda: one.invalidate(ada, 2), ["EVALSHA", "PING"]),
         (lambda: one.cache.invalidate(ada, {"a": 2, "b": 2, "c": 2}), ["EVALSHA", "PING"]),
     ):

@@ -23,6 +23,7 @@ import pytest
 from conftest import DATABASES, environment, fresh_database, make_app, statements
 from devices import API, PASSWORD, Account, created, new_id, project
 from flask import Flask
+from redis import Redis
 from round_trips import round_trips
 from servers import KEPT, PrivateRedis, Server, serving
 from sqlalchemy import create_engine, text
@@ -403,6 +404,29 @@ def test_nor_with_a_redis_that_goes_and_comes_back(database: str, tmp_path: Path
             chapter.check(least=WORKERS)
         for name in ("one", "another"):
             kill_the_worker_right_after_its_commit(service, name)
+
+
+@pytest.mark.parametrize("database", ["mysql"])  # Redis is the point
+def test_nor_with_a_redis_that_was_restored_from_a_snapshot(database: str, tmp_path: Path) -> None:
+    """Contract, Accounts 5 and pull 1: the snapshot is of a host whose clock was a minute ahead."""
+    with PrivateRedis(tmp_path) as redis, running(database, tmp_path, redis) as service:
+        chapter = Chapter(service, SOME)
+        make_younger(redis, 60_000)
+        chapter.check("before", 2 * WORKERS)
+        with Redis.from_url(redis.url) as operator:
+            operator.save()
+        chapter.change()
+        redis.kill()
+        redis.start()
+        chapter.check()
+
+
+def make_younger(redis: PrivateRedis, ms: int) -> None:
+    """What Redis holds of accounts, as if its clock had been ahead when it was put."""
+    with Redis.from_url(redis.url) as operator:
+        for key in operator.scan_iter("melon:*"):
+            version, as_of, value = operator.get(key).split(b" ", 2)
+            operator.set(key, b"%b %d %b" % (version, int(as_of) + ms, value), keepttl=True)
 
 
 def kill_the_worker_right_after_its_commit(service: Service, name: str) -> None:

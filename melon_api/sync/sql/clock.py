@@ -20,7 +20,7 @@ from melon_api import measures
 from melon_api.errors import TokenRevoked, ValidationFailed
 from melon_api.models.base import now_ms
 from melon_api.models.user import User
-from melon_api.storage.cache import Cache, Put, cache
+from melon_api.storage.cache import Cache, Moment, Put, cache
 from melon_api.storage.prepared import Prepared
 
 CLOCK = "clock"  # the cache's name for it
@@ -76,7 +76,7 @@ class Learned:
     cache: Cache
     user_id: str
     value: int
-    as_of: int
+    as_of: Moment
 
     def remember(self) -> None:
         """Spare the next pulls the database. Any time will do: an older one is not taken."""
