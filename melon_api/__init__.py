@@ -19,6 +19,7 @@ from melon_api.sync.routes import blueprint as sync
 from melon_api.users.cli import users as user_commands
 from melon_api.users.routes import blueprint as users
 from melon_api.web import app_routes, demo, headers, limits, problems, request, start_page
+from melon_api.web.body import cost
 from melon_api.web.openapi import page as openapi
 
 
@@ -52,6 +53,7 @@ def create_app(settings: object | None = None) -> Flask:
     outbox.init_app(app)
     problems.init_app(app)
     request.init_app(app)
+    cost.init_app(app)
 
     for blueprint in (auth, users, sync):
         app.register_blueprint(blueprint)

@@ -17,6 +17,7 @@ from typing import Any
 from melon_api.errors import Unavailable
 
 SIGN_INS = 16  # that wait or hash; of two hashes at once and 20 ms each, the last waits 0.2 s
+BODIES = 32  # large ones, packed, that wait for memory to be unpacked or parsed in
 PUSHES = 32  # that wait for another one into their account
 OF_ONE_ACCOUNT = 16  # pushes under way, of a person's devices
 LARGE_BYTES, LARGE = 1 << 18, 4  # a larger body counts as so many: it is in memory while it waits
@@ -116,6 +117,55 @@ class Bulkhead:
 
 sign_ins = Bulkhead(SIGN_INS, "Too many people are signing in; try again in a moment.")
 pushes = Bulkhead(PUSHES, "Too many pushes wait here; try again in a moment.")
+
+
+bodies = Bulkhead(BODIES, "Too many large requests wait here; try again in a moment.")
+
+
+class Allowance:
+    """So much of something that the requests of this process share; who finds too little left
+    waits aside for those who have it. `refusal`: what is said when that takes too long."""
+
+    def __init__(self, amount: int, refusal: str) -> None:
+        self._amount = self._left = amount
+        self._refusal = refusal
+        self._given_back = threading.Condition()
+
+    def take(self, wanted: int) -> int:
+        """Have `wanted`, at most all there is, and how much that is. Raises Unavailable."""
+        wanted = min(wanted, self._amount)
+        if not self._took(wanted):
+            with bodies.seat():
+                self._wait(wanted)
+        return wanted
+
+    def give_back(self, taken: int) -> None:
+        with self._given_back:
+            self._left += taken
+            self._given_back.notify_all()
+
+    @contextmanager
+    def share(self, wanted: int) -> Iterator[None]:
+        """Have it for this block. Raises Unavailable."""
+        taken = self.take(wanted)
+        try:
+            yield
+        finally:
+            self.give_back(taken)
+
+    def _took(self, wanted: int) -> bool:
+        with self._given_back:
+            return self._take_now(wanted)
+
+    def _wait(self, wanted: int) -> None:
+        with self._given_back:
+            if not self._given_back.wait_for(lambda: self._take_now(wanted), TURN_SECONDS):
+                raise Unavailable(self._refusal)
+
+    def _take_now(self, wanted: int) -> bool:
+        fits = wanted <= self._left
+        self._left -= wanted if fits else 0
+        return fits
 
 
 @dataclass

@@ -126,7 +126,7 @@ class SyncConflict(DomainError):
 class PayloadTooLarge(DomainError):
     code, status = "payload_too_large", 413
     advice = "push in smaller parts"
-    example = Example("The body is larger than 33554432 bytes.")
+    example = Example("The body is larger than 65536 bytes.")
 
 
 class UnsupportedMediaType(DomainError):

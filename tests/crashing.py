@@ -11,7 +11,8 @@ from melon_api import create_app
 from melon_api.auth.guard import signed_in
 from melon_api.errors import Unavailable
 from melon_api.models.base import db
-from melon_api.web.request import API, json_body
+from melon_api.web.body.reading import json_body
+from melon_api.web.request import API
 
 app = create_app()
 

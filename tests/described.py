@@ -308,4 +308,4 @@ def shape(value: Any) -> Any:
 
 
 def numberless(text: str) -> str:
-    return re.sub(r"\d+ per \d+ \w+", "a limit", text)
+    return re.sub(r"\d+ per \d+ \w+|\d+ bytes", "a limit", text)

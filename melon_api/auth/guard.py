@@ -14,7 +14,7 @@ from melon_api.auth.accounts import Caller
 from melon_api.auth.callers import authenticate
 from melon_api.auth.tokens import verified_tokens
 from melon_api.errors import EmailNotVerified, TokenExpired, TokenInvalid, TokenMissing
-from melon_api.web.calls import note
+from melon_api.web.openapi.notes import note
 
 P = ParamSpec("P")
 R = TypeVar("R")

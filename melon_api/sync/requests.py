@@ -11,7 +11,7 @@ from melon_api.sync.rules.checksum import DeviceTable
 from melon_api.sync.rules.pushed import PushRequest
 from melon_api.sync.rules.walk import Migration, PullRequest, Walk
 from melon_api.sync.schemas import DIGITS, FLAGS, NOTHING, PULL, PUSH, VerifySchema
-from melon_api.web.request import parse_json
+from melon_api.web.body.reading import parse_json
 
 CLOCK = "melon.clock"  # in the WSGI environment: what was remembered of it, so that none asks twice
 PLAIN_PULL = {"lastPulledAt", "schemaVersion", "migration"}

@@ -26,10 +26,11 @@ from melon_api.sync.sql import clock
 from melon_api.sync.verify import Verified
 from melon_api.sync.verify import verify as check
 from melon_api.web.answer import respond
+from melon_api.web.body.reading import json_body
 from melon_api.web.calls import answers
 from melon_api.web.limits import limited
 from melon_api.web.openapi.call import Blueprint
-from melon_api.web.request import API, json_body
+from melon_api.web.request import API
 
 blueprint = Blueprint("sync", __name__, "Sync", examples.calls, url_prefix=f"{API}/sync")
 
@@ -51,7 +52,7 @@ def pull() -> Response:
     - `"experimentalStrategy": "replacement"` says that the answer is the full set: deletions as old
     as `lastPulledAt` are forgotten (pull 7).
     """
-    return _pull(json_body(any_type=True))
+    return _pull(json_body(is_sync=True))
 
 
 @blueprint.get("/pull")
@@ -87,7 +88,7 @@ def push() -> Response:
     policy = current_app.config["SYNC_CONFLICT_POLICY"]
     size = None if request.content_encoding else request.content_length
     with account_queue(caller().user_id, size) as queue:  # before the body is read
-        body, query = json_body(any_type=True), request.args.to_dict()
+        body, query = json_body(is_sync=True), request.args.to_dict()
         pushed = _read(requests.read_push, body, query)
         check_size(pushed.changes, current_app.config["MAX_PUSH_RECORDS"])
         with queue.turn():
@@ -111,7 +112,7 @@ def verify() -> Verified:
     (docs/verify.md says how it is made). `identical` is null when something has changed since
     `lastPulledAt`: pull, then ask again. After a false, pull with `replacement`.
     """
-    since, held = _read(requests.read_verify, json_body(any_type=True))
+    since, held = _read(requests.read_verify, json_body(is_sync=True))
     return check(db.engine, caller(), since, held)
 
 

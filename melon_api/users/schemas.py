@@ -1,9 +1,9 @@
 """Bodies of the account calls."""
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from melon_api.auth.schemas import NEW_PASSWORD, PASSWORD, EmailAddress, Name
-from melon_api.models.user import EMAIL_LENGTH, NAME_LENGTH
+from melon_api.models.user import NAME_LENGTH
 
 
 class PasswordSchema(Schema):
@@ -19,5 +19,5 @@ class ProfileSchema(Schema):
     """A change of the profile; what is absent stays."""
 
     name = Name(NAME_LENGTH)
-    email = EmailAddress(validate=validate.Length(max=EMAIL_LENGTH))
+    email = EmailAddress()
     current_password = fields.String(metadata=PASSWORD | {"description": "needed with email"})

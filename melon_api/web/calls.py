@@ -1,18 +1,16 @@
 """Decorators of views: a body is checked before the view, its result written behind it. What stands
 before a view is noted on it, and `/openapi.json` made from those notes (web/openapi/)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Response, jsonify
 from marshmallow import Schema, ValidationError
 
 from melon_api.errors import ValidationFailed
-from melon_api.web.request import json_body
-
-View = Callable[..., Any]
-F = TypeVar("F", bound=View)
+from melon_api.web.body.reading import json_body
+from melon_api.web.openapi.notes import View, note
 
 
 def accepts(schema: type[Schema]) -> Callable[[View], View]:
@@ -53,15 +51,3 @@ def answers(status: int, schema: type[Schema] | None = None, *, many: bool = Fal
         return note(answered, status=status, answer=writer)
 
     return decorate
-
-
-def note(view: F, **facts: Any) -> F:
-    """Note what a decorator puts before a view; `functools.wraps` hands it on to the next one."""
-    view.notes = {**notes(view), **facts}  # type: ignore[attr-defined]
-    return view
-
-
-def notes(view: View) -> Mapping[str, Any]:
-    """`body`, `status`, `answer` of here, `tokens`, `verified` of `signed_in`, `limited`."""
-    noted: Mapping[str, Any] = getattr(view, "notes", {})
-    return noted

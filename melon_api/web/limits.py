@@ -19,7 +19,6 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import TooManyRequests
 
 from melon_api.storage.call_counts import SCHEME, CallCounts
-from melon_api.web.calls import note
 from melon_api.web.limiter import (
     ACCOUNT,
     ADDRESS,
@@ -32,6 +31,7 @@ from melon_api.web.limiter import (
     scope,
     setting,
 )
+from melon_api.web.openapi.notes import note
 
 R = TypeVar("R")
 NAMED_BY_EMAIL = {"LOGIN", "FORGOT"}

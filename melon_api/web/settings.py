@@ -33,7 +33,7 @@ class WebSettings(Settings):
         is_blank_said=True,
     )
     MAX_CONTENT_LENGTH: int = number(
-        "largest request, unpacked", 32, unit=MEBIBYTE, name="MAX_BODY_MIB"
+        "largest request under `/sync`, unpacked", 32, unit=MEBIBYTE, name="MAX_BODY_MIB"
     )
     TRUSTED_PROXIES: int = number(
         "routers before the server whose `X-Forwarded-For` counts",

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 import config
 from melon_api import errors
 from melon_api.sync import pull as pulls
-from melon_api.web import request
+from melon_api.web.body.unpacking import gunzip
 from melon_api.web.limits import limiter
 
 PACKAGE = Path(errors.__file__).parent
@@ -131,11 +131,11 @@ def test_bodies_are_bounded_packed_and_unpacked(phone: Any, monkeypatch: Any) ->
 
 def test_unpacking_stops_at_the_limit() -> None:
     packed = gzip.compress(b"a" * 20)
-    assert request.gunzip(packed, 20) == b"a" * 20
+    assert gunzip(packed, 20) == b"a" * 20
     with pytest.raises(errors.PayloadTooLarge):
-        request.gunzip(packed, 19)
+        gunzip(packed, 19)
     with pytest.raises(errors.BadRequest):
-        request.gunzip(packed + packed, 100)
+        gunzip(packed + packed, 100)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "application/json;q=0"])

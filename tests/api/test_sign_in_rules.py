@@ -1,5 +1,6 @@
 """What a password may be, how many are hashed at once, when a session is over by itself."""
 
+import gzip
 import threading
 import time
 import unicodedata
@@ -7,18 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import idna
+import orjson
 import pytest
 from conftest import NO_DATABASE
 from devices import PASSWORD, Account, Device, new_id
 from flask import Flask
 from sqlalchemy import update
 
-from melon_api.auth import passwords, recovery
+from melon_api.auth import passwords, recovery, schemas
 from melon_api.auth.passwords import hashing, strength
-from melon_api.errors import Unavailable
+from melon_api.errors import NotFound, Unavailable
 from melon_api.models.base import db
 from melon_api.models.session import Session
-from melon_api.models.user import User
+from melon_api.models.user import EMAIL_LENGTH, User
+from melon_api.users import admin
 
 LONG = "".join(chr(0x4E00 + i * 37 % 128) for i in range(128))
 
@@ -190,6 +194,39 @@ def test_a_domain_has_one_form(app: Flask) -> None:
     wide = {"email": f"{name}@\uff42\u00fccher.example", "password": PASSWORD}
     assert app.test_client().post("/api/v1/auth/register", json=wide).status_code == 409
     assert app.test_client().post("/api/v1/auth/login", json=wide).status_code == 200
+
+
+def test_international_domains_are_those_of_idna_2008(app: Flask) -> None:
+    """Contract, Accounts 6: IDNA 2003 made `fass.de`, another one's domain, of `faß.de`."""
+    name, client = new_id(), app.test_client()
+    for domain, stored in [("fa\u00df.example", "xn--fa-hia.example"), ("fass.example", None)]:
+        body = {"email": f"{name}@{domain}", "password": PASSWORD}
+        answer = client.post("/api/v1/auth/register", json=body)
+        assert answer.json["user"]["email"] == f"{name}@{stored or domain}"
+
+
+@pytest.mark.parametrize("long", ["\ufdfa" * 20_000, "a\u0300\u0327" * 5_000, "\u0130" * 20_000])
+def test_an_address_too_long_to_be_one_is_not_even_normalised(
+    account: Account, monkeypatch: pytest.MonkeyPatch, long: str
+) -> None:
+    """Contract, Requests 4: a gzipped login of 665 bytes held a worker for a minute. By whichever
+    call or command the address comes, and in whichever part of it the length is."""
+    seen: list[int] = []
+    encode = idna.encode
+    monkeypatch.setattr(
+        schemas.idna, "encode", lambda text, **kw: (seen.append(len(text)), encode(text, **kw))[1]
+    )
+    calls = [("POST", path) for path in ("/auth/login", "/auth/register", "/auth/password/forgot")]
+    for method, path in [*calls, ("PATCH", "/users/me")]:
+        for email in (f"a@{long}.example", f"{long}@example.com", long):
+            body = {"email": email, "password": PASSWORD, "current_password": PASSWORD}
+            data = gzip.compress(orjson.dumps(body))
+            headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+            answer = account.first.call(method, path, data=data, headers=headers)
+            assert (answer.status_code, "email" in answer.json["errors"]) == (422, True)
+    with account.app.app_context(), pytest.raises(NotFound):
+        admin.find(f"a@{long}.example")
+    assert max(seen, default=0) <= EMAIL_LENGTH
 
 
 @pytest.mark.parametrize("session_id", ["\u00e9", "%FF", "\U0001f4f1", "x" * 500, "%00"])

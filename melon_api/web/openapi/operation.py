@@ -14,8 +14,8 @@ import orjson
 
 from melon_api import errors
 from melon_api.errors import DomainError, as_problem, by_code
-from melon_api.web.calls import View, notes
 from melon_api.web.openapi.call import JSON, TEXT, Call, Example, Problem
+from melon_api.web.openapi.notes import View, notes
 from melon_api.web.openapi.words import HEADERS, REQUEST_ID
 
 LIMITS = tuple(name for name in HEADERS if name.startswith("RateLimit-"))

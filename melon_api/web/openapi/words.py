@@ -11,8 +11,8 @@ A sync backend for WatermelonDB apps: accounts, devices, pull and push.
 `accessToken`; `refreshToken` is for `POST /auth/refresh` alone. The page forgets both when it is
 reloaded.
 
-- Bodies are JSON in UTF-8, plain or with `Content-Encoding: gzip`, at most 32 MiB unpacked (a
-setting). Under `/sync` any `text/plain` or untyped body is read as JSON, too.
+- Bodies are JSON in UTF-8, plain or with `Content-Encoding: gzip`, at most 64 KiB unpacked,
+under `/sync` 32 MiB (a setting). There any `text/plain` or untyped body is read as JSON, too.
 - Answers are compressed for those who accept gzip, and carry `Cache-Control: no-store`.
 - Every answer has an `X-Request-ID`: the caller's own, or a new one; the log's lines have it, too.
 - Every error is `application/problem+json` (RFC 9457) with a stable `code`; the schema `Problem`

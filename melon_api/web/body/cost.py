@@ -1,0 +1,71 @@
+"""What the values of a large body take, estimated from its bytes before any of them is made.
+
+`[{},{},…]` of 32 MiB would be 1.1 GB of dicts. An estimate of more than `TIMES` the longest body
+is refused, and those that are let in share `AT_ONCE` bytes of a worker until they are answered.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from flask import Flask, g
+
+from melon_api.bulkheads import Allowance
+from melon_api.errors import PayloadTooLarge
+
+# bytes in memory, rather more than less (CPython 3.11 to 3.13, 64 bits)
+OBJECT, ARRAY, MORE = 240, 128, 72  # with their first value; each further value
+TIMES = 8  # a push of records with many short columns takes half of that
+AT_ONCE = 64 << 20  # bytes
+WINDOW = 1 << 18  # bytes
+NO_BACKSLASH = re.compile(rb"[^\\]")
+
+_memory = Allowance(AT_ONCE, "Other large requests are under way; try again in a moment.")
+_unpacking = Allowance(1, "Other large requests are under way; try again in a moment.")
+
+
+def init_app(app: Flask) -> None:
+    app.teardown_request(_give_back)
+
+
+def one_unpacks() -> AbstractContextManager[None]:
+    """Until what a large gzip body unpacks to is known and admitted. Raises Unavailable."""
+    return _unpacking.share(1)
+
+
+def admitted(data: bytes, limit: int) -> bytes:
+    """The same, when its values may be in memory until the request is answered.
+
+    Raises PayloadTooLarge, Unavailable.
+    """
+    size = estimate(data)
+    if size > TIMES * limit:
+        raise PayloadTooLarge("The body holds too many values for one request; send less at once.")
+    g.admitted = _memory.take(size + len(data))
+    return data
+
+
+def estimate(data: bytes) -> int:
+    """Bytes that the values take beside their texts. Linear, and little memory of its own."""
+    size = _values(data)  # and what looks like values within texts
+    return size if size <= AT_ONCE else sum(map(_values, _outside_texts(data)))
+
+
+def _values(text: bytes) -> int:
+    return OBJECT * text.count(b"{") + ARRAY * text.count(b"[") + MORE * text.count(b",")
+
+
+def _outside_texts(data: bytes) -> Iterator[bytes]:
+    start, inside = 0, 0
+    while start < len(data):
+        found = NO_BACKSLASH.search(data, start + WINDOW)  # no escape is cut in two
+        end = found.end() if found else len(data)
+        plain = data[start:end].replace(b"\\\\", b"").replace(b'\\"', b"")
+        pieces = plain.split(b'"')
+        yield b"".join(pieces[inside::2])
+        inside = (inside + len(pieces) - 1) % 2
+        start = end
+
+
+def _give_back(_error: BaseException | None) -> None:
+    _memory.give_back(g.pop("admitted", 0))

@@ -1,0 +1,98 @@
+"""The body of a request as JSON: how long it may be, unpacked, before it becomes values."""
+
+import json
+import re
+from typing import Any
+
+import orjson
+from flask import current_app, request
+from gunicorn.http.errors import ParseException
+from werkzeug.wsgi import get_input_stream
+
+from melon_api.errors import BadRequest, MalformedJson, PayloadTooLarge, UnsupportedMediaType
+from melon_api.web.body import cost
+from melon_api.web.body.unpacking import MAGIC, gunzip
+
+SMALL_BYTES = 1 << 16  # of any call outside /sync (contract, Requests 3)
+CHUNK_BYTES = 1 << 20
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def json_body(*, is_sync: bool = False) -> Any:
+    """The request's JSON, of at most SMALL_BYTES; for `is_sync` of MAX_BODY_MIB, and text/plain
+    and no type at all are taken as well (contract, Requests 1 to 3).
+
+    Raises UnsupportedMediaType, PayloadTooLarge, MalformedJson, BadRequest, Unavailable.
+    """
+    kind = request.mimetype
+    if not (request.is_json or (is_sync and kind in ("", "text/plain"))):
+        raise UnsupportedMediaType(f"Send application/json, not {kind or 'a body without a type'}.")
+    limit = current_app.config["MAX_CONTENT_LENGTH"] if is_sync else SMALL_BYTES
+    return parse_json(_unpacked(_arrived(limit), limit))
+
+
+def _arrived(limit: int) -> bytes:
+    """The whole body, as it was sent; a shorter one than announced is refused, not parsed."""
+    announced = request.content_length
+    if announced is not None and announced > limit:
+        raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
+    stream = get_input_stream(request.environ)
+    parts, size = [], 0
+    try:
+        while size <= limit and (part := stream.read(CHUNK_BYTES)):
+            parts.append(part)
+            size += len(part)
+    except (OSError, ParseException) as error:
+        raise BadRequest(f"The body did not arrive: {type(error).__name__}.") from None
+    if size > limit:
+        raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
+    if announced is not None and size < announced:
+        raise BadRequest("The body is shorter than its Content-Length.")
+    return b"".join(parts)
+
+
+def _unpacked(data: bytes, limit: int) -> bytes:
+    """What a large one costs is bounded here; a small one cannot cost much."""
+    if not _is_packed(data):
+        return cost.admitted(data, limit) if len(data) > SMALL_BYTES else data
+    try:
+        return gunzip(data, min(limit, SMALL_BYTES))
+    except PayloadTooLarge:
+        if limit <= SMALL_BYTES:
+            raise
+    with cost.one_unpacks():
+        return cost.admitted(gunzip(data, limit), limit)
+
+
+def _is_packed(data: bytes) -> bool:
+    """By its first bytes as well: React Native on Android drops the header of a body that is no
+    string. JSON never begins so."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise UnsupportedMediaType(f"Content-Encoding may be gzip, not {encoding}.")
+    return encoding.endswith("gzip") or data.startswith(MAGIC)
+
+
+def parse_json(data: bytes) -> Any:
+    """JSON as phones send it. Raises MalformedJson."""
+    data = data.removeprefix(BYTE_ORDER_MARK)
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        if b"\\u" not in data:
+            raise MalformedJson(f"The body is not JSON: {error}.") from None
+        return _parse_lenient(data, error)
+
+
+def _parse_lenient(data: bytes, reason: orjson.JSONDecodeError) -> Any:
+    """JavaScript's strings may hold half an emoji, which UTF-8 cannot; it becomes U+FFFD."""
+    try:
+        text = json.dumps(json.loads(data, parse_constant=_refuse_constant), ensure_ascii=False)
+        return orjson.loads(LONE_SURROGATE.sub("\ufffd", text))
+    except (ValueError, RecursionError):
+        raise MalformedJson(f"The body is not JSON: {reason}.") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
