@@ -123,6 +123,14 @@ class SyncConflict(DomainError):
     )
 
 
+class ForeignClock(DomainError):
+    """A client that went on would never upload what it holds as synced."""
+
+    code, status = "foreign_clock", 409
+    advice = "the phone synced with another server: have it upload all (docs/adopting.md)"
+    example = Example("lastPulledAt is older than the account; no pull of this server gave it.")
+
+
 class PayloadTooLarge(DomainError):
     code, status = "payload_too_large", 413
     advice = "push in smaller parts"

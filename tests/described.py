@@ -19,9 +19,9 @@ from melon_api.auth.docs import ADA, MAILED
 from melon_api.auth.docs import calls as auth_calls
 from melon_api.auth.tokens import digest
 from melon_api.errors import NotFound
-from melon_api.models.base import db, utc_now
+from melon_api.models.base import db, now_ms, utc_now
 from melon_api.models.mailed_token import MailedToken
-from melon_api.sync.docs.examples import NOW
+from melon_api.sync.docs.examples import LONG_AGO, NOW
 from melon_api.sync.docs.examples import calls as sync_calls
 from melon_api.users import admin
 from melon_api.users.docs import NEW_ADDRESS
@@ -255,6 +255,13 @@ def behind_the_tablet(world: World, operation: Operation) -> TestResponse:
     return world.send(operation, json=problem.request)
 
 
+def from_elsewhere(world: World, operation: Operation) -> TestResponse:
+    """With what another server's pull has said."""
+    if operation.id == "pullByQuery":
+        return world.send(operation, query={"last_pulled_at": str(LONG_AGO)})
+    return with_its_request("foreign_clock")(world, operation)
+
+
 CUT = gzip.compress(b"{}" * 99, mtime=0)[:-9]
 PACKED = {"Content-Encoding": "gzip", "Content-Type": JSON}
 PROVOCATIONS: dict[str, Provocation] = {
@@ -271,6 +278,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "not_acceptable": asked_otherwise(headers={"Accept": "text/html"}),
     "email_taken": with_its_request("email_taken"),
     "sync_conflict": behind_the_tablet,
+    "foreign_clock": from_elsewhere,
     "payload_too_large": asked_otherwise(environ_overrides={"CONTENT_LENGTH": str((32 << 20) + 1)}),
     "unsupported_media_type": asked_otherwise(data=b"{}", content_type="text/html"),
     "validation_failed": wrongly,
@@ -280,7 +288,7 @@ PROVOCATIONS: dict[str, Provocation] = {
 }
 
 # What only those calls can meet that say so.
-OWN = {"invalid_credentials", "email_taken", "sync_conflict", "validation_failed"}
+OWN = {"invalid_credentials", "email_taken", "sync_conflict", "foreign_clock", "validation_failed"}
 OWN |= {"unknown_table", "unknown_parent"}
 CASES = [
     (name, code)
@@ -288,6 +296,12 @@ CASES = [
     for code in PROVOCATIONS
     if code in call.problems or code not in OWN
 ]
+
+
+def of_now(body: Any) -> Any:
+    """An example's body, with a clock of an hour ago, which this server may have given."""
+    is_later = isinstance(body, dict) and body.get("lastPulledAt") == NOW
+    return body | {"lastPulledAt": now_ms() - 3_600_000} if is_later else body
 
 
 def timeless(value: Any) -> Any:

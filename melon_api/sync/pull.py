@@ -33,10 +33,10 @@ def pull(engine: Engine, caller: Caller, request: PullRequest, known: int | None
     the account's clock, as far as it is remembered (clock.remembered).
 
     Raises ValidationFailed for a clock from the future, and for a cursor that was overtaken;
-    Unavailable when there is no room on the disk for all.
+    ForeignClock for one from before the account; Unavailable when there is no room on the disk.
     """
     if request.walk is None and request.since == known:
-        begun = _begun(request, AccountClock(known, 0, 0))
+        begun = Walk(request.since, known, request.replacement, request.migration)
         if begun.is_idle:
             return _measured(_nothing_new(begun))
     as_of = cache().moment()
@@ -105,6 +105,7 @@ def _read_any(
 
 
 def _begun(request: PullRequest, account: AccountClock) -> Walk:
+    clock.check_given(account, request.since)
     is_stale = 0 < request.since < account.purged  # it may have missed a deletion (pull 7)
     is_replacement = is_stale or (request.replacement and request.since > 0)
     return Walk(request.since, account.value, is_replacement, request.migration)

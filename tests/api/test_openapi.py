@@ -17,6 +17,7 @@ from described import (
     World,
     misfits,
     numberless,
+    of_now,
     operations,
     shape,
     timeless,
@@ -146,7 +147,7 @@ def test_its_examples_succeed_and_are_answered_so(
     requests = list(operation.call.requests.values()) or [None]
     for example in requests:
         world.begin(operation)
-        kwargs = {} if example is None else {"json": example.value}
+        kwargs = {} if example is None else {"json": of_now(example.value)}
         if example is not None and example.query:
             kwargs["query"] = dict(example.query)
         check(spec, operation, world.send(operation, **kwargs))

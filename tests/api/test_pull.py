@@ -1,6 +1,8 @@
 """Contract, "Pull": rules 1 to 4, on every backend."""
 
 import time
+from datetime import datetime
+from typing import Any
 
 import pytest
 from conftest import NO_DATABASE
@@ -230,3 +232,32 @@ def test_accounts_never_see_each_others_records(account: Account) -> None:
     other.first.push(projects=deleted(home["id"]))
     assert account.first.records("projects") == {home["id"]: bare(home)}
     assert other.first.records("projects") == {}
+
+
+def an_account_of_today(account: Account) -> int:
+    """When it was opened, in ms."""
+    opened = datetime.fromisoformat(account.user["created_at"])
+    return int(opened.timestamp() * 1000)
+
+
+@pytest.mark.parametrize("more", [{}, {"limit": 10}, {"replacement": True}])
+def test_a_clock_of_another_server_is_told_apart(account: Account, more: dict[str, Any]) -> None:
+    """Contract pull 1: whatever was asked beside it, and also where nothing has been pushed."""
+    opened = an_account_of_today(account)
+    answer = account.first.ask_pull(opened - DAY_MS - 1, **more)
+    assert (answer.status_code, answer.json["code"]) == (409, "foreign_clock")
+    account.first.push(projects=created(project()))
+    for foreign in (1, opened - DAY_MS - 1):
+        answer = account.first.ask_pull(foreign, **more)
+        assert (answer.status_code, answer.json["code"]) == (409, "foreign_clock")
+        query = f"?last_pulled_at={foreign}&schema_version=1&migration=null"
+        assert account.first.call("GET", f"/sync/pull{query}").status_code == 409
+    assert account.first.ask_pull(opened - DAY_MS, **more).status_code == 200
+
+
+def test_a_push_with_a_clock_of_another_server_stores(account: Account) -> None:
+    """Contract pull 1 speaks of pulls: a push keeps what it brings."""
+    home = project()
+    account.first.pulled_at = 1
+    account.first.push(projects=created(home))
+    assert account.first.records("projects").keys() == {home["id"]}

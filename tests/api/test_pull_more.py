@@ -2,13 +2,16 @@
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from conftest import NO_DATABASE
 from devices import NOTHING, Account, Device, bare, created, deleted, edited, project, task, updated
+from sqlalchemy import update
 
-from melon_api.models.base import db, now_ms
+from melon_api.models.base import db, now_ms, utc_now
+from melon_api.models.user import User
 from melon_api.sync.sql import clock
 from melon_api.sync.sql.purge import purge
 
@@ -408,7 +411,9 @@ def test_purging_leaves_young_deletions_and_other_accounts_alone(
     old, young = project(), project()
     monkeypatch.setattr(clock, "now_ms", lambda: now - 100 * DAY_MS)
     with account.app.app_context(), db.engine.begin() as connection:
-        clock.write(connection, account.user["id"], now - 101 * DAY_MS)  # a clock of long ago
+        clock.write(connection, account.user["id"], now - 101 * DAY_MS)  # an account of long ago
+        opened = {"created_at": utc_now() - timedelta(days=101)}
+        connection.execute(update(User).where(User.id == account.user["id"]).values(opened))
     phone.push(projects=created(old, young))
     phone.push(projects=deleted(old["id"]))
     monkeypatch.undo()

@@ -72,7 +72,7 @@ def token(server: Server) -> str:
     changes = {"projects": {"created": [project(), project()], "updated": [], "deleted": []}}
     ask(server, "POST", f"{API}/sync/push", {"changes": changes, "lastPulledAt": 0}, phone)
     first = ask(server, "POST", f"{API}/sync/pull", {"lastPulledAt": None}, phone)
-    ask(server, "POST", f"{API}/sync/pull", {"lastPulledAt": 1}, phone)
+    ask(server, "POST", f"{API}/sync/pull", {"lastPulledAt": first["timestamp"] - 60_000}, phone)
     body = {"lastPulledAt": first["timestamp"], "replacement": True}
     ask(server, "POST", f"{API}/sync/pull", body, phone)
     with suppress(urllib.error.HTTPError):

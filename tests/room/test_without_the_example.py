@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ EXAMPLE = "app_0001_projects_and_tasks.py"
 # What a phone and a browser get from a server without a table.
 ASK = """
 import sys
+import time
 sys.path.insert(0, "tests")
 from devices import Account
 from wsgi import app
 phone = Account(app).first
 print("pulled", phone.ask_pull(None).json["changes"])
 print("paged", phone.ask_pull(None, limit=5).json["changes"])
-print("again", phone.ask_pull(1).json["changes"])
+print("again", phone.ask_pull(int(time.time()) * 1000).json["changes"])
 print("pushed", phone.ask_push({}).status_code)
 held = {"tables": {}, "lastPulledAt": 1}
 print("verified", phone.call("POST", "/sync/verify", json=held).status_code)

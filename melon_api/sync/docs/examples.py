@@ -16,6 +16,7 @@ from melon_api.sync.schemas import PullQuerySchema, PullSchema, PushAnswerSchema
 from melon_api.web.openapi.call import Call, Example, Problem
 
 NOW = 1_700_000_000_000  # an account's clock
+LONG_AGO = 1_000_000_000_000  # before any account was
 KEPT_WHOLE = "Some records cannot be kept whole; nothing was stored."
 AS_ASKED = {"last_pulled_at": "null", "schema_version": "1", "migration": "null"}
 NO_TIME = {"lastPulledAt": ["A time in ms since the epoch is needed, or null."]}
@@ -95,12 +96,19 @@ def _pull() -> Words:
     return {
         "requests": bodies,
         "answers": _pulled(),
-        "problems": {"validation_failed": wrong},
+        "problems": {
+            "validation_failed": wrong,
+            "foreign_clock": Problem(first | {"lastPulledAt": LONG_AGO}),
+        },
     }
 
 
 def _pull_by_query() -> Words:
-    return {"answers": _pulled(), "problems": {"validation_failed": Problem(errors=NO_CURSOR)}}
+    wrong = Problem(errors=NO_CURSOR)
+    return {
+        "answers": _pulled(),
+        "problems": {"validation_failed": wrong, "foreign_clock": Problem()},
+    }
 
 
 def _push() -> Words:

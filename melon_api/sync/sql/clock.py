@@ -11,13 +11,14 @@ the clock and the tables in one snapshot: it sees a push's clock and its rows bo
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import orjson
 from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from melon_api import measures
-from melon_api.errors import TokenRevoked, ValidationFailed
+from melon_api.errors import ForeignClock, TokenRevoked, ValidationFailed
 from melon_api.models.base import now_ms
 from melon_api.models.user import User
 from melon_api.storage.cache import Cache, Moment, Put, cache
@@ -25,10 +26,11 @@ from melon_api.storage.prepared import Prepared
 
 CLOCK = "clock"  # the cache's name for it
 REMEMBERED_SECONDS = 60
-MOST_AHEAD_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
+MOST_APART_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
 
 _account = User.id == bindparam("user_id")
-COLUMNS = (User.sync_clock, User.purged_clock, User.log_purged_clock)  # an AccountClock's
+# An AccountClock's.
+COLUMNS = (User.sync_clock, User.purged_clock, User.log_purged_clock, User.created_at)
 # As one column: to describe each takes the driver longer than to read it.
 _clocks = select(func.json_array(*COLUMNS)).where(_account)
 _read, _lock = Prepared(_clocks), Prepared(_clocks.with_for_update())
@@ -37,11 +39,13 @@ _read, _lock = Prepared(_clocks), Prepared(_clocks.with_for_update())
 @dataclass(frozen=True)
 class AccountClock:
     """`value`: the clock; `purged`, `log_purged`: the newest deletion and the newest push that are
-    not remembered any more (all in ms)."""
+    not remembered any more (all in ms); `opened`: when the account was, in UTC, as the database
+    writes it."""
 
     value: int
     purged: int
     log_purged: int
+    opened: str
 
 
 def read(connection: Connection, user_id: str) -> AccountClock:
@@ -120,5 +124,15 @@ def check_ahead(account: AccountClock, since: int) -> None:
 
     Raises ValidationFailed for one that is more than a day ahead of the server's time.
     """
-    if since > account.value and since > now_ms() + MOST_AHEAD_MS:
+    if since > account.value and since > now_ms() + MOST_APART_MS:
         raise ValidationFailed({"lastPulledAt": ["More than a day ahead of the server's time."]})
+
+
+def check_given(account: AccountClock, since: int) -> None:
+    """A `lastPulledAt` from before the account is not of a pull from it: another backend gave it.
+
+    Raises ForeignClock for one that is more than a day older (contract pull 1).
+    """
+    opened = datetime.fromisoformat(account.opened).replace(tzinfo=UTC).timestamp() * 1000
+    if 0 < since < opened - MOST_APART_MS:
+        raise ForeignClock

@@ -71,7 +71,9 @@ def read_few(
     clocks = found.pop(CLOCK, None)
     if not clocks or ADOPTED in found or _is_cut(found):
         return None
-    return AccountClock(*map(int, clocks[0].split(COLON))), found
+    value, purged, log_purged, opened = clocks[0].split(COLON, 3)
+    account = AccountClock(int(value), int(purged), int(log_purged), opened.decode())
+    return account, found
 
 
 def include_few(found: Found, changes: ChangesText) -> None:
