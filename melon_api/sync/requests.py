@@ -137,9 +137,10 @@ def _migration(values: dict[str, Any] | None) -> Migration:
     if values is None:
         return Migration()
     tables = synced_tables()
-    columns: dict[str, tuple[str, ...]] = {}
+    columns: dict[str, dict[str, None]] = {}  # each once, however often it was named
     for added in values["columns"]:
         if table := tables.get(added["table"]):
-            known = tuple(name for name in added["columns"] if name in table.column_names)
-            columns[table.name] = columns.get(table.name, ()) + known
-    return Migration(frozenset(tables.keys() & values["tables"]), columns)
+            known = (name for name in added["columns"] if name in table.column_names)
+            columns.setdefault(table.name, {}).update(dict.fromkeys(known))
+    added_tables = frozenset(tables.keys() & values["tables"])
+    return Migration(added_tables, {name: tuple(known) for name, known in columns.items()})

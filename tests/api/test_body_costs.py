@@ -3,7 +3,9 @@
 import gzip
 import json
 import os
+import sys
 import tracemalloc
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,12 @@ from typing import Any
 import orjson
 import pytest
 import requests
+from conftest import NO_DATABASE
 from devices import PASSWORD, Account, created, new_id, project
+from flask import Flask
 from servers import serving
 
+from melon_api.sync.requests import read_pull
 from melon_api.web.body import cost, reading
 from melon_api.web.request import API
 
@@ -108,6 +113,70 @@ def test_depth_is_bounded(phone: Any, depth: int, more: bytes) -> None:
     data = b'{"changes":' + b"[" * depth + more + b"]" * depth + b"}"
     answer = phone.call("POST", "/sync/push", data=data, content_type="application/json")
     assert answer.status_code in (400, 413, 422)
+
+
+def names(count: int) -> list[str]:
+    return [f"name_{i}" for i in range(count)]
+
+
+def added(columns: list[str]) -> Any:
+    return {"table": "tasks", "columns": columns}
+
+
+ADDED = added(["title", "title", "is_completed"])
+BODIES: dict[str, tuple[str, Callable[[int], Any]]] = {
+    "columns added again": ("pull", lambda n: {"migration": {"from": 1, "columns": [ADDED] * n}}),
+    "columns added": (
+        "pull",
+        lambda n: {"migration": {"columns": [ADDED | {"columns": names(n)}]}},
+    ),
+    "tables added": ("pull", lambda n: {"migration": {"from": 1, "tables": names(n)}}),
+    "no tables added": ("pull", lambda n: {"migration": {"columns": [{"table": 7}] * n}}),
+    "names": ("pull", lambda n: dict.fromkeys(names(n), 1)),
+    "tables": ("push", lambda n: {"changes": {name: {"deleted": ["a"]} for name in names(n)}}),
+    "changed": ("push", lambda n: pushed({"id": "x", "_changed": "name," * n})),
+    "columns": ("push", lambda n: pushed(dict.fromkeys(names(n), 1) | {"id": "x"})),
+    "bad ids": ("push", lambda n: pushed(*[{"id": ""}] * n)),
+    "orphans": ("push", lambda n: pushed(*({"id": f"{i}"} for i in range(n)), table="tasks")),
+    "bad deletions": ("push", lambda n: {"changes": {"projects": {"deleted": [""] * n}}}),
+    "held": ("verify", lambda n: {"lastPulledAt": 0, "tables": {name: {} for name in names(n)}}),
+    "held columns": ("verify", lambda n: {"tables": {"tasks": {"columns": names(n)}}}),
+}
+
+
+def pushed(*records: Any, table: str = "projects") -> Any:
+    return {"changes": {table: {"created": [], "updated": records, "deleted": []}}}
+
+
+@NO_DATABASE
+@pytest.mark.parametrize(("call", "body"), BODIES.values(), ids=BODIES)
+def test_every_field_costs_in_proportion(phone: Any, call: str, body: Callable[[int], Any]) -> None:
+    """Contract, Requests 4: calls of our own functions and of the libraries', as Python counts."""
+    _, few, many = [_calls(phone, f"/sync/{call}", body(count)) for count in (1, 10_000, 40_000)]
+    assert many <= 4.1 * few
+
+
+def _calls(phone: Any, path: str, body: Any) -> int:
+    count = 0
+
+    def step(_frame: Any, event: str, _arg: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(step)
+    try:
+        phone.call("POST", path, json=body)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_column_that_is_added_again_and_again_is_added_once(app: Flask) -> None:
+    """Contract, pull 5."""
+    for count in (10_000, 40_000):
+        body = {"lastPulledAt": 7, "migration": {"from": 1, "columns": [ADDED] * count}}
+        wanted = read_pull(body, {}, lambda _cursor: None)
+        assert wanted.migration.columns == {"tasks": ("title", "is_completed")}
 
 
 def peak_bytes(pid: int) -> int:
