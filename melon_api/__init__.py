@@ -36,7 +36,7 @@ def create_app(settings: object | None = None) -> Flask:
         settings = load()
     app = Flask(__name__, static_folder=None)
     app.config.from_object(settings)
-    app.url_map.strict_slashes = False
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False  # nothing redirects
     room.load(app.config["MELON_APP"])
     synced_tables()  # a table that cannot work stops the start
 

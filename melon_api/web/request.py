@@ -57,6 +57,8 @@ def check_accept() -> None:
 def complete_answer(response: Response) -> Response:
     if response.status_code >= 400:
         _drain_body()
+    if request.method == "OPTIONS" and not response.is_streamed and not response.get_data():
+        response.headers.pop("Content-Type", None)  # Flask's own, of nothing
     response.headers["X-Request-ID"] = g.get("request_id", "")
     response.headers["Cache-Control"] = "no-store"
     return response
