@@ -12,7 +12,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from melon_api.models.synced import BELONGS_TO, Synced
+from melon_api.models.synced import BELONGS_TO, ON_DELETE, Synced
 
 # WatermelonDB's own rules for tables and columns (its checkName and tableSchema), in any case.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -22,6 +22,9 @@ RESERVED = {
     *("tostring", "tolocalestring", "valueof"),
     *("rowid", "oid", "_rowid_", "sqlite_master"),
 }
+
+
+ON_DELETE_WORDS = ("cascade", "clear", "keep")
 
 
 class ModelError(Exception):
@@ -76,7 +79,14 @@ def _parent_problems(model: type[Synced]) -> Iterator[str]:
     for column in table.columns:
         if BELONGS_TO not in column.info:
             continue
-        parent = column.info[BELONGS_TO]
+        parent, on_delete = column.info[BELONGS_TO], column.info[ON_DELETE]
+        if on_delete not in ON_DELETE_WORDS:
+            yield f"{column.name}: on_delete is one of {ON_DELETE_WORDS}, not {on_delete!r}"
+        elif on_delete == "clear" and not column.nullable:
+            yield (
+                f'{column.name} is required, so on_delete="clear" cannot make it null; '
+                "make it `str | None`"
+            )
         if parent not in table.metadata.tables:
             yield f"{column.name}: there is no table {parent!r}; check the name in belongs_to()"
         elif "rival_at_ms" not in table.metadata.tables[parent].columns:

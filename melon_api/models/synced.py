@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 from melon_api.models.base import TABLE_OPTIONS, Id, LongText, db
 
 BELONGS_TO = "belongs_to"
+ON_DELETE = "on_delete"
 apps: list[str] = []  # whose tables are here: of one app, once room.load() has imported them
 # Columns that the server alone writes and no app ever sees (contract pull 4).
 COMMON = ("id", "created_at", "updated_at")
@@ -29,13 +30,16 @@ CLOCKS = (
 INTERNAL = ("user_id", *CLOCKS)
 
 
-def belongs_to(table: str, **options: Any) -> MappedColumn[Any]:
+def belongs_to(table: str, on_delete: str = "cascade", **options: Any) -> MappedColumn[Any]:
     """A column that names the parent record in `table`, within the same account.
+
+    `on_delete`, what a deletion of the parent does (contract push 4): "cascade" deletes the record,
+    too; "clear" makes this column null; "keep" leaves it as it is, whatever it names.
 
     The engine looks after it, under the account's lock; the database has no foreign key for it,
     because a tombstone may outlive its parent (docs/architecture.md).
     """
-    return mapped_column(Id, info={BELONGS_TO: table}, **options)
+    return mapped_column(Id, info={BELONGS_TO: table, ON_DELETE: on_delete}, **options)
 
 
 class Synced:

@@ -12,7 +12,7 @@ from sqlalchemy import Enum, String, Table
 
 from melon_api.models.base import JsonText, db
 from melon_api.models.checks import ModelError, check, check_unsynced
-from melon_api.models.synced import BELONGS_TO, INTERNAL, Synced, apps
+from melon_api.models.synced import BELONGS_TO, INTERNAL, ON_DELETE, Synced, apps
 from melon_api.sync.rules.kinds import kind_of
 from melon_api.sync.rules.kinds.kind import Kind
 from melon_api.sync.rules.kinds.texts import MOST_CHARACTERS, Reference
@@ -62,7 +62,8 @@ def _describe(model: type[Synced]) -> SyncedTable:
 def _parents(table: Table) -> Iterator[Parent]:
     for column in table.columns:
         if parent := column.info.get(BELONGS_TO):
-            yield Parent(str(column.name), parent, required=not column.nullable)
+            required, on_delete = not column.nullable, column.info[ON_DELETE]
+            yield Parent(str(column.name), parent, required, on_delete)
 
 
 def _column(column: Any, refers: bool) -> Column:

@@ -46,6 +46,38 @@ def test_the_walk_through_works_as_printed(copy: Path, tmp_path: Path, database:
         run(copy, "flask", "--app", "wsgi", "db", "downgrade", **environ)
 
 
+REFERENCES = f"""{HEAD}
+class Label(Synced, db.Model):
+    __tablename__ = "labels"
+    text: Mapped[str] = mapped_column(String(40))
+    project_id: Mapped[str | None] = belongs_to("projects", on_delete="clear")
+    like_id: Mapped[str | None] = belongs_to("labels", on_delete="clear")
+    under_id: Mapped[str | None] = belongs_to("labels")
+
+
+class Memo(Synced, db.Model):
+    __tablename__ = "memos"
+    text: Mapped[str] = mapped_column(String(40))
+    task_id: Mapped[str | None] = belongs_to("tasks", on_delete="clear")
+    label_id: Mapped[str | None] = belongs_to("labels")
+    project_id: Mapped[str] = belongs_to("projects", on_delete="keep")
+"""
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_a_reference_outlives_what_it_names(copy: Path, tmp_path: Path, database: str) -> None:
+    """Contract push 4."""
+    add(copy, REFERENCES)
+    with fresh_database(database, tmp_path) as url:
+        environ = environment(database, url, MELON_APP="app", TEST_APP="app")
+        run(copy, "flask", "--app", "wsgi", "db", "upgrade", **environ)
+        run(copy, "flask", "--app", "wsgi", "db", "migrate", "-m", "Labels and memos", **environ)
+        story = ["tests/own_tables/references.py", "-p", "no:xdist"]
+        only = ["-k", f"{database} and not redis"]
+        output = run(copy, sys.executable, "-m", "pytest", *story, *only, **environ)
+        assert "passed" in output
+
+
 WRONG = {
     "own_key": ("id: Mapped[int] = mapped_column(primary_key=True)", "'id' belongs to the sync"),
     "reserved": ("is_deleted: Mapped[bool]", "'is_deleted' belongs to the sync engine"),
@@ -68,6 +100,14 @@ WRONG = {
     "last_modified": ("last_modified: Mapped[str] = mapped_column(String(9))", "wants a number"),
     "unbounded": ("x: Mapped[str] = mapped_column(String)", "does not sync"),
     "unique": ("x: Mapped[str] = mapped_column(String(9), unique=True)", "unique"),
+    "clears_required": (
+        'task_id: Mapped[str] = belongs_to("tasks", on_delete="clear")',
+        'task_id is required, so on_delete="clear" cannot make it null',
+    ),
+    "on_delete": (
+        'task_id: Mapped[str | None] = belongs_to("tasks", on_delete="restrict")',
+        "on_delete is one of ('cascade', 'clear', 'keep'), not 'restrict'",
+    ),
     "rootless": ('wrong_id: Mapped[str] = belongs_to("wrongs")', "no record could be first"),
     "circle": ('x_id: Mapped[str | None] = belongs_to("others")', "in a circle"),
 }

@@ -1,7 +1,7 @@
 """What a push does to the stored records. Pure: rows in, rows out, no SQL, no clock of its own."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from melon_api.sync.rules.history import History
@@ -42,6 +42,7 @@ class Merge:
         if row is not None and row.deleted:
             self._apply_to_tombstone(row, record)
             return
+        sent, record = record, self._without_deleted(table, record)
         values = self._decide(table, row, record)
         if values is None:
             self.problems.conflict(record.place)
@@ -53,14 +54,24 @@ class Merge:
             row = rows[record.id] = self._new(record.id, values)
         else:
             self._note_adoption(table, row)
-            if values != row.values:
+            is_told_again = record is not sent and row.updated <= self.history.since
+            if values != row.values or is_told_again:
                 row.values = values
                 self._touch(row)
         if not parents_live:
             self._mark_deleted(row)
         if self.as_sent:
-            sent = values is record.values or record.values.items() <= values.items()
-            self.as_sent = record.as_sent and sent and parents_live
+            is_whole = values is record.values or record.values.items() <= values.items()
+            self.as_sent = record.as_sent and is_whole and parents_live
+
+    def _without_deleted(self, table: SyncedTable, record: PushedRecord) -> PushedRecord:
+        """A reference that a deletion clears is not set to a deleted record (contract push 4)."""
+        named = ((p.column, p.table, record.values.get(p.column)) for p in table.cleared)
+        above = {column: self.stored[name].get(i) for column, name, i in named if i}
+        nulls: dict[str, Any] = {
+            column: None for column, row in above.items() if row and row.deleted
+        }
+        return replace(record, values=record.values | nulls, as_sent=False) if nulls else record
 
     def _apply_to_tombstone(self, row: Row, record: PushedRecord) -> None:
         """A deletion wins, and is told again to a device that edits although it was told."""
@@ -103,14 +114,14 @@ class Merge:
         live: bool | None = True
         for parent in table.parents:
             named = values[parent.column]
-            if not named and not parent.required:
+            if parent.on_delete == "keep" if named else not parent.required:
                 continue
             above = self.stored[parent.table].get(named)
             if above is None and not (row and row.values[parent.column] == named):
                 self._note_missing(parent, named, record)
                 live = None
-            elif above is not None and above.deleted and live is not None:
-                live = False
+            elif above is not None and above.deleted and parent.on_delete == "cascade":
+                live = live and False
         return live
 
     def _note_missing(self, parent: Parent, named: str | None, record: PushedRecord) -> None:

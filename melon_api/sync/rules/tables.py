@@ -33,6 +33,7 @@ class Parent:
     column: str
     table: str
     required: bool
+    on_delete: str = "cascade"  # or clear, keep (contract push 4)
 
 
 @dataclass(frozen=True, eq=False)  # one object each: hashed by identity, which is fast
@@ -46,10 +47,13 @@ class SyncedTable:
     parents: tuple[Parent, ...]
     column_names: frozenset[str] = field(init=False)
     is_tree: bool = field(init=False)  # its records may belong to others of the same table
+    cleared: tuple[Parent, ...] = field(init=False)  # become null when they are deleted
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "column_names", frozenset(c.name for c in self.columns))
         object.__setattr__(self, "is_tree", any(p.table == self.name for p in self.parents))
+        cleared = tuple(p for p in self.parents if p.on_delete == "clear")
+        object.__setattr__(self, "cleared", cleared)
 
 
 Tables = dict[str, SyncedTable]  # by name, parents before children

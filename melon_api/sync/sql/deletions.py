@@ -1,21 +1,22 @@
-"""Deleting what hangs under deleted records (contract push 4), in sets; and all of an account."""
+"""What a deletion does to what hangs under it (contract push 4), in sets; and all of an account."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, or_, select, update
 
-from melon_api.sync.rules.tables import SyncedTable
+from melon_api.sync.rules.tables import Parent, SyncedTable
 from melon_api.sync.sql.rows import IDS_PER_STATEMENT
 
 
 def delete_descendants(
     connection: Connection, tables: Iterable[SyncedTable], user_id: str, tick: int, device: int
 ) -> int:
-    """Delete what hangs under the records deleted at `tick`, parents first; how many rows."""
+    """What the records deleted at `tick` do to those that belong to them, parents first; how many
+    rows it changed."""
     gone = Deletion(connection, user_id, tick, device)
     return sum(
-        gone.of_children(table) + (gone.of_branches(table) if table.is_tree else 0)
+        gone.of_children(table) + gone.of_branches(table) + gone.of_references(table)
         for table in tables
     )
 
@@ -31,23 +32,23 @@ class Deletion:
 
     def of_children(self, table: SyncedTable) -> int:
         """What belongs to records of other tables that were deleted at the tick."""
-        count = 0
-        for parent in table.parents:
-            if parent.table != table.name:
-                above = table.table.metadata.tables[parent.table].c
-                gone = select(above.id).where(
-                    above.user_id == self.user_id,
-                    above.is_deleted.is_(True),
-                    above.updated_at_ms == self.tick,
-                )
-                count += self._delete(table, table.table.c[parent.column].in_(gone))
-        return count
+        return sum(
+            self._delete(table, table.table.c[parent.column].in_(self._gone(table, parent)))
+            for parent in _cascading(table)
+            if parent.table != table.name
+        )
+
+    def of_references(self, table: SyncedTable) -> int:
+        """References to deleted records become null, where the model says so."""
+        return sum(self._clear(table, parent) for parent in table.cleared)
 
     def of_branches(self, table: SyncedTable) -> int:
         """What belongs, at any depth, to deleted records of the same table. The tree is walked
         here: a statement for each level would read the deleted rows again each time."""
         c = table.table.c
-        columns = [c[parent.column] for parent in table.parents if parent.table == table.name]
+        columns = [c[parent.column] for parent in _cascading(table) if parent.table == table.name]
+        if not columns:
+            return 0
         query = select(c.id, c.is_deleted, *columns).where(
             c.user_id == self.user_id,
             or_(c.is_deleted.is_(False), c.updated_at_ms == self.tick),
@@ -69,6 +70,35 @@ class Deletion:
         blocks = range(0, len(found), IDS_PER_STATEMENT)
         return sum(self._delete(table, c.id.in_(found[i : i + IDS_PER_STATEMENT])) for i in blocks)
 
+    def _gone(self, table: SyncedTable, parent: Parent) -> Select[tuple[str]]:
+        """The ids of the parents that were deleted at the tick."""
+        above = table.table.metadata.tables[parent.table].c
+        return select(above.id).where(
+            above.user_id == self.user_id,
+            above.is_deleted.is_(True),
+            above.updated_at_ms == self.tick,
+        )
+
+    def _clear(self, table: SyncedTable, parent: Parent) -> int:
+        """A change by this device, as the merge's are. `rival_at_ms` first: MySQL and MariaDB
+        assign in order, and it takes what the others were."""
+        c = table.table.c
+        gone = self._gone(table, parent)
+        if parent.table == table.name:  # which MySQL does not let an UPDATE read; a copy it does
+            gone = select(gone.distinct().subquery().c.id)
+        rival = case((c.updated_by != self.device, c.updated_at_ms), else_=c.rival_at_ms)
+        statement = (
+            update(table.table)
+            .where(c.user_id == self.user_id, c.is_deleted.is_(False), c[parent.column].in_(gone))
+            .ordered_values(
+                (c.rival_at_ms, rival),
+                (c.updated_at_ms, self.tick),
+                (c.updated_by, self.device),
+                (c[parent.column], None),
+            )
+        )
+        return int(self.connection.execute(statement).rowcount)
+
     def _delete(self, table: SyncedTable, which: ColumnElement[bool]) -> int:
         c = table.table.c
         statement = (
@@ -82,6 +112,10 @@ class Deletion:
             )
         )
         return int(self.connection.execute(statement).rowcount)
+
+
+def _cascading(table: SyncedTable) -> list[Parent]:
+    return [parent for parent in table.parents if parent.on_delete == "cascade"]
 
 
 def delete_all(connection: Connection, tables: Iterable[SyncedTable], user_id: str) -> None:
