@@ -131,6 +131,14 @@ class ForeignClock(DomainError):
     example = Example("lastPulledAt is older than the account; no pull of this server gave it.")
 
 
+class PushOutdated(DomainError):
+    """`errors`: {"pushNumber": the newest of the session that is stored}."""
+
+    code, status = "push_outdated", 409
+    advice = "a late copy; the session has pushed since: forget it"
+    example = Example("A newer push of this session is stored.", {"pushNumber": 7})
+
+
 class PayloadTooLarge(DomainError):
     code, status = "payload_too_large", 413
     advice = "push in smaller parts"

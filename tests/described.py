@@ -262,6 +262,13 @@ def from_elsewhere(world: World, operation: Operation) -> TestResponse:
     return with_its_request("foreign_clock")(world, operation)
 
 
+def late(world: World, operation: Operation) -> TestResponse:
+    """After the example's deletion, which has the next number."""
+    newest = operation.call.requests["deleted"].value
+    assert world.send(operation, json=newest).status_code == 200
+    return with_its_request("push_outdated")(world, operation)
+
+
 CUT = gzip.compress(b"{}" * 99, mtime=0)[:-9]
 PACKED = {"Content-Encoding": "gzip", "Content-Type": JSON}
 PROVOCATIONS: dict[str, Provocation] = {
@@ -279,6 +286,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "email_taken": with_its_request("email_taken"),
     "sync_conflict": behind_the_tablet,
     "foreign_clock": from_elsewhere,
+    "push_outdated": late,
     "payload_too_large": asked_otherwise(environ_overrides={"CONTENT_LENGTH": str((32 << 20) + 1)}),
     "unsupported_media_type": asked_otherwise(data=b"{}", content_type="text/html"),
     "validation_failed": wrongly,
@@ -289,7 +297,7 @@ PROVOCATIONS: dict[str, Provocation] = {
 
 # What only those calls can meet that say so.
 OWN = {"invalid_credentials", "email_taken", "sync_conflict", "foreign_clock", "validation_failed"}
-OWN |= {"unknown_table", "unknown_parent"}
+OWN |= {"unknown_table", "unknown_parent", "push_outdated"}
 CASES = [
     (name, code)
     for name, call in CALLS.items()

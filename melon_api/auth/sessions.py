@@ -57,6 +57,7 @@ def open_session(unit: Unit, user: User, device: Device) -> tuple[TokenPair, str
         device_name=device.name,
         user_agent=device.user_agent[:LABEL_LENGTH] if device.user_agent else None,
         generation=0,
+        push_number=0,
         rotated_at=now,
         created_at=now,
         last_used_at=now,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from melon_api.models.base import TABLE_OPTIONS, DeviceKey, Id, UTCDateTime, db, new_id, utc_now
@@ -30,3 +30,5 @@ class Session(db.Model):
     last_used_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)  # however often it is refreshed
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Of its newest push that carried one (contract push 8); 0: none did.
+    push_number: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))

@@ -1,5 +1,6 @@
 """A push: the story in named steps. Knows no HTTP."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
@@ -31,20 +32,28 @@ class PushAnswer:
     tick: int | None
 
 
-def push(engine: Engine, caller: Caller, request: PushRequest, policy: str) -> PushAnswer:
+def push(
+    engine: Engine,
+    caller: Caller,
+    request: PushRequest,
+    policy: str,
+    is_gone: Callable[[], bool] = lambda: False,
+) -> PushAnswer:
     """Store what a device changed, all of it or, with `allow_partial`, all that can be.
 
-    Raises UnknownTable, ValidationFailed, UnknownParent, SyncConflict, Unavailable; nothing is
-    stored then. OutcomeUnknown when the database was lost at the COMMIT and is still away.
+    `is_gone`: whether the client has hung up, asked once when the account is ours.
+    Raises UnknownTable, ValidationFailed, UnknownParent, SyncConflict, PushOutdated, Unavailable;
+    nothing is stored then. OutcomeUnknown when the database was lost at the COMMIT and is still
+    away.
     """
     problems = Problems()
     pushed = body.read(synced_tables(), request.changes, problems)
     measures.pushed(sum(len(part.records) + len(part.deletions) for part in pushed))
-    work = PushWork(caller, request, policy, pushed, problems)
+    work = PushWork(caller, request, policy, pushed, problems, is_gone)
     try:
         return retrying(lambda: work.run(engine))
     except OutcomeUnknown:
-        if work.answer and _is_committed(engine, caller, work.answer):
+        if work.answer and _is_committed(engine, caller, request, work.answer):
             return work.answer
         raise Unavailable("The database was lost; nothing was stored.") from None
 
@@ -61,17 +70,22 @@ class PushWork:
     policy: str
     pushed: list[PushedTable]
     problems: Problems
+    is_gone: Callable[[], bool]
     answer: PushAnswer | None = None
 
     def run(self, engine: Engine) -> PushAnswer:
         with writing(engine) as connection:
             account = clock.lock(connection, self.caller.user_id)
-            self._check(account)
+            self._check(connection, account)
             merge = self._merge(connection, account)
             self.answer = self._write(connection, account, merge)
         return self.answer
 
-    def _check(self, account: AccountClock) -> None:
+    def _check(self, connection: Connection, account: AccountClock) -> None:
+        if self.is_gone():  # contract push 8: an answer that nobody reads is never stored
+            raise Unavailable("The client hung up while its push waited; nothing was stored.")
+        if self.request.number is not None:
+            log.raise_number(connection, self.caller.session_id, self.request.number)
         clock.check_ahead(account, self.request.since)
         if self.request.since < account.purged:
             raise SyncConflict("Deletions since lastPulledAt are forgotten; pull, then push.", {})
@@ -110,14 +124,18 @@ class PushWork:
         return PushAnswer(timestamp, merge.problems, tick)
 
 
-def _is_committed(engine: Engine, caller: Caller, answer: PushAnswer) -> bool:
-    """Whether a push whose COMMIT had no answer is there after all: the log of pushes knows, once
-    the account's lock is free of it. Raises OutcomeUnknown when nobody can be asked."""
-    if answer.tick is None:
+def _is_committed(engine: Engine, caller: Caller, request: PushRequest, answer: PushAnswer) -> bool:
+    """Whether a push whose COMMIT had no answer is there after all: the log of pushes knows, or the
+    session's number, once the account's lock is free of it. Raises OutcomeUnknown when nobody can
+    be asked."""
+    if answer.tick is None and request.number is None:
         return True
     try:
         with looking(engine) as connection:
             clock.lock(connection, caller.user_id)
+            if answer.tick is None:
+                newest = log.newest_number(connection, caller.session_id)
+                return newest >= (request.number or 0)
             return log.is_logged(connection, caller.user_id, answer.tick, caller.device)
     except SQLAlchemyError as error:
         raise OutcomeUnknown("The connection broke while committing; repeat.") from error

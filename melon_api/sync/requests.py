@@ -10,7 +10,15 @@ from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.checksum import DeviceTable
 from melon_api.sync.rules.pushed import PushRequest
 from melon_api.sync.rules.walk import Migration, PullRequest, Walk
-from melon_api.sync.schemas import DIGITS, FLAGS, NOTHING, PULL, PUSH, VerifySchema
+from melon_api.sync.schemas import (
+    DIGITS,
+    FLAGS,
+    MOST_PUSH_NUMBER,
+    NOTHING,
+    PULL,
+    PUSH,
+    VerifySchema,
+)
 from melon_api.web.body.reading import parse_json
 
 CLOCK = "melon.clock"  # in the WSGI environment: what was remembered of it, so that none asks twice
@@ -61,8 +69,8 @@ def _spelled(given: Mapping[str, Any]) -> dict[str, Any]:
 def _pull_query(query: Mapping[str, str]) -> dict[str, Any]:
     """What a query says, with the types that a body has. Raises ValidationError."""
     values: dict[str, Any] = {name: v for name, v in query.items() if v not in NOTHING}
-    if DIGITS.fullmatch(values.get("limit", "")):
-        values["limit"] = int(values["limit"])
+    if "limit" in values:
+        values["limit"] = _whole(values["limit"])
     try:
         if "migration" in values:
             values["migration"] = parse_json(values["migration"].encode())
@@ -83,6 +91,8 @@ def read_push(body: Any, query: dict[str, str]) -> PushRequest:
         body = {"lastPulledAt": query["last_pulled_at"], **body}
     if "partial" in query:
         body = {**body, "allowPartial": _flag(query["partial"])}
+    if (number := query.get("push_number")) not in NOTHING:
+        body = {"pushNumber": _whole(number), **body}
     return plain_push(body) or load_push(body)
 
 
@@ -90,16 +100,18 @@ def plain_push(body: dict[str, Any]) -> PushRequest | None:
     """What `load_push` makes of a body that is plainly right, at a fraction of its cost; None
     decides nothing."""
     changes, since = body.get("changes"), body.get("lastPulledAt")
-    partial = body.get("allowPartial", False)
+    partial, number = body.get("allowPartial", False), body.get("pushNumber", 1)
+    is_numbered = type(number) is int and 1 <= number <= MOST_PUSH_NUMBER
     if type(changes) is dict and type(since) is int and since >= 0 and type(partial) is bool:
-        return PushRequest(changes, since, partial)
+        return PushRequest(changes, since, partial, body.get("pushNumber")) if is_numbered else None
     return None
 
 
 def load_push(body: dict[str, Any]) -> PushRequest:
     """By the schema. Raises ValidationError that names the place."""
     values = PUSH.load(body)
-    return PushRequest(values["changes"], values["lastPulledAt"], bool(values["allowPartial"]))
+    partial, number = bool(values["allowPartial"]), values["pushNumber"]
+    return PushRequest(values["changes"], values["lastPulledAt"], partial, number)
 
 
 def read_verify(body: Any) -> tuple[int, dict[str, DeviceTable]]:
@@ -124,6 +136,11 @@ def read_verify(body: Any) -> tuple[int, dict[str, DeviceTable]]:
 def _flag(text: str | None) -> Any:
     """A flag in a query; what is neither yes nor no is left for the schema to name."""
     return False if text in NOTHING else FLAGS.get(str(text).lower(), text)
+
+
+def _whole(text: str) -> Any:
+    """A number in a query; what is none is left for the schema to name."""
+    return int(text) if DIGITS.fullmatch(text) else text
 
 
 def _object(body: Any) -> dict[str, Any]:

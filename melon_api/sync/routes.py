@@ -1,6 +1,7 @@
 """`/sync`: pull and push."""
 
 import itertools
+from functools import partial
 from typing import Any
 
 import orjson
@@ -30,7 +31,7 @@ from melon_api.web.body.reading import json_body
 from melon_api.web.calls import answers
 from melon_api.web.limits import limited
 from melon_api.web.openapi.call import Blueprint
-from melon_api.web.request import API
+from melon_api.web.request import API, is_gone
 
 blueprint = Blueprint("sync", __name__, "Sync", examples.calls, url_prefix=f"{API}/sync")
 
@@ -84,6 +85,8 @@ def push() -> Response:
     - With `allowPartial` (or `?partial=1`) what cannot be stored is named in the answer, and the
     rest is stored (push 6).
     - The answer's `timestamp` is null when there is something to pull first (push 7).
+    - `pushNumber`, raised with every new push of the session, keeps a late copy of an older
+    one from undoing what came after it (push 8).
     """
     policy = current_app.config["SYNC_CONFLICT_POLICY"]
     size = None if request.content_encoding else request.content_length
@@ -92,7 +95,8 @@ def push() -> Response:
         pushed = _read(requests.read_push, body, query)
         check_size(pushed.changes, current_app.config["MAX_PUSH_RECORDS"])
         with queue.turn():
-            answer = pushes.push(db.engine, caller(), pushed, policy)
+            gone = partial(is_gone, request.environ)
+            answer = pushes.push(db.engine, caller(), pushed, policy, gone)
     result: dict[str, Any] = {"timestamp": answer.timestamp}
     if pushed.allow_partial:
         rejected = {table: list(ids) for table, ids in answer.problems.rejected.items()}

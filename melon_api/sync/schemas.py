@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 MOST_PER_PAGE = 100_000
+MOST_PUSH_NUMBER = 2**53 - 1  # JavaScript's whole numbers end there
 NOTHING = (None, "", "null", "undefined")  # how JavaScript writes "none" into a URL
 DIGITS = re.compile(r"[0-9]{1,16}")
 FLAGS = {"1": True, "true": True, "0": False, "false": False}
@@ -102,6 +103,13 @@ class PushSchema(Schema):
     changes = fields.Dict(keys=fields.String(), required=True)
     lastPulledAt = ClockField(load_default=0, allow_none=True, metadata=CLOCK)
     allowPartial = fields.Boolean(load_default=False, allow_none=True, truthy={True}, falsy={False})
+    pushNumber = fields.Integer(
+        load_default=None,
+        allow_none=True,
+        strict=True,
+        validate=validate.Range(1, MOST_PUSH_NUMBER),
+        metadata={"description": "raised by the session with every new push (push 8)"},
+    )
 
 
 PULL, PUSH = PullSchema(), PushSchema()
@@ -150,6 +158,13 @@ PushQuerySchema = Schema.from_dict(  # a class body could not hold the name `par
         "partial": fields.String(
             validate=validate.OneOf(list(FLAGS)),
             metadata={"description": "store what can be stored (push 6)"},
+        ),
+        "push_number": fields.Integer(
+            metadata={
+                "minimum": 1,
+                "maximum": MOST_PUSH_NUMBER,
+                "description": "raised by the session with every new push (push 8)",
+            }
         ),
     },
     name="PushQuery",

@@ -1,6 +1,7 @@
 """What every route shares: the request's id, what it accepts, the headers of an answer."""
 
 import re
+import select
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -74,3 +75,18 @@ def _drain_body() -> None:
     with suppress(OSError, ParseException):
         while left > 0 and (chunk := stream.read(CHUNK_BYTES)):
             left -= len(chunk)
+
+
+HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR  # Linux has all three
+
+
+def is_gone(environ: Mapping[str, Any]) -> bool:
+    """Whether the client has closed its connection since it sent this request; False where that
+    cannot be seen. Who has closed its sending side alone counts as gone, too, as with nginx and Go:
+    the network says the same of both, and nothing is lost but an answer of 503."""
+    connection = environ.get("gunicorn.socket")
+    if connection is None or connection.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(connection, HUNG_UP)
+    return any(events & HUNG_UP for _, events in poll.poll(0))

@@ -11,6 +11,8 @@ from conftest import DATABASES, environment, fresh_database
 from copies import copied, run
 from own_tables_page import add_tables, block, named_block
 
+from config import ROOT
+
 PAGE = "upgrading.md"
 ME = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 RULE = '''"""The app's rules."""
@@ -22,19 +24,20 @@ NEWER = '''"""Sessions have a nickname."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "{revision}"
+down_revision = "{after}"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("sessions", sa.Column("nick", sa.String(9), nullable=True))
+    op.add_column("sessions", sa.Column("{column}", sa.String(9), nullable=True))
 
 
 def downgrade() -> None:
-    op.drop_column("sessions", "nick")
+    op.drop_column("sessions", "{column}")
 '''
+HEAD = max(path.name for path in (ROOT / "migrations" / "versions").glob("0*.py"))[:4]
 # Fills every table, or tells how many rows each has: python rows.py [fill]
 ROWS = """
 import json, os, sys
@@ -92,7 +95,8 @@ def clone(melon: Path, tmp_path: Path) -> Path:
 
 
 def newer(melon: Path) -> None:
-    (melon / "migrations" / "versions" / "0003_nicknames.py").write_text(NEWER)
+    nicknames = NEWER.format(revision="9001", after=HEAD, column="nick")
+    (melon / "migrations" / "versions" / "9001_nicknames.py").write_text(nicknames)
     model = melon / "melon_api" / "models" / "session.py"
     model.write_text(
         model.read_text() + "    nick: Mapped[str | None] = mapped_column(String(9))\n"
@@ -140,7 +144,7 @@ def test_a_newer_melon_and_an_app_of_ones_own(
         flask("db", "check")
         assert flask("sync", "schema") == before
 
-        flask("db", "downgrade", "melon@0002")
+        flask("db", "downgrade", f"melon@{HEAD}")
         flask("db", "downgrade")
         assert rows() == dict.fromkeys(ALL - {"tags", "comments"}, 1)
         flask("db", "upgrade")
@@ -162,12 +166,8 @@ def test_branches_that_were_merged_nevertheless_have_an_order(clone: Path, melon
     run(clone, *flask, "db", "upgrade")
     assert run(clone, *flask, "sync", "schema") == before
     assert list((clone / "app" / "migrations" / "versions").glob("*_both.py"))
-    later = (
-        NEWER.replace("0002", "0003")
-        .replace('"0003"\ndown', '"0004"\ndown')
-        .replace("nick", "nack")
-    )
-    (clone / "migrations" / "versions" / "0004_later.py").write_text(later)
+    later = NEWER.format(revision="9002", after="9001", column="nack")
+    (clone / "migrations" / "versions" / "9002_later.py").write_text(later)
     run(clone, *flask, "db", "upgrade")
     models = clone / "app" / "models.py"
     models.write_text(

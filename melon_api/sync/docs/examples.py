@@ -131,7 +131,7 @@ def _pushes() -> dict[str, Example]:
     found = {
         "created": Example("New records", {"changes": _all(), "lastPulledAt": None}),
         "updated": Example("An edit", {"changes": edit, "lastPulledAt": NOW}),
-        "deleted": Example("A deletion", {"changes": gone, "lastPulledAt": NOW}),
+        "deleted": Example("A deletion", {"changes": gone, "lastPulledAt": NOW, "pushNumber": 7}),
         "alone": Example("The changes alone", edit, {"last_pulled_at": str(NOW)}),
     }
     for table, changes, _ in _orphans():
@@ -158,8 +158,10 @@ def _refusals() -> dict[str, Problem]:
     places = {"changes": {table.name: {"created": {"0": {"id": BAD_ID}}}}}
     again = record(table) | {"_status": "created", "_changed": ""}
     stale = {"changes": {table.name: _lists(created=[again])}, "lastPulledAt": None}
+    late = {"changes": {}, "lastPulledAt": NOW, "pushNumber": 6}
     found = {
         "sync_conflict": Problem(stale, {table.name: [again["id"]]}),
+        "push_outdated": Problem(late, {"pushNumber": 7}),
         "validation_failed": Problem({"changes": nameless}, places, KEPT_WHOLE),
         "unknown_table": Problem({"changes": unknown}, {"changes": {"no_such_table": NO_TABLE}}),
     }

@@ -9,11 +9,13 @@ from melon_api.sync.rules.tables import SyncedTable
 
 @dataclass(frozen=True)
 class PushRequest:
-    """`since`: lastPulledAt in ms, 0 without one; `allow_partial`: contract push 6."""
+    """`since`: lastPulledAt in ms, 0 without one; `allow_partial`: contract push 6; `number`: which
+    push of its session this is, None where the app does not say (contract push 8)."""
 
     changes: dict[str, Any]
     since: int
     allow_partial: bool
+    number: int | None = None
 
 
 @dataclass(slots=True, eq=False)  # not frozen: there are ten thousand of them in a large push

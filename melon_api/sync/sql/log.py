@@ -1,12 +1,14 @@
-"""The log of pushes, as one device needs it.
+"""The log of pushes, as one device needs it, and the number of a session's newest.
 
-It answers two questions: is the pushing device up to date (contract push 7), and which records that
-another one had created did this device have of its own (pull 3).
+The log answers two questions: is the pushing device up to date (contract push 7), and which records
+that another one had created did this device have of its own (pull 3).
 """
 
 import orjson
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 
+from melon_api.errors import PushOutdated, TokenRevoked
+from melon_api.models.session import Session
 from melon_api.models.synced import SyncPush
 from melon_api.storage.prepared import Prepared
 from melon_api.sync.rules.history import History, RecordKey
@@ -18,6 +20,13 @@ _read = Prepared(
     )
 )
 _append = Prepared(insert(SyncPush.__table__))
+_session = Session.id == bindparam("session_id")
+_raise_number = Prepared(
+    update(Session)
+    .where(_session, Session.push_number < bindparam("number"))
+    .values(push_number=bindparam("number"))
+)
+_number = Prepared(select(Session.push_number).where(_session))
 
 
 def read(connection: Connection, user_id: str, device: int, since: int) -> History:
@@ -34,6 +43,25 @@ def is_logged(connection: Connection, user_id: str, clock: int, device: int) -> 
     """Whether this device's push of that clock is in the log."""
     query = select(_log.device).where(_log.user_id == user_id, _log.clock == clock)
     return connection.scalar(query) == device
+
+
+def raise_number(connection: Connection, session_id: str, number: int) -> None:
+    """Note the number of a session's push, in its transaction, which holds the account; the newest
+    one again is the same push again. Raises PushOutdated for an older one (contract push 8)."""
+    raised = _raise_number.execute(connection, session_id=session_id, number=number)
+    if raised.rowcount:
+        return
+    newest = newest_number(connection, session_id)
+    if newest > number:
+        raise PushOutdated(errors={"pushNumber": newest})
+
+
+def newest_number(connection: Connection, session_id: str) -> int:
+    """Of the pushes that are stored, or 0. Raises TokenRevoked when the session is gone."""
+    newest = _number.execute(connection, session_id=session_id).scalar_one_or_none()
+    if newest is None:
+        raise TokenRevoked
+    return int(newest)
 
 
 def append(
