@@ -99,8 +99,9 @@ def push() -> Response:
             answer = pushes.push(db.engine, caller(), pushed, policy, gone)
     result: dict[str, Any] = {"timestamp": answer.timestamp}
     if pushed.allow_partial:
-        rejected = {table: list(ids) for table, ids in answer.problems.rejected.items()}
-        result["experimentalRejectedIds"] = rejected
+        codes = answer.problems.codes()
+        result["experimentalRejectedIds"] = {table: list(ids) for table, ids in codes.items()}
+        result["rejected"] = codes
         result["errors"] = answer.problems.by_place()
     return _json(result)
 

@@ -182,4 +182,9 @@ class PushAnswerSchema(Schema):
         values=fields.List(fields.String()),
         metadata={"description": "{table: [ids]}"},
     )
+    rejected = fields.Dict(
+        keys=fields.String(),
+        values=fields.Dict(keys=fields.String(), values=fields.String()),
+        metadata={"description": "{table: {id: code}}, the codes as of errors"},
+    )
     errors = fields.Dict(metadata={"description": "why, by place"})

@@ -108,6 +108,16 @@ def test_a_partial_push_stores_what_it_can(account: Account, form: str) -> None:
         "tasks": sorted([orphan["id"], child["id"], "bad id", "bad/id"]),
         "drafts": ["d1", "d2"],
     }
+    assert answer.json["rejected"] == {
+        "projects": {long["id"]: "validation_failed"},
+        "tasks": {
+            orphan["id"]: "unknown_parent",
+            child["id"]: "unknown_parent",
+            "bad id": "validation_failed",
+            "bad/id": "validation_failed",
+        },
+        "drafts": {"d1": "unknown_table", "d2": "unknown_table"},
+    }
     errors = answer.json["errors"]["changes"]
     assert list(errors["projects"]["created"]) == ["1"]
     assert sorted(errors["tasks"]["created"]) == ["1", "2", "3"]
@@ -125,6 +135,7 @@ def test_a_partial_push_keeps_conflicts_back(account: Account) -> None:
     changes = {"projects": created(home | {"name": "P"}, other)}
     answer = phone.ask_push(changes, allowPartial=True)
     assert answer.json["experimentalRejectedIds"] == {"projects": [home["id"]]}
+    assert answer.json["rejected"] == {"projects": {home["id"]: "sync_conflict"}}
     assert phone.records("projects")[home["id"]]["name"] == "T"
     assert other["id"] in phone.records("projects")
 
@@ -139,12 +150,26 @@ def test_a_partial_push_keeps_conflicts_back_when_rejecting(rejecting: Account) 
     changes = {"updated": [edited(one, name="P")], "deleted": [two["id"], three["id"]]}
     answer = phone.ask_push({"projects": changes}, allowPartial=True)
     assert answer.json["experimentalRejectedIds"] == {"projects": [one["id"], two["id"]]}
+    codes = {one["id"]: "sync_conflict", two["id"]: "sync_conflict"}
+    assert answer.json["rejected"] == {"projects": codes}
     assert set(phone.records("projects")) == {one["id"], two["id"]}
+
+
+def test_a_record_that_is_refused_twice_has_the_gravest_reason(account: Account) -> None:
+    """Contract push 6 and Errors 4, whichever was found first."""
+    phone, home, long = account.first, project(), task("nobody", title="x" * 256)
+    twice = {
+        "created": [task("nobody", id="t")],
+        "updated": [task("nobody", id="t", title="x" * 256)],
+    }
+    for tasks, record_id in ((created(long), long["id"]), (twice, "t")):
+        answer = phone.ask_push({"projects": created(home), "tasks": tasks}, allowPartial=True)
+        assert answer.json["rejected"] == {"tasks": {record_id: "validation_failed"}}
 
 
 def test_a_partial_push_without_problems_rejects_nothing(account: Account) -> None:
     answer = account.first.ask_push({"projects": created(project())}, allowPartial=True)
-    assert answer.json["experimentalRejectedIds"] == {}
+    assert answer.json["experimentalRejectedIds"] == answer.json["rejected"] == {}
     assert answer.json["errors"] == {}
     assert answer.json["timestamp"] is not None
 

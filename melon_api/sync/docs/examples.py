@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import MetaData, Table
 
+from melon_api.errors import UnknownParent
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.docs.schemas import pull_answer_schema, push_schemas, verify_schema
 from melon_api.sync.rules.body import BAD_ID
@@ -147,8 +148,9 @@ def _pushed() -> dict[str, Example]:
     }
     for table, changes, errors in _orphans():
         ids = {table: [changes[table]["created"][0]["id"]]}
-        partial = {"timestamp": None, "experimentalRejectedIds": ids, "errors": errors}
-        found["partial"] = Example("Not all could be stored", partial)
+        codes = {table: dict.fromkeys(ids[table], UnknownParent.code)}
+        partial = {"experimentalRejectedIds": ids, "rejected": codes, "errors": errors}
+        found["partial"] = Example("Not all could be stored", {"timestamp": None} | partial)
     return found
 
 

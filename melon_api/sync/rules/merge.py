@@ -131,7 +131,7 @@ class Merge:
                 message = f"Its parent {named!r} in {parent.table} was refused."
                 self.problems.unknown_parent(record.place, parent.column, message)
             else:
-                self.problems.reject(record.place)
+                self.problems.orphan(record.place)
             return
         missing = f"No record {named!r} in {parent.table}."
         message = missing if named else f"It needs a {parent.column}."

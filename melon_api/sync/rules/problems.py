@@ -16,6 +16,9 @@ from melon_api.errors import (
 
 CONFLICT = ["Another device changed this record after lastPulledAt; pull, then push again."]
 Messages = dict[str, Any] | list[str]
+Kind = type[DomainError]
+# The gravest first (contract, Errors 4).
+GRAVITY: tuple[Kind, ...] = (UnknownTable, ValidationFailed, UnknownParent, SyncConflict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,9 @@ class Problems:
     def __init__(self) -> None:
         self.errors: dict[str, Any] = {}  # the 422s, by place below `changes`
         self.conflicts: dict[str, dict[str, None]] = {}  # the 409s, by table and id
-        self.rejected: dict[str, dict[str, None]] = {}  # both, by table and id
+        self.rejected: dict[str, dict[str, Kind]] = {}  # both, by table and id; the gravest of each
         self._conflict_places: dict[str, Any] = {}
-        self._kinds: set[type[DomainError]] = set()
+        self._kinds: set[Kind] = set()
 
     def __bool__(self) -> bool:
         return bool(self.errors or self.rejected)
@@ -48,7 +51,7 @@ class Problems:
     def unknown_table(self, name: str, ids: list[str]) -> None:
         self._kinds.add(UnknownTable)
         self.errors[name] = ["There is no such table."]
-        self.rejected[name] = dict.fromkeys(ids)
+        self.rejected[name] = dict.fromkeys(ids, UnknownTable)
 
     def invalid_table(self, name: str, messages: Messages) -> None:
         """What is there instead of lists holds no records that could be named."""
@@ -57,29 +60,41 @@ class Problems:
 
     def invalid(self, place: Place, messages: Messages) -> None:
         self._kinds.add(ValidationFailed)
-        self.reject(place)
+        self._reject(place, ValidationFailed)
         _note(self.errors, place, messages)
 
     def unknown_parent(self, place: Place, column: str, message: str) -> None:
         self._kinds.add(UnknownParent)
-        self.reject(place)
+        self.orphan(place)
         _note(self.errors, place, {column: [message]})
 
     def conflict(self, place: Place) -> None:
-        self.reject(place)
+        self._reject(place, SyncConflict)
         self.conflicts.setdefault(place.table, {})[place.id] = None
         _note(self._conflict_places, place, CONFLICT)
 
-    def reject(self, place: Place) -> None:
+    def orphan(self, place: Place) -> None:
+        """Refused with its parent, and accused of nothing itself."""
+        self._reject(place, UnknownParent)
+
+    def _reject(self, place: Place, kind: Kind) -> None:
         if place.id:
-            self.rejected.setdefault(place.table, {})[place.id] = None
+            of_table = self.rejected.setdefault(place.table, {})
+            of_table[place.id] = min(of_table.get(place.id, kind), kind, key=GRAVITY.index)
+
+    def codes(self) -> dict[str, dict[str, str]]:
+        """{table: {id: code}} of the refused (contract push 6)."""
+        return {
+            table: {record_id: kind.code for record_id, kind in kinds.items()}
+            for table, kinds in self.rejected.items()
+        }
 
     def is_rejected(self, table: str, record_id: str) -> bool:
         return record_id in self.rejected.get(table, ())
 
     def raise_gravest(self) -> None:
         """One error for all of them: unknown_table, validation_failed, unknown_parent; else 409."""
-        for kind in (UnknownTable, ValidationFailed, UnknownParent):
+        for kind in GRAVITY[:-1]:
             if kind in self._kinds:
                 raise _raised(kind, {"changes": self.errors})
         if self.conflicts:
@@ -107,7 +122,7 @@ def _note(errors: dict[str, Any], place: Place, messages: Messages) -> None:
     at[str(place.index)] = messages
 
 
-def _raised(kind: type[DomainError], errors: dict[str, Any]) -> DomainError:
+def _raised(kind: Kind, errors: dict[str, Any]) -> DomainError:
     if kind is ValidationFailed:
         return ValidationFailed(errors, "Some records cannot be kept whole; nothing was stored.")
     return kind(errors=errors)
