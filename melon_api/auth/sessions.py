@@ -184,6 +184,11 @@ def device_number(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) >> 1
 
 
+def session_number(session_id: str) -> int:
+    """A session in the same numbers; that of a device which has no name but it."""
+    return device_number(device_key(None, session_id))
+
+
 def invalidate(user_id: str, session_ids: Iterable[str]) -> None:
     """Say, in the transaction that ends these sessions, that the cache knows them no more."""
     cache().invalidate(user_id, {cache_name(session_id): ENDED for session_id in session_ids})

@@ -61,8 +61,8 @@ class Synced:
     created_at_ms: Mapped[int] = mapped_column(BigInteger, sort_order=92)
     created_by: Mapped[int] = mapped_column(BigInteger, sort_order=93)  # sessions.device_number
     updated_at_ms: Mapped[int] = mapped_column(BigInteger, sort_order=94)
-    updated_by: Mapped[int] = mapped_column(BigInteger, sort_order=95)
-    # When a device other than `updated_by` changed it last; of a tombstone, when it was deleted,
+    updated_by: Mapped[int] = mapped_column(BigInteger, sort_order=95)  # sessions.session_number
+    # When a session other than `updated_by` changed it last; of a tombstone, when it was deleted,
     # which `updated_at_ms` is not when the deletion was told again (contract push 3).
     rival_at_ms: Mapped[int] = mapped_column(BigInteger, default=0, sort_order=96)
     is_deleted: Mapped[bool] = mapped_column(default=False, sort_order=97)
@@ -81,7 +81,8 @@ class Synced:
 
 
 class SyncPush(db.Model):
-    """The log of pushes: which device moved the account's clock to which value."""
+    """The log of pushes: which device, and which session of it, moved the account's clock to which
+    value."""
 
     __tablename__ = "sync_pushes"
     __table_args__ = TABLE_OPTIONS
@@ -91,6 +92,7 @@ class SyncPush(db.Model):
     )
     clock: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     device: Mapped[int] = mapped_column(BigInteger)
+    session: Mapped[int | None] = mapped_column(BigInteger)  # null: pushed before it was noted
     as_sent: Mapped[bool]  # all of it was stored as the device has it
     # {table: [ids]} that the device had of its own although another one had made them first
     adopted: Mapped[str | None] = mapped_column(LongText)

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from melon_api import measures
 from melon_api.auth.accounts import Caller
+from melon_api.auth.sessions import session_number
 from melon_api.errors import OutcomeUnknown, SyncConflict, Unavailable
 from melon_api.storage.transactions import looking, retrying, writing
 from melon_api.sync.discovery import synced_tables
@@ -109,9 +110,10 @@ class PushWork:
     def _history(self, connection: Connection, account: AccountClock) -> History:
         """Nothing is logged after the clock of an account that is locked: then it is not read."""
         since, device = self.request.since, self.caller.device
+        session = session_number(self.caller.session_id)
         if since >= account.value:
-            return History(device, since)
-        return log.read(connection, self.caller.user_id, device, since)
+            return History(device, since, session=session)
+        return log.read(connection, self.caller.user_id, device, since, session)
 
     def _write(self, connection: Connection, account: AccountClock, merge: Merge) -> PushAnswer:
         is_written, is_as_sent = _write_rows(connection, self.caller, merge)
@@ -136,7 +138,9 @@ def _is_committed(engine: Engine, caller: Caller, request: PushRequest, answer: 
             if answer.tick is None:
                 newest = log.newest_number(connection, caller.session_id)
                 return newest >= (request.number or 0)
-            return log.is_logged(connection, caller.user_id, answer.tick, caller.device)
+            return log.is_logged(
+                connection, caller.user_id, answer.tick, session_number(caller.session_id)
+            )
     except SQLAlchemyError as error:
         raise OutcomeUnknown("The connection broke while committing; repeat.") from error
 
@@ -165,10 +169,10 @@ def _write_rows(connection: Connection, caller: Caller, merge: Merge) -> tuple[b
     if fallen:
         tables = synced_tables().values()
         hit = deletions.delete_descendants(
-            connection, tables, caller.user_id, merge.tick, caller.device
+            connection, tables, caller.user_id, merge.tick, merge.history.session
         )
     as_sent = merge.as_sent and not hit and not merge.problems
     if not count and not merge.adopted:
         return False, as_sent
-    log.append(connection, caller.user_id, merge.tick, caller.device, as_sent, merge.adopted)
+    log.append(connection, caller.user_id, merge.tick, merge.history, as_sent, merge.adopted)
     return True, as_sent

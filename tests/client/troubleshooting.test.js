@@ -72,9 +72,9 @@ async function descriptionAfter(first, second) {
   return (await account.converge()).projects[task].description
 }
 
-test('two phones with one device_id: told to update, and an edit is lost', async () => {
+test('two phones with one device_id, as after a restore: told to update, and both edits are kept', async () => {
   const shared = { deviceId: 'constant' }
-  assert.notEqual(await descriptionAfter(shared, shared), 'from a')
+  assert.equal(await descriptionAfter(shared, shared), 'from a')
   guide.logged("but it doesn't exist locally")
 })
 

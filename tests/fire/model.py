@@ -68,7 +68,7 @@ class Version:
     """What a record was after a change; `values` is None when it was deleted."""
 
     tick: int
-    device: str
+    session: str
     values: Values | None
 
 
@@ -105,9 +105,9 @@ class Record:
     def changed_after(self, tick: int) -> bool:
         return self.versions[-1].tick > tick
 
-    def rivals(self, device: str, since: int) -> list[Version]:
-        """Contract push 3: changes that another *device* made after `since`."""
-        return [v for v in self.versions if v.tick > since and v.device != device]
+    def rivals(self, session: str, since: int) -> list[Version]:
+        """Contract push 3: changes that another *session* made after `since` (Accounts 4)."""
+        return [v for v in self.versions if v.tick > since and v.session != session]
 
     def was_had_by(self, device: str, since: int) -> bool:
         """Contract pull 3: it came with the pull at `since` or before, or is the device's own."""
@@ -119,7 +119,7 @@ class Push:
     """The log: did the device hold afterwards what was stored? None: the contract is silent."""
 
     tick: int
-    device: str
+    session: str
     as_sent: bool | None
 
 
@@ -170,8 +170,11 @@ class Clock:
 class Draft:
     """A push in the making: what is refused, and what would be stored."""
 
-    def __init__(self, device: str, since: int, changes: Values, held_back: set[Key]) -> None:
+    def __init__(
+        self, device: str, session: str, since: int, changes: Values, held_back: set[Key]
+    ) -> None:
         self.device = device
+        self.session = session
         self.since = since
         self.changes = changes
         self.held_back = held_back
@@ -233,14 +236,16 @@ class AccountModel:
         changes: Values,
         since: int,
         *,
+        session: str = "",
         partial: bool = False,
         held_back: Iterable[Key] = (),
     ) -> Answer:
         """Contract push 1 to 7; `since` is the tick of the push's `lastPulledAt`.
 
+        `session`: whose push it is, of the device's; by its name where it has had one alone.
         `held_back`: what the server calls a conflict; it counts where the contract is silent.
         """
-        draft = Draft(device, since, changes, set(held_back))
+        draft = Draft(device, session or device, since, changes, set(held_back))
         self._judge(draft)
         code = draft.code()
         if code and not partial:
@@ -248,7 +253,7 @@ class AccountModel:
             return Answer(409 if conflicts else 422, code, conflicts)
         as_sent = self._store(draft)
         rejected = frozenset(draft.refused)
-        up_to_date = False if rejected else self._up_to_date(device, since, as_sent)
+        up_to_date = False if rejected else self._up_to_date(draft, as_sent)
         return Answer(200, rejected=rejected, up_to_date=up_to_date)
 
     def _judge(self, draft: Draft) -> None:
@@ -289,7 +294,7 @@ class AccountModel:
         The contract is silent where the device itself did, after another one's change.
         """
         record = self.records[key]
-        rivals = record.rivals(draft.device, draft.since)
+        rivals = record.rivals(draft.session, draft.since)
         unseen = record.versions[-1] in rivals
         if self.policy == REJECT and (unseen or (rivals and key in draft.held_back)):
             draft.refused[key] = "sync_conflict"
@@ -303,7 +308,7 @@ class AccountModel:
         if record is None or record.values is None:
             return SCHEMA[table] | sent
         stored = record.values
-        if not record.rivals(draft.device, draft.since) or stored | sent == stored:
+        if not record.rivals(draft.session, draft.since) or stored | sent == stored:
             return stored | sent
         if self.policy == REJECT:
             return None
@@ -326,7 +331,7 @@ class AccountModel:
             return
         record = self.records.get(key)
         living = record is not None and not record.is_dead
-        if living and self.policy == REJECT and record.rivals(draft.device, draft.since):
+        if living and self.policy == REJECT and record.rivals(draft.session, draft.since):
             draft.refused[key] = "sync_conflict"
         elif record is not None or key in draft.upserts or is_unborn_parent(draft, key):
             draft.deleted.add(key)
@@ -340,7 +345,7 @@ class AccountModel:
         differs = {k: v for k, v in after.items() if k not in before or before[k] != v}
         for key, values in differs.items():
             record = self.records.setdefault(key, Record())
-            record.versions.append(Version(tick, draft.device, values))
+            record.versions.append(Version(tick, draft.session, values))
         reminded = [self._remind(draft, key, tick) for key in draft.dead]
         is_adopting = self._note_holders(draft, tick)
         as_sent = self._as_sent(draft, differs)
@@ -348,9 +353,9 @@ class AccountModel:
             self.clock.tick = tick
             # What was refused was never stored: it needs no download (contract push 6).
             is_sure = as_sent is False or not draft.refused
-            self.pushes.append(Push(tick, draft.device, as_sent if is_sure else None))
+            self.pushes.append(Push(tick, draft.session, as_sent if is_sure else None))
         elif is_adopting:
-            self.pushes.append(Push(tick, draft.device, None))
+            self.pushes.append(Push(tick, draft.session, None))
         return as_sent
 
     def _children_of_dead(self, after: dict[Key, Values | None]) -> Iterator[Key]:
@@ -396,16 +401,17 @@ class AccountModel:
         exact = all(type(sent[name]) is type(stored[name]) for name in sent)
         return True if exact and len(sent) == len(schema) else None
 
-    def _up_to_date(self, device: str, since: int, as_sent: bool | None) -> bool | None:
+    def _up_to_date(self, draft: Draft, as_sent: bool | None) -> bool | None:
         """Contract push 7: nobody else changed anything, and all was stored as sent.
 
         Silent: whether a deletion told again, or a record found to be had by two, is a change.
         """
+        device, session, since = draft.device, draft.session, draft.since
         histories = self.records.values()
-        rivals = any(record.rivals(device, since) for record in histories)
+        rivals = any(record.rivals(session, since) for record in histories)
         reminded = {who for record in histories for tick, who in record.reminders if tick > since}
         adopting = {who for tick, who in self.adoptions if tick > since}
-        own = {p.as_sent for p in self.pushes if p.device == device and p.tick > since}
+        own = {p.as_sent for p in self.pushes if p.session == session and p.tick > since}
         if rivals or as_sent is False or False in own or device in reminded:
             return False
         return None if reminded | adopting - {device} or None in {as_sent, *own} else True

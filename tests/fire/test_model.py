@@ -67,6 +67,7 @@ class Actor:
     http: Device
     stamps: list[int] = field(default_factory=list)  # every timestamp it was told, oldest first
     request: tuple[Values, int | None, bool] | None = None  # its last push
+    sign_ins: int = 1
 
     def since(self, choice: str) -> int | None:
         """A `lastPulledAt`: the device's real one, or one that no sound device would send."""
@@ -156,7 +157,12 @@ class Stories(RuleBasedStateMachine):
         note(f"    {answer.status_code} {answer.text}")
         since = actor.model.clock.at(last_pulled_at)
         expected = actor.model.push(
-            actor.name, changes, since, partial=partial, held_back=held_back(answer)
+            actor.name,
+            changes,
+            since,
+            session=f"{actor.name}/{actor.sign_ins}",
+            partial=partial,
+            held_back=held_back(answer),
         )
         compare_push(answer, expected, partial=partial)
         if answer.status_code == 200:
@@ -231,6 +237,7 @@ class Stories(RuleBasedStateMachine):
     def sign_in_again(self, actor: Actor) -> None:
         """Contract, Accounts 4: `device_id` tells that it is the same phone."""
         pulled_at = actor.http.pulled_at
+        actor.sign_ins += 1
         actor.http = actor.account.device(device_id=actor.name)
         actor.http.pulled_at = pulled_at
 

@@ -9,12 +9,13 @@ RecordKey = tuple[str, str]  # table, id
 
 @dataclass(frozen=True)
 class History:
-    """The pushes to an account after `since`, as seen by `device`."""
+    """The pushes to an account after `since`, as seen by `device`; `session`: who pushes, by it."""
 
     device: int
     since: int
     adopted: frozenset[RecordKey] = frozenset()
-    up_to_date: bool = True  # nobody else pushed, and all of this device's was stored as sent
+    up_to_date: bool = True  # nobody else pushed, and all of this session's was stored as sent
+    session: int = 0  # 0: of a pull
 
     def has_had(self, table: str, record_id: str, created_at: int, created_by: int) -> bool:
         """Whether this device had a record made then by that device (contract pull 3)."""

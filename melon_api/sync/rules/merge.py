@@ -101,8 +101,9 @@ class Merge:
         return {**row.values, **edits}
 
     def _conflicts(self, row: Row) -> bool:
-        """Whether another device changed or deleted the row after what this one has seen."""
-        since, is_own = self.history.since, row.updated_by == self.history.device
+        """Whether another session changed or deleted the row after what this one has seen. Not a
+        device: one restored from another's backup brings its name along (contract push 3)."""
+        since, is_own = self.history.since, row.updated_by == self.history.session
         if row.deleted:
             return row.rival > since and not is_own
         return row.updated > since and (row.rival > since if is_own else True)
@@ -165,8 +166,8 @@ class Merge:
         self._mark_deleted(row)
 
     def _new(self, record_id: str, values: dict[str, Any]) -> Row:
-        device = self.history.device
-        return Row(record_id, values, self.tick, device, self.tick, device, is_new=True)
+        device, session = self.history.device, self.history.session
+        return Row(record_id, values, self.tick, device, self.tick, session, is_new=True)
 
     def _mark_deleted(self, row: Row) -> None:
         self._touch(row)
@@ -176,9 +177,9 @@ class Merge:
     def _touch(self, row: Row) -> None:
         if row.is_new:
             return
-        if row.updated_by != self.history.device:
+        if row.updated_by != self.history.session:
             row.rival = row.updated
-        row.updated, row.updated_by = self.tick, self.history.device
+        row.updated, row.updated_by = self.tick, self.history.session
         row.is_changed = True
 
 

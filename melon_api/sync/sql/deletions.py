@@ -10,11 +10,11 @@ from melon_api.sync.sql.rows import IDS_PER_STATEMENT
 
 
 def delete_descendants(
-    connection: Connection, tables: Iterable[SyncedTable], user_id: str, tick: int, device: int
+    connection: Connection, tables: Iterable[SyncedTable], user_id: str, tick: int, session: int
 ) -> int:
     """What the records deleted at `tick` do to those that belong to them, parents first; how many
     rows it changed."""
-    gone = Deletion(connection, user_id, tick, device)
+    gone = Deletion(connection, user_id, tick, session)
     return sum(
         gone.of_children(table) + gone.of_branches(table) + gone.of_references(table)
         for table in tables
@@ -28,7 +28,7 @@ class Deletion:
     connection: Connection
     user_id: str
     tick: int
-    device: int
+    session: int
 
     def of_children(self, table: SyncedTable) -> int:
         """What belongs to records of other tables that were deleted at the tick."""
@@ -86,14 +86,14 @@ class Deletion:
         gone = self._gone(table, parent)
         if parent.table == table.name:  # which MySQL does not let an UPDATE read; a copy it does
             gone = select(gone.distinct().subquery().c.id)
-        rival = case((c.updated_by != self.device, c.updated_at_ms), else_=c.rival_at_ms)
+        rival = case((c.updated_by != self.session, c.updated_at_ms), else_=c.rival_at_ms)
         statement = (
             update(table.table)
             .where(c.user_id == self.user_id, c.is_deleted.is_(False), c[parent.column].in_(gone))
             .ordered_values(
                 (c.rival_at_ms, rival),
                 (c.updated_at_ms, self.tick),
-                (c.updated_by, self.device),
+                (c.updated_by, self.session),
                 (c[parent.column], None),
             )
         )
@@ -106,7 +106,7 @@ class Deletion:
             .where(c.user_id == self.user_id, c.is_deleted.is_(False), which)
             .values(
                 updated_at_ms=self.tick,
-                updated_by=self.device,
+                updated_by=self.session,
                 rival_at_ms=self.tick,
                 is_deleted=True,
             )

@@ -15,7 +15,7 @@ from melon_api.sync.rules.history import History, RecordKey
 
 _log = SyncPush.__table__.c
 _read = Prepared(
-    select(_log.device, _log.as_sent, _log.adopted).where(
+    select(_log.device, _log.session, _log.as_sent, _log.adopted).where(
         _log.user_id == bindparam("user_id"), _log.clock > bindparam("since")
     )
 )
@@ -29,20 +29,22 @@ _raise_number = Prepared(
 _number = Prepared(select(Session.push_number).where(_session))
 
 
-def read(connection: Connection, user_id: str, device: int, since: int) -> History:
-    """One statement, over the pushes after `since` alone."""
+def read(
+    connection: Connection, user_id: str, device: int, since: int, session: int = 0
+) -> History:
+    """One statement, over the pushes after `since` alone; `session`: of the push that asks."""
     adopted, up_to_date = set[RecordKey](), True
-    for who, as_sent, places in _read.execute(connection, user_id=user_id, since=since):
-        up_to_date = up_to_date and who == device and bool(as_sent)
+    for who, by, as_sent, places in _read.execute(connection, user_id=user_id, since=since):
+        up_to_date = up_to_date and by == session and bool(as_sent)
         if places and who == device:
             adopted.update((table, i) for table, ids in orjson.loads(places).items() for i in ids)
-    return History(device, since, frozenset(adopted), up_to_date)
+    return History(device, since, frozenset(adopted), up_to_date, session)
 
 
-def is_logged(connection: Connection, user_id: str, clock: int, device: int) -> bool:
-    """Whether this device's push of that clock is in the log."""
-    query = select(_log.device).where(_log.user_id == user_id, _log.clock == clock)
-    return connection.scalar(query) == device
+def is_logged(connection: Connection, user_id: str, clock: int, session: int) -> bool:
+    """Whether this session's push of that clock is in the log."""
+    query = select(_log.session).where(_log.user_id == user_id, _log.clock == clock)
+    return connection.scalar(query) == session
 
 
 def raise_number(connection: Connection, session_id: str, number: int) -> None:
@@ -68,7 +70,7 @@ def append(
     connection: Connection,
     user_id: str,
     clock: int,
-    device: int,
+    history: History,
     as_sent: bool,
     new: set[RecordKey],
 ) -> None:
@@ -80,7 +82,8 @@ def append(
         connection,
         user_id=user_id,
         clock=clock,
-        device=device,
+        device=history.device,
+        session=history.session,
         as_sent=as_sent,
         adopted=orjson.dumps(places).decode() if places else None,
     )
