@@ -102,7 +102,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a device is said to be up to date although others pushed (push 7)",
-        "up_to_date = up_to_date and who == device and bool(as_sent)",
+        "up_to_date = up_to_date and by == session and bool(as_sent)",
         "up_to_date = True",
         "test_push test_push_policies",
     ),
