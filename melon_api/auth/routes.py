@@ -21,7 +21,7 @@ from melon_api.auth.service import SignedIn
 from melon_api.auth.sessions import Device, SignIn
 from melon_api.auth.tokens import TokenPair
 from melon_api.web.calls import accepts, answers
-from melon_api.web.limits import limited, limited_anonymous
+from melon_api.web.limits import limited, limited_anonymous, limited_mail
 from melon_api.web.openapi.call import Blueprint
 from melon_api.web.request import API
 
@@ -31,6 +31,7 @@ blueprint = Blueprint("auth", __name__, "Accounts", docs.calls, url_prefix=f"{AP
 @blueprint.post("/register")
 @accepts(RegisterSchema)
 @limited_anonymous("REGISTER")
+@limited_mail()
 @answers(201, SignedInSchema)
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Open an account; the phone is signed in with it
@@ -120,6 +121,7 @@ def end_session(session_id: str) -> None:
 @accepts(ForgotSchema)
 @limited_anonymous("FORGOT")
 @answers(202)
+@limited_mail(quietly=True)
 def forgot_password(body: dict[str, str]) -> None:
     """Mail a token to set a new password, if there is such an account; the answer does not tell
 

@@ -15,7 +15,7 @@ from melon_api.users import docs, service
 from melon_api.users.schemas import DeletionSchema, PasswordSchema, ProfileSchema
 from melon_api.web.answer import respond
 from melon_api.web.calls import accepts, answers
-from melon_api.web.limits import limited
+from melon_api.web.limits import limited, limited_mail
 from melon_api.web.openapi.call import Blueprint
 from melon_api.web.request import API
 
@@ -50,6 +50,7 @@ def delete_me(body: dict[str, str]) -> None:
 @signed_in()
 @accepts(PasswordSchema)
 @limited("LOGIN")
+@limited_mail()
 @answers(204)
 def change_password(body: dict[str, str]) -> None:
     """Set a new password; every other phone is signed out
@@ -89,6 +90,7 @@ def _export(user: Any, sessions: Any, records: ChangesText) -> Iterator[bytes]:
 @signed_in()
 @accepts(ProfileSchema)
 @limited("LOGIN", when=lambda body: "email" in body)
+@limited_mail(when=lambda body: "email" in body)
 @answers(200, UserSchema)
 def update_me(body: dict[str, Any]) -> Profile:
     """Change the name or, with the password, the e-mail address

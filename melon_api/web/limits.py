@@ -34,7 +34,8 @@ from melon_api.web.limiter import (
 from melon_api.web.openapi.notes import note
 
 R = TypeVar("R")
-NAMED_BY_EMAIL = {"LOGIN", "FORGOT"}
+MAIL = "FORGOT"  # its setting's name: a mail that somebody asks for, or has sent
+NAMED_BY_EMAIL = {"LOGIN", MAIL}
 VERDICT = "melon.verdict"  # in the WSGI environment of a request that was counted already
 EXTENSION = "call_limiter"
 
@@ -78,9 +79,45 @@ def limited(
     return decorate
 
 
+def limited_mail(
+    when: Callable[[Any], bool] = lambda _body: True, *, quietly: bool = False
+) -> Callable[[Callable[..., R]], Callable[..., R | None]]:
+    """Limit a call that sends mail by `RATELIMIT_FORGOT_PER_ACCOUNT`: for the recipient, whoever
+    asks by whichever call (the `email` in the body, the caller's own), and for a signed-in caller.
+
+    `quietly`: the view is not called then, and nothing is said (contract, Accounts 13).
+    """
+
+    def decorate(view: Callable[..., R]) -> Callable[..., R | None]:
+        @wraps(view)
+        def checked(*args: Any, **kwargs: Any) -> R | None:
+            body = _body(args)
+            if not (current_app.config["RATELIMIT_ENABLED"] and when(body)):
+                return view(*args, **kwargs)
+            verdict = limiter_of(current_app).hit(MAIL, Key(_mailed(body), ()))
+            if quietly or not verdict.is_allowed:
+                g.verdict = verdict
+            if verdict.is_allowed:
+                return view(*args, **kwargs)
+            if quietly:
+                return None
+            raise TooManyRequests(str(verdict.item))
+
+        return note(checked, limited=True)
+
+    return decorate
+
+
+def _mailed(body: Mapping[str, Any]) -> tuple[str, ...]:
+    caller = g.get("caller")
+    own = caller.profile.email if caller and caller.profile else None
+    recipients = dict.fromkeys(email for email in (body.get("email"), own) if email)
+    return (*([caller.user_id] if caller else []), *map(hashed, recipients))
+
+
 def limited_anonymous(call: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """The same for a call of whoever is not signed in, with its body: for the address, and for the
-    account whose `email` is in it."""
+    account whose `email` is in it (of a mail: `limited_mail`)."""
 
     def decorate(view: Callable[..., R]) -> Callable[..., R]:
         per_account = limiter.shared_limit(
@@ -90,7 +127,7 @@ def limited_anonymous(call: str) -> Callable[[Callable[..., R]], Callable[..., R
             exempt_when=lambda: g.named_email is None,
         )
         per_address = limiter.shared_limit(_numbers(call, ADDRESS), scope(call, ADDRESS))
-        counted = per_address(per_account(view))
+        counted = per_address(view if call == MAIL else per_account(view))
 
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> R:

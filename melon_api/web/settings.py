@@ -87,7 +87,9 @@ class LimitSettings(Settings):
     RATELIMIT_REGISTER_PER_ADDRESS = _per_address("30/minute", "registrations")
     RATELIMIT_REGISTER_PER_ACCOUNT = _per_account("10/hour", "registrations")
     RATELIMIT_FORGOT_PER_ADDRESS = _per_address("30/minute", "mails that somebody asks for")
-    RATELIMIT_FORGOT_PER_ACCOUNT = _per_account("5/hour", "mails that somebody asks for")
+    RATELIMIT_FORGOT_PER_ACCOUNT = _limit(
+        "5/hour", "mails to one recipient, by whichever call, and mails that one account asks for"
+    )
     RATELIMIT_REFRESH_PER_ADDRESS = _per_address("600/minute", "refreshes")
     RATELIMIT_REFRESH_PER_ACCOUNT = _per_account("60/minute", "refreshes")
     RATELIMIT_PULL_PER_ADDRESS = _per_address("6000/minute", "pulls")
