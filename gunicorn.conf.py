@@ -157,7 +157,8 @@ def pre_request(worker: Worker, request: Any) -> None:
         request.force_close()
 
 
-M_ARENA_MAX = -8  # glibc, malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # glibc, malloc.h
+KEPT_BYTES = 1 << 20  # of memory that nobody uses
 # How long a thread may keep the interpreter from others, where Python's own 5 ms would let a large
 # push delay a small one, which waits for a database eight times and after each for its turn.
 TURN_SECONDS = 0.001
@@ -165,10 +166,13 @@ TURN_SECONDS = 0.001
 
 def post_fork(_arbiter: Any, _worker: Any) -> None:
     """Two heaps of glibc's for a worker, not one for each thread: each would keep for itself what
-    its largest push took. Other libraries have no such setting."""
+    its largest push took. What is large goes back to the system: left alone, glibc keeps blocks of
+    up to 32 MiB once the first has been freed. Other libraries have no such settings."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_ARENA_MAX, 2)
+        libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def child_exit(_arbiter: Any, worker: Any) -> None:

@@ -1,9 +1,11 @@
 """What the values of a large body take, estimated from its bytes before any of them is made.
 
-`[{},{},…]` of 32 MiB would be 1.1 GB of dicts. An estimate of more than `TIMES` the longest body
-is refused, and those that are let in share `AT_ONCE` bytes of a worker until they are answered.
+`[{},{},…]` of 32 MiB would be 1.1 GB of dicts. An estimate of more than `TIMES` the body, and of
+more than `AT_ONCE`, is refused; those that are let in share `AT_ONCE` bytes of a worker until they
+are answered, and who needs more is alone.
 """
 
+import ctypes
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -15,11 +17,13 @@ from melon_api.errors import PayloadTooLarge
 
 # bytes in memory, rather more than less (CPython 3.11 to 3.13, 64 bits)
 OBJECT, ARRAY, MORE = 240, 128, 72  # with their first value; each further value
-TIMES = 8  # a push of records with many short columns takes half of that
+TIMES = 8  # a push of records with many short columns takes 5
 AT_ONCE = 64 << 20  # bytes
 WINDOW = 1 << 18  # bytes
 NO_BACKSLASH = re.compile(rb"[^\\]")
+ASTRAL = re.compile(rb"[\xf0-\xf4]|\\u")  # a text has as many bytes for each of its characters
 
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; others give back by themselves
 _memory = Allowance(AT_ONCE, "Other large requests are under way; try again in a moment.")
 _unpacking = Allowance(1, "Other large requests are under way; try again in a moment.")
 
@@ -33,16 +37,23 @@ def one_unpacks() -> AbstractContextManager[None]:
     return _unpacking.share(1)
 
 
-def admitted(data: bytes, limit: int) -> bytes:
+def admitted(data: bytes) -> bytes:
     """The same, when its values may be in memory until the request is answered.
 
     Raises PayloadTooLarge, Unavailable.
     """
     size = estimate(data)
-    if size > TIMES * limit:
+    if size > max(AT_ONCE, TIMES * len(data)):
         raise PayloadTooLarge("The body holds too many values for one request; send less at once.")
-    g.admitted = _memory.take(size + len(data))
+    g.admitted = _memory.take(size + (1 + _width(data)) * len(data))
     return data
+
+
+def _width(data: bytes) -> int:
+    """Bytes that a character takes in a text, at most: that of the widest in it."""
+    if data.isascii() and b"\\u" not in data:
+        return 1
+    return 4 if ASTRAL.search(data) else 2
 
 
 def estimate(data: bytes) -> int:
@@ -68,4 +79,8 @@ def _outside_texts(data: bytes) -> Iterator[bytes]:
 
 
 def _give_back(_error: BaseException | None) -> None:
-    _memory.give_back(g.pop("admitted", 0))
+    """To the others, and what was much to the system: a heap keeps what lies below its top."""
+    taken = g.pop("admitted", 0)
+    if _trim and taken >= AT_ONCE // 4:
+        _trim(0)
+    _memory.give_back(taken)
