@@ -212,7 +212,7 @@ def test_what_is_no_reset_token_is_named(newcomer: Account, mailbox: Mailbox) ->
     """Contract, Accounts 8: a bad token is 422; nothing has changed by it."""
     (other_purpose,) = mailed(mailbox, newcomer, CONFIRM)
     good = reset_token(mailbox, newcomer)
-    for token in (other_purpose, good[:-1], good + "=", f" {good}", "x" * 43, "x" * 100_000, ""):
+    for token in (other_purpose, good[:-1], good + "=", f" {good}", "x" * 43, "x" * 60_000, ""):
         assert named(reset(newcomer.app, token)) == ["token"]
     for value in (None, 7, [good]):
         assert named(reset(newcomer.app, value)) == ["token"]
@@ -343,7 +343,7 @@ def test_what_is_no_verification_token_is_named(newcomer: Account, mailbox: Mail
     """Contract, Accounts 8: a bad verification token is 422."""
     (good,) = mailed(mailbox, newcomer, CONFIRM)
     other_purpose = reset_token(mailbox, newcomer)
-    for token in (other_purpose, good[:-1], "x" * 43, "x" * 100_000, "", None, 7):
+    for token in (other_purpose, good[:-1], "x" * 43, "x" * 60_000, "", None, 7):
         assert named(verify(newcomer.app, token)) == ["token"]
     assert not is_verified(newcomer)
 

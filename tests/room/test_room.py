@@ -161,8 +161,8 @@ def test_what_migrate_writes(copy: Path) -> None:
     run(copy, *ruff, "check", "--no-cache", "--ignore", "S311", "app")
     run(copy, *ruff, "format", "--check", "--no-cache", "app")
 
-    run(copy, *FLASK, "db", "migrate", "-m", "Nicks", "--rev-id", "0003", "-x", "branch=melon")
-    made = (copy / "migrations" / "versions" / "0003_nicks.py").read_text()
+    run(copy, *FLASK, "db", "migrate", "-m", "Nicks", "--rev-id", "9003", "-x", "branch=melon")
+    made = (copy / "migrations" / "versions" / "9003_nicks.py").read_text()
     assert "nick" in made and "shops" not in made
     run(copy, *FLASK, "db", "upgrade")
     run(copy, *FLASK, "db", "downgrade")
