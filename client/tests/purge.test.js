@@ -11,6 +11,19 @@ const PYTHON = process.env.MELON_PYTHON
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const COMMAND = ['-m', 'flask', '--app', 'wsgi', 'sync', 'purge', '--older-than', '0m']
 const purge = () => execFileSync(PYTHON, COMMAND, { cwd: ROOT })
+// A clock from before the account would be another server's (contract pull 1).
+const EARLIER = `
+from datetime import timedelta
+from sqlalchemy import select
+from melon_api.models.base import db
+from melon_api.models.user import User
+from wsgi import app
+with app.app_context():
+    for user in db.session.scalars(select(User)):
+        user.created_at -= timedelta(days=9)
+    db.session.commit()
+`
+const registeredEarlier = () => execFileSync(PYTHON, ['-c', EARLIER], { cwd: ROOT })
 const needed = { skip: !PYTHON && 'needs MELON_PYTHON' }
 
 async function away() {
@@ -30,6 +43,7 @@ test('who missed a purged deletion is replaced, page by page, and keeps its work
   const made = await b.create('projects', { name: 'Made offline' })
   const others = await a.createMany('projects', [1, 2, 3, 4].map((n) => ({ name: `Project ${n}` })))
   await a.sync()
+  registeredEarlier()
   const days = 3 * 24 * 60 * 60 * 1000
   await b.database.adapter.setLocal('__watermelon_last_pulled_at', String(Date.now() - days))
   expectComplaint('already exists locally') // b has had it for less than three days

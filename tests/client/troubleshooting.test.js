@@ -175,6 +175,8 @@ test('answers and changes that the app changed on the way', async () => {
   const inSeconds = changed((pulled) => ({ ...pulled, timestamp: pulled.timestamp / 1000 }))
   await syncing(a, { pullChanges: inSeconds })
   guide.logged('previous pulled-at time was greater')
+  await assert.rejects(a.sync(), /foreign_clock/)
+  await a.database.adapter.setLocal('__watermelon_last_pulled_at', String(Date.now() - 3_600_000))
   await b.create('tasks', { title: 'New', project_id: project })
   await b.sync()
   const wrapped = changed((pulled) => {
