@@ -21,6 +21,7 @@ from melon_api.mail.outbox import outbox
 from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedToken
 from melon_api.models.user import User
+from melon_api.refusals import Refusals
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work
 
 RESET, VERIFY = "reset", "verify"
@@ -49,8 +50,8 @@ def reset(token: str, new_password: str) -> None:
 
     Raises ValidationFailed, AccountDisabled; the token still works then.
     """
-    user_id, email = _owner(token, RESET)
-    hashed = passwords.hash_password(passwords.check_strength(new_password, email, "new_password"))
+    user_id, email, strong = check_reset(token, new_password)
+    hashed = passwords.hash_password(strong)
 
     def work(unit: Unit) -> None:
         user = _holder(unit, token, RESET, user_id)
@@ -62,6 +63,28 @@ def reset(token: str, new_password: str) -> None:
     unit_of_work(work)
     record(Event.PASSWORD_RESET, user_id)
     notify("password_changed", email)
+
+
+def check_reset(token: str | None, new_password: str | None) -> tuple[str, str, str]:
+    """The account of the token, its address, the password as it will be hashed.
+
+    None is what was refused already. Raises ValidationFailed for all that is wrong.
+    """
+    refusals, owner, strong = Refusals(), ("", ""), ""
+    if token is not None:
+        with refusals.noted():
+            owner = _owner(token, RESET)
+    if new_password is not None:
+        with refusals.noted():
+            strong = passwords.check_strength(new_password, owner[1], "new_password")
+    refusals.raise_any()
+    return *owner, strong
+
+
+def check_verification(token: str | None) -> None:
+    """What `verify` would refuse. Raises ValidationFailed."""
+    if token is not None:
+        _owner(token, VERIFY)
 
 
 def verify(token: str) -> None:

@@ -28,8 +28,18 @@ from melon_api.web.request import API
 blueprint = Blueprint("auth", __name__, "Accounts", docs.calls, url_prefix=f"{API}/auth")
 
 
+@limited_anonymous("LOGIN")
+def _check_reset(body: dict[str, str | None]) -> None:
+    recovery.check_reset(body.get("token"), body.get("new_password"))
+
+
+@limited_anonymous("LOGIN")
+def _check_verification(body: dict[str, str | None]) -> None:
+    recovery.check_verification(body.get("token"))
+
+
 @blueprint.post("/register")
-@accepts(RegisterSchema)
+@accepts(RegisterSchema, service.check_registration)
 @limited_anonymous("REGISTER")
 @limited_mail()
 @answers(201, SignedInSchema)
@@ -132,7 +142,7 @@ def forgot_password(body: dict[str, str]) -> None:
 
 
 @blueprint.post("/password/reset")
-@accepts(ResetSchema)
+@accepts(ResetSchema, _check_reset)
 @limited_anonymous("LOGIN")
 @answers(204)
 def reset_password(body: dict[str, str]) -> None:
@@ -144,7 +154,7 @@ def reset_password(body: dict[str, str]) -> None:
 
 
 @blueprint.post("/email/verify")
-@accepts(MailedTokenSchema)
+@accepts(MailedTokenSchema, _check_verification)
 @limited_anonymous("LOGIN")
 @answers(204)
 def verify_email(body: dict[str, str]) -> None:

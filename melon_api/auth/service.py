@@ -48,6 +48,12 @@ def register(email: str, password: str, name: str | None, device: Device) -> Sig
     return answer
 
 
+def check_registration(body: dict[str, str | None]) -> None:
+    """What `register` would refuse of a body, as far as it is known. Raises ValidationFailed."""
+    if password := body.get("password"):
+        passwords.check_strength(password, body.get("email") or "")
+
+
 def login(email: str, password: str, device: Device) -> SignedIn:
     """Sign a device in. Raises InvalidCredentials, AccountDisabled (to the right password only)."""
     with snapshot(db.engine) as connection:

@@ -9,7 +9,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from melon_api import measures
 from melon_api.auth.accounts import Caller
 from melon_api.auth.sessions import session_number
-from melon_api.errors import OutcomeUnknown, SyncConflict, Unavailable
+from melon_api.errors import (
+    OutcomeUnknown,
+    PushOutdated,
+    SyncConflict,
+    Unavailable,
+    ValidationFailed,
+)
 from melon_api.storage.transactions import looking, retrying, writing
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules import body
@@ -85,11 +91,27 @@ class PushWork:
     def _check(self, connection: Connection, account: AccountClock) -> None:
         if self.is_gone():  # contract push 8: an answer that nobody reads is never stored
             raise Unavailable("The client hung up while its push waited; nothing was stored.")
+        try:
+            clock.check_ahead(account, self.request.since)
+        except ValidationFailed as error:
+            self.problems.add_beside(error.errors or {})
+        try:
+            self._check_order(connection, account)
+        except (PushOutdated, SyncConflict):
+            self._raise_422s(self.problems)
+            raise
+
+    def _check_order(self, connection: Connection, account: AccountClock) -> None:
+        """Raises PushOutdated, SyncConflict."""
         if self.request.number is not None:
             log.raise_number(connection, self.caller.session_id, self.request.number)
-        clock.check_ahead(account, self.request.since)
         if self.request.since < account.purged:
             raise SyncConflict("Deletions since lastPulledAt are forgotten; pull, then push.", {})
+
+    def _raise_422s(self, problems: Problems) -> None:
+        """A 409 comes only where there is none (contract, Errors 4)."""
+        if problems.beside or not self.request.allow_partial:
+            problems.raise_gravest()
 
     def _merge(self, connection: Connection, account: AccountClock) -> Merge:
         since, user_id = self.request.since, self.caller.user_id
@@ -103,8 +125,7 @@ class PushWork:
         )
         merge.apply(self.pushed)
         measures.merged(merge.conflicts, sum(map(len, merge.problems.rejected.values())))
-        if not self.request.allow_partial:
-            merge.problems.raise_gravest()
+        self._raise_422s(merge.problems)
         return merge
 
     def _history(self, connection: Connection, account: AccountClock) -> History:

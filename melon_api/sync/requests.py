@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
 
 from melon_api.errors import MalformedJson
 from melon_api.sync.discovery import synced_tables
+from melon_api.sync.rules.body import read as read_changes
 from melon_api.sync.rules.checksum import DeviceTable
+from melon_api.sync.rules.problems import Problems
 from melon_api.sync.rules.pushed import PushRequest
+from melon_api.sync.rules.tables import SyncedTable
 from melon_api.sync.rules.walk import Migration, PullRequest, Walk
 from melon_api.sync.schemas import (
     DIGITS,
@@ -19,6 +22,7 @@ from melon_api.sync.schemas import (
     PUSH,
     VerifySchema,
 )
+from melon_api.sync.sql.clock import FAR_AHEAD, is_far_ahead
 from melon_api.web.body.reading import parse_json
 
 CLOCK = "melon.clock"  # in the WSGI environment: what was remembered of it, so that none asks twice
@@ -41,16 +45,22 @@ def read_pull(body: Any, query: Mapping[str, str], read_cursor: CursorReader) ->
     before the query's. Raises ValidationError that names the place."""
     if not query and (since := plain_since(body)) is not None:
         return PullRequest(since)
-    return _read_pull(_pull_query(_spelled(query)) | _spelled(_object(body)), read_cursor)
+    asked, errors = _pull_query(_spelled(query))
+    return _read_pull(asked | _spelled(_object(body)), read_cursor, errors)
 
 
-def _read_pull(body: Any, read_cursor: CursorReader) -> PullRequest:
-    values = PULL.load(_object(body))
-    walk = None
-    if values["cursor"] is not None:
+def _read_pull(
+    body: Any, read_cursor: CursorReader, errors: dict[str, Any] | None = None
+) -> PullRequest:
+    """`errors`: what is known to be wrong already; all of it is told at once."""
+    values, found = _loaded(PULL, _object(body))
+    errors, walk = found | (errors or {}), None
+    if values.get("cursor") is not None:
         walk = read_cursor(values["cursor"])
         if walk is None:
-            raise ValidationError({"cursor": ["This server did not make it for this account."]})
+            errors["cursor"] = ["This server did not make it for this account."]
+    if errors:
+        raise ValidationError(_ahead(values) | errors)
     return PullRequest(
         values["lastPulledAt"],
         _migration(values["migration"]),
@@ -60,14 +70,28 @@ def _read_pull(body: Any, read_cursor: CursorReader) -> PullRequest:
     )
 
 
+def _loaded(schema: Schema, body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(what is right of a body, what is wrong, by place)."""
+    try:
+        return schema.load(body), {}
+    except ValidationError as error:
+        return error.valid_data or {}, error.messages_dict  # type: ignore[return-value]
+
+
+def _ahead(values: dict[str, Any]) -> dict[str, Any]:
+    """To be told beside what is wrong without the database, which alone knows it for certain."""
+    return FAR_AHEAD if is_far_ahead(values.get("lastPulledAt", 0)) else {}
+
+
 def _spelled(given: Mapping[str, Any]) -> dict[str, Any]:
     """By the body's names, whichever spelling was sent; where both were, the body's counts."""
     other = {SPELLINGS[name]: value for name, value in given.items() if name in SPELLINGS}
     return other | {name: value for name, value in given.items() if name not in SPELLINGS}
 
 
-def _pull_query(query: Mapping[str, str]) -> dict[str, Any]:
-    """What a query says, with the types that a body has. Raises ValidationError."""
+def _pull_query(query: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a query says, with the types that a body has; and what is wrong with it."""
+    errors = {}
     values: dict[str, Any] = {name: v for name, v in query.items() if v not in NOTHING}
     if "limit" in values:
         values["limit"] = _whole(values["limit"])
@@ -75,8 +99,9 @@ def _pull_query(query: Mapping[str, str]) -> dict[str, Any]:
         if "migration" in values:
             values["migration"] = parse_json(values["migration"].encode())
     except MalformedJson as error:
-        raise ValidationError({"migration": [error.detail]}) from None
-    return values | {"replacement": _flag(query.get("replacement"))}
+        errors["migration"] = [error.detail]
+        del values["migration"]
+    return values | {"replacement": _flag(query.get("replacement"))}, errors
 
 
 def read_push(body: Any, query: dict[str, str]) -> PushRequest:
@@ -108,29 +133,54 @@ def plain_push(body: dict[str, Any]) -> PushRequest | None:
 
 
 def load_push(body: dict[str, Any]) -> PushRequest:
-    """By the schema. Raises ValidationError that names the place."""
-    values = PUSH.load(body)
+    """By the schema. Raises ValidationFailed or UnknownTable that name the place, and what else is
+    wrong without the database: all 422s at once (contract, Errors 4)."""
+    values, errors = _loaded(PUSH, body)
+    if errors:
+        problems = Problems()
+        read_changes(synced_tables(), values.get("changes") or {}, problems)
+        problems.add_beside(_ahead(values) | errors)
+        problems.raise_gravest()
     partial, number = bool(values["allowPartial"]), values["pushNumber"]
     return PushRequest(values["changes"], values["lastPulledAt"], partial, number)
 
 
 def read_verify(body: Any) -> tuple[int, dict[str, DeviceTable]]:
     """(lastPulledAt, what the device holds). Raises ValidationError that names the place."""
-    values = VerifySchema().load(_object(body))
-    held, errors = {}, {}
-    for name, content in values["tables"].items():
+    values, wrong = _loaded(VerifySchema(), _object(body))
+    sent = body.get("tables")
+    unknown = _unknown(sent) if isinstance(sent, dict) else {}
+    if wrong or unknown:
+        shape = wrong.get("tables", {})
+        raise ValidationError(wrong | ({"tables": _joined(shape, unknown)} if unknown else {}))
+    held = {name: _held(synced_tables()[name], of) for name, of in values["tables"].items()}
+    return values["lastPulledAt"], held
+
+
+def _held(table: SyncedTable, content: dict[str, Any]) -> DeviceTable:
+    known, names = table.column_names, content["columns"]
+    chosen = known if names is None else known & set(names)
+    return DeviceTable(tuple(chosen), content["count"], content["checksum"])
+
+
+def _unknown(tables: dict[str, Any]) -> dict[str, list[str]]:
+    """What is said of the names that are not of this app, by table."""
+    errors = {}
+    for name, content in tables.items():
         table = synced_tables().get(name)
-        names = content["columns"]
-        known = table.column_names if table else frozenset()
+        names = content.get("columns") if isinstance(content, dict) else None
+        named = [c for c in names if isinstance(c, str)] if isinstance(names, list) else []
         if table is None:
             errors[name] = ["There is no such table."]
-        elif unknown := [c for c in names or () if c not in known and c != "id"]:
-            errors[name] = [f"No such column: {', '.join(unknown)}."]
-        chosen = known if names is None else known & set(names)
-        held[name] = DeviceTable(tuple(chosen), content["count"], content["checksum"])
-    if errors:
-        raise ValidationError({"tables": errors})
-    return values["lastPulledAt"], held
+        elif others := [c for c in named if c not in table.column_names and c != "id"]:
+            errors[name] = [f"No such column: {', '.join(others)}."]
+    return errors
+
+
+def _joined(shape: Any, unknown: dict[str, list[str]]) -> dict[str, Any]:
+    """By table: what is wrong with the values, and with the names."""
+    both = {name: {**shape[name], "columns": unknown[name]} for name in shape if name in unknown}
+    return {**shape, **unknown, **both}
 
 
 def _flag(text: str | None) -> Any:

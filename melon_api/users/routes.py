@@ -22,6 +22,21 @@ from melon_api.web.request import API
 blueprint = Blueprint("users", __name__, "User", docs.calls, url_prefix=f"{API}/users")
 
 
+@limited("LOGIN")
+def _check_deletion(body: dict[str, str | None]) -> None:
+    service.check_password(caller(), body.get("password"), "password")
+
+
+@limited("LOGIN")
+def _check_change(body: dict[str, str | None]) -> None:
+    service.check_change(caller(), body.get("current_password"), body.get("new_password"))
+
+
+@limited("LOGIN", when=lambda body: "email" in body)
+def _check_profile(body: dict[str, str | None]) -> None:
+    service.check_profile(caller(), body)
+
+
 @blueprint.get("/me")
 @signed_in()
 @answers(200, UserSchema)
@@ -35,7 +50,7 @@ def get_me() -> Profile:
 
 @blueprint.delete("/me")
 @signed_in()
-@accepts(DeletionSchema)
+@accepts(DeletionSchema, _check_deletion)
 @limited("LOGIN")
 @answers(204)
 def delete_me(body: dict[str, str]) -> None:
@@ -48,7 +63,7 @@ def delete_me(body: dict[str, str]) -> None:
 
 @blueprint.post("/me/password")
 @signed_in()
-@accepts(PasswordSchema)
+@accepts(PasswordSchema, _check_change)
 @limited("LOGIN")
 @limited_mail()
 @answers(204)
@@ -88,7 +103,7 @@ def _export(user: Any, sessions: Any, records: ChangesText) -> Iterator[bytes]:
 
 @blueprint.patch("/me")
 @signed_in()
-@accepts(ProfileSchema)
+@accepts(ProfileSchema, _check_profile)
 @limited("LOGIN", when=lambda body: "email" in body)
 @limited_mail(when=lambda body: "email" in body)
 @answers(200, UserSchema)

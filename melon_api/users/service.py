@@ -18,6 +18,7 @@ from melon_api.errors import TokenRevoked, ValidationFailed
 from melon_api.models.base import db
 from melon_api.models.session import Session
 from melon_api.models.user import User
+from melon_api.refusals import Refusals
 from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_work
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql.changes_text import ChangesText
@@ -45,9 +46,7 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
     A new address needs `current_password`, so that a borrowed phone cannot take the account over;
     the old address is told, the new one asked to be confirmed.
     """
-    stored = None
-    if "email" in changes:
-        stored = check_password(caller, changes.get("current_password"))
+    stored = check_profile(caller, changes)
 
     def work(unit: Unit) -> tuple[str, Profile]:
         user = lock_account(unit, caller.user_id)
@@ -71,10 +70,16 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
     return now
 
 
+def check_profile(caller: Caller, changes: dict[str, str | None]) -> str | None:
+    """The stored hash where a change needs the password. Raises ValidationFailed."""
+    if "email" not in changes:
+        return None
+    return check_password(caller, changes.get("current_password"))
+
+
 def change_password(caller: Caller, current: str, new: str) -> None:
     """Set a new password and sign every other device out. Raises ValidationFailed."""
-    strong = passwords.check_strength(new, profile(caller).email, "new_password")
-    stored = check_password(caller, current)
+    strong, stored = check_change(caller, current, new)
     hashed = passwords.hash_password(strong)
 
     def work(unit: Unit) -> str:
@@ -86,6 +91,21 @@ def change_password(caller: Caller, current: str, new: str) -> None:
     email = unit_of_work(work)
     record(Event.PASSWORD_CHANGED, caller.user_id, caller.session_id)
     recovery.notify("password_changed", email)
+
+
+def check_change(caller: Caller, current: str | None, new: str | None) -> tuple[str, str]:
+    """The new password as it will be hashed, the stored hash of the old one.
+
+    None is what was refused already. Raises ValidationFailed for all that is wrong.
+    """
+    refusals, strong, stored = Refusals(), "", ""
+    if new is not None:
+        with refusals.noted():
+            strong = passwords.check_strength(new, profile(caller).email, "new_password")
+    with refusals.noted():
+        stored = check_password(caller, current)
+    refusals.raise_any()
+    return strong, stored
 
 
 def delete_account(caller: Caller, password: str) -> None:

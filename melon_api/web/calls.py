@@ -1,22 +1,26 @@
 """Decorators of views: a body is checked before the view, its result written behind it. What stands
 before a view is noted on it, and `/openapi.json` made from those notes (web/openapi/)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
 from flask import Response, jsonify
 from marshmallow import Schema, ValidationError
 
-from melon_api.errors import ValidationFailed
+from melon_api.refusals import Refusals
 from melon_api.web.body.reading import json_body
 from melon_api.web.openapi.notes import View, note
 
 
-def accepts(schema: type[Schema]) -> Callable[[View], View]:
+def accepts(
+    schema: type[Schema], further: Callable[[dict[str, Any]], Any] | None = None
+) -> Callable[[View], View]:
     """Hand the view what the schema makes of the request's JSON, as its first argument.
 
-    Raises ValidationFailed, and what `json_body` raises.
+    `further`: what the view would refuse as well, where the schema refuses something already. It is
+    given the fields that were sent, None for one that is wrong, and changes nothing; where the view
+    is limited, so is this. Raises ValidationFailed with all of it, and what `json_body` raises.
     """
     reader = schema()
 
@@ -26,12 +30,21 @@ def accepts(schema: type[Schema]) -> Callable[[View], View]:
             try:
                 given = reader.load(json_body())
             except ValidationError as error:
-                raise ValidationFailed(error.messages_dict) from None
+                refusals = Refusals(error.messages_dict)
+                if further:
+                    with refusals.noted():
+                        further(_sent(error))
+                refusals.raise_any()
             return view(given, *args, **kwargs)
 
         return note(checked, body=schema)
 
     return decorate
+
+
+def _sent(error: ValidationError) -> dict[str, Any]:
+    sent = error.data if isinstance(error.data, Mapping) else {}
+    return {**dict.fromkeys(sent), **(error.valid_data or {})}  # type: ignore[dict-item]
 
 
 def answers(status: int, schema: type[Schema] | None = None, *, many: bool = False) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -36,17 +37,23 @@ class Problems:
 
     def __init__(self) -> None:
         self.errors: dict[str, Any] = {}  # the 422s, by place below `changes`
+        self.beside: dict[str, Any] = {}  # those of the body's other fields, by place
         self.conflicts: dict[str, dict[str, None]] = {}  # the 409s, by table and id
         self.rejected: dict[str, dict[str, Kind]] = {}  # both, by table and id; the gravest of each
         self._conflict_places: dict[str, Any] = {}
         self._kinds: set[Kind] = set()
 
     def __bool__(self) -> bool:
-        return bool(self.errors or self.rejected)
+        return bool(self.errors or self.rejected or self.beside)
 
     def copy(self) -> Problems:
         """What was found without the database; the start of every try of the transaction."""
         return deepcopy(self) if self else Problems()
+
+    def add_beside(self, errors: Mapping[str, Any]) -> None:
+        """Of what is no record: the push is refused with it, a partial one too."""
+        self._kinds.add(ValidationFailed)
+        self.beside |= errors
 
     def unknown_table(self, name: str, ids: list[str]) -> None:
         self._kinds.add(UnknownTable)
@@ -96,7 +103,8 @@ class Problems:
         """One error for all of them: unknown_table, validation_failed, unknown_parent; else 409."""
         for kind in GRAVITY[:-1]:
             if kind in self._kinds:
-                raise _raised(kind, {"changes": self.errors})
+                changes = {"changes": self.errors} if self.errors else {}
+                raise _raised(kind, changes | self.beside)
         if self.conflicts:
             conflicts = {table: list(ids) for table, ids in self.conflicts.items()}
             raise SyncConflict(errors=conflicts)
@@ -123,6 +131,6 @@ def _note(errors: dict[str, Any], place: Place, messages: Messages) -> None:
 
 
 def _raised(kind: Kind, errors: dict[str, Any]) -> DomainError:
-    if kind is ValidationFailed:
+    if kind is ValidationFailed and "changes" in errors:
         return ValidationFailed(errors, "Some records cannot be kept whole; nothing was stored.")
-    return kind(errors=errors)
+    return ValidationFailed(errors) if kind is ValidationFailed else kind(errors=errors)

@@ -27,6 +27,7 @@ from melon_api.storage.prepared import Prepared
 CLOCK = "clock"  # the cache's name for it
 REMEMBERED_SECONDS = 60
 MOST_APART_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
+FAR_AHEAD = {"lastPulledAt": ["More than a day ahead of the server's time."]}
 
 _account = User.id == bindparam("user_id")
 # An AccountClock's.
@@ -124,8 +125,12 @@ def check_ahead(account: AccountClock, since: int) -> None:
 
     Raises ValidationFailed for one that is more than a day ahead of the server's time.
     """
-    if since > account.value and since > now_ms() + MOST_APART_MS:
-        raise ValidationFailed({"lastPulledAt": ["More than a day ahead of the server's time."]})
+    if since > account.value and is_far_ahead(since):
+        raise ValidationFailed(FAR_AHEAD)
+
+
+def is_far_ahead(since: int) -> bool:
+    return since > now_ms() + MOST_APART_MS
 
 
 def check_given(account: AccountClock, since: int) -> None:
