@@ -9,19 +9,29 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import DropTableOp, MigrationScript
 from alembic.util import CommandError, to_tuple
 from flask import current_app
+from sqlalchemy import Text
 
 from melon_api.models.base import TEXT_BYTES, JsonText, UTCDateTime, db
-from melon_api.ops.migrations import APP, MELON
+from melon_api.ops.migrations import APP, MELON, about_unknown, new_phone_names, revisions
 from melon_api.storage.engine import patient_engine
 
 # Who works on Melon itself says: flask db migrate -x branch=melon
 BRANCH = context.get_x_argument(as_dictionary=True).get("branch", APP)
 WRITES = getattr(context.config.cmd_opts, "autogenerate", False)
+# What MySQL's texts hold.
+MOST_BYTES = {"TINYTEXT": 2**8 - 1, "TEXT": TEXT_BYTES, "MEDIUMTEXT": 2**24 - 1}
+MOST_BYTES["LONGTEXT"] = 2**32 - 1
 OURS = {
     mapper.local_table.name
     for mapper in db.Model.registry.mappers
     if mapper.class_.__module__.startswith("melon_api.")
 }
+
+PHONE_NAMES = (
+    new_phone_names(context.script, [t for t in db.metadata.sorted_tables if t.name not in OURS])
+    if BRANCH == APP
+    else {}
+)
 
 
 def is_compared(name: str, kind: str) -> bool:
@@ -42,11 +52,22 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
     return False
 
 
+def is_other_type(
+    migrating: Any, _inspected: Any, _column: Any, here: Any, wanted: Any
+) -> bool | None:
+    """Of `Text(n)` MySQL makes the smallest of its own texts that holds so much; None leaves it to
+    Alembic."""
+    holds = migrating.dialect.name == "mysql" and MOST_BYTES.get(type(here).__name__)
+    if holds and isinstance(wanted, Text) and wanted.length:
+        return holds < wanted.length
+    return None
+
+
 def finish_script(_context: Any, _revision: Any, directives: list[MigrationScript]) -> None:
     """Write no empty migration, and one that MySQL can run back: it will not drop an index that a
     foreign key still needs, and drops those of a table with the table."""
     script = directives[0]
-    if WRITES and script.upgrade_ops.is_empty():
+    if WRITES and script.upgrade_ops.is_empty() and not PHONE_NAMES:
         directives.clear()
         current_app.logger.info("models and database agree; no migration is needed")
         return
@@ -101,7 +122,8 @@ OPTIONS: dict[str, Any] = {
     "render_item": render_item,
     "process_revision_directives": finish_script,
     "render_as_batch": True,  # SQLite changes a table by copying it
-    "compare_type": True,
+    "compare_type": is_other_type,
+    "template_args": {"phone_names": PHONE_NAMES},
 }
 refuse_strangers()
 if context.is_offline_mode():
@@ -113,9 +135,13 @@ else:
     engine = patient_engine()
     with engine.connect() as connection:
         context.configure(connection=connection, **OPTIONS)
-        if WRITES:
-            refuse_behind()
-        with context.begin_transaction():
-            context.run_migrations()
+        try:
+            if WRITES:
+                refuse_behind()
+            with context.begin_transaction():
+                context.run_migrations()
+        except CommandError as error:
+            _, _, unknown = revisions(connection)
+            raise CommandError(about_unknown(unknown)) if unknown else error from error
         connection.commit()
     engine.dispose()

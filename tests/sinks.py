@@ -17,7 +17,7 @@ from servers import Server
 
 from melon_api.web.request import API
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 PASSWORD, EMAIL = "correct-horse-battery", "ada.lovelace@example.com"
 UNPACKERS: dict[str | None, Callable[[bytes], bytes]] = {
     None: bytes,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, MetaData, String, Text
+from sqlalchemy import DateTime, Dialect, Integer, MetaData, String, Text, literal_column
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -48,6 +48,11 @@ def ascii_key(length: int) -> TypeEngine[str]:
 Id = ascii_key(ID_LENGTH)
 DeviceKey = ascii_key(DEVICE_LENGTH)
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql")
+# Of each database's own clock, in s since 1970: hosts' clocks may differ.
+DATABASE_NOW: dict[str, Any] = {
+    "sqlite": literal_column("CAST(strftime('%s', 'now') AS INTEGER)", Integer),
+    "mysql": literal_column("UNIX_TIMESTAMP()", Integer),
+}
 
 
 class JsonText(TypeDecorator[str]):

@@ -1,6 +1,5 @@
 """What a synced model must be. A wrong one stops the start with a sentence on what to change."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,28 +11,20 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from melon_api.models.synced import BELONGS_TO, ON_DELETE, Synced
-
-# WatermelonDB's own rules for tables and columns (its checkName and tableSchema), in any case.
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
-RESERVED = {
-    *("_status", "_changed", "local_storage"),
-    *("constructor", "prototype", "hasownproperty", "isprototypeof"),
-    *("tostring", "tolocalestring", "valueof"),
-    *("rowid", "oid", "_rowid_", "sqlite_master"),
-}
-
+from melon_api.models.names import ModelError, name_problems, on_phones
+from melon_api.models.synced import BELONGS_TO, INTERNAL, ON_DELETE, Synced
 
 ON_DELETE_WORDS = ("cascade", "clear", "keep")
 
 
-class ModelError(Exception):
-    """A model that cannot sync; the message says what to change."""
-
-
 def check(model: type[Synced]) -> None:
     """Raises ModelError with every sentence about this model."""
-    found = [*_name_problems(model.__table__), *_key_problems(model), *_parent_problems(model)]
+    hidden = (*INTERNAL, "id")
+    found = [
+        *name_problems(model.__table__, hidden),
+        *_key_problems(model),
+        *_parent_problems(model),
+    ]
     found += _constraint_problems(model.__table__)
     if found:
         raise ModelError("\n".join(f"{model.__name__}: {sentence}" for sentence in found))
@@ -52,19 +43,15 @@ def check_unsynced(base: Any) -> None:
             )
 
 
-def _name_problems(table: Table) -> Iterator[str]:
-    for name in (table.name, *(column.name for column in table.columns)):
-        low = name.lower()
-        if low in RESERVED or low.startswith("sqlite_stat") or not NAME.match(name):
-            yield f"the name {name!r} is reserved or not a name; WatermelonDB could not take it"
-
-
 def _key_problems(model: type[Synced]) -> Iterator[str]:
+    if model.__module__.startswith("melon_api."):
+        yield f"it stands in {model.__module__}; yours stand in app/ now (docs/upgrading.md)"
     key = [column.name for column in model.__table__.primary_key.columns]
     if key != ["user_id", "id"]:
         yield f"the primary key is {key}; leave it to Synced, which makes it (user_id, id)"
-    for name in model.redefined:
-        yield f"the column {name!r} belongs to the sync engine; give yours another name"
+    for column in model.__table__.columns:
+        if column.key != column.name:
+            yield f"{column.name}: leave `key=` out; the attribute may have any name"
 
 
 def _parent_problems(model: type[Synced]) -> Iterator[str]:
@@ -87,12 +74,27 @@ def _parent_problems(model: type[Synced]) -> Iterator[str]:
                 f'{column.name} is required, so on_delete="clear" cannot make it null; '
                 "make it `str | None`"
             )
-        if parent not in table.metadata.tables:
-            yield f"{column.name}: there is no table {parent!r}; check the name in belongs_to()"
-        elif "rival_at_ms" not in table.metadata.tables[parent].columns:
-            yield f"{parent} does not sync, so no record can belong to it; make it Synced"
+        if not _is_synced(table.metadata.tables.get(parent)):
+            yield _no_parent(table, column.name, parent)
         elif parent == table.name and not column.nullable:
             yield f"{column.name} is required, so no record could be first; make it `str | None`"
+
+
+def _is_synced(table: Table | None) -> bool:
+    return table is not None and "rival_at_ms" in table.columns
+
+
+def _no_parent(table: Table, column: str, parent: str) -> str:
+    known = table.metadata.tables
+    meant = [one.name for one in known.values() if on_phones(one) == parent and _is_synced(one)]
+    if meant:
+        return (
+            f"{column}: {parent!r} is what phones call it; write its __tablename__, "
+            f'belongs_to("{meant[0]}")'
+        )
+    if parent in known:
+        return f"{parent} does not sync, so no record can belong to it; make it Synced"
+    return f"{column}: there is no table {parent!r}; check the name in belongs_to()"
 
 
 def _constraint_problems(table: Table) -> Iterator[str]:

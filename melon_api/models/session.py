@@ -25,6 +25,9 @@ class Session(db.Model):
     # same token can be made again for a phone that lost the answer (contract, Accounts 2).
     refresh_hash: Mapped[str] = mapped_column(String(64))
     generation: Mapped[int] = mapped_column(default=0)
+    # The newest generation whose tokens were used (contract, Accounts 2). null: a release without
+    # this column opened the session, and all of them count as used.
+    used_generation: Mapped[int | None] = mapped_column(default=0)
     rotated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     last_used_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)

@@ -6,13 +6,16 @@ class Tag(Synced, db.Model):
     task_id: Mapped[str] = belongs_to("tasks")
 """
 
-import inspect
+import hashlib
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Double, ForeignKey, Index, Table
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from melon_api.models.base import TABLE_OPTIONS, Id, LongText, db
+from melon_api.models.names import MOST_LETTERS, PHONE_NAME, ModelError, class_problems
 
 BELONGS_TO = "belongs_to"
 ON_DELETE = "on_delete"
@@ -30,8 +33,11 @@ CLOCKS = (
 INTERNAL = ("user_id", *CLOCKS)
 
 
-def belongs_to(table: str, on_delete: str = "cascade", **options: Any) -> MappedColumn[Any]:
-    """A column that names the parent record in `table`, within the same account.
+def belongs_to(
+    table: str, on_delete: str = "cascade", info: dict[str, Any] | None = None, **options: Any
+) -> MappedColumn[Any]:
+    """A column that names the parent record in `table` (its `__tablename__`), within the same
+    account; `info` may say what phones call it (`phone_name`).
 
     `on_delete`, what a deletion of the parent does (contract push 4): "cascade" deletes the record,
     too; "clear" makes this column null; "keep" leaves it as it is, whatever it names.
@@ -39,7 +45,16 @@ def belongs_to(table: str, on_delete: str = "cascade", **options: Any) -> Mapped
     The engine looks after it, under the account's lock; the database has no foreign key for it,
     because a tombstone may outlive its parent (docs/architecture.md).
     """
-    return mapped_column(Id, info={BELONGS_TO: table, ON_DELETE: on_delete}, **options)
+    own = {BELONGS_TO: table, ON_DELETE: on_delete}
+    return mapped_column(Id, info=(info or {}) | own, **options)
+
+
+def index_name(table: str, column: str) -> str:
+    """Of the index over the account and this column; both are the database's names."""
+    name = f"idx_{table}_{column}"
+    if len(name) <= MOST_LETTERS:
+        return name
+    return f"{name[: MOST_LETTERS - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 class Synced:
@@ -67,22 +82,53 @@ class Synced:
     rival_at_ms: Mapped[int] = mapped_column(BigInteger, default=0, sort_order=96)
     is_deleted: Mapped[bool] = mapped_column(default=False, sort_order=97)
 
-    redefined: ClassVar[tuple[str, ...]] = ()  # by a subclass, which it must not (models/checks)
+    __phone_name__: ClassVar[str | None] = None  # where phones call the table otherwise
 
     def __init_subclass__(cls, **options: Any) -> None:
-        own = {*cls.__dict__, *inspect.get_annotations(cls)}
-        cls.redefined = tuple(name for name in (*INTERNAL, *COMMON) if name in own)
-        super().__init_subclass__(**options)
+        if cls.__dict__.get("__abstract__"):  # what several tables have in common
+            super().__init_subclass__(**options)
+            return
+        bases = {*Synced.__mro__, *db.Model.__mro__}
+        found = [*_base_problems(cls)] or [
+            *class_problems(cls, (*INTERNAL, *COMMON), bases, db.metadata.tables)
+        ]
+        if found:
+            raise ModelError("\n".join(f"{cls.__name__}: {sentence}" for sentence in found))
+        try:
+            super().__init_subclass__(**options)
+        except SQLAlchemyError as error:
+            raise ModelError(f"{cls.__name__}: {str(error).partition(chr(10))[0]}") from error
         table = cls.__table__
-        Index(f"idx_{table.name}_updated_at_ms", table.c.user_id, table.c.updated_at_ms)
+        if cls.__phone_name__ is not None:
+            table.info[PHONE_NAME] = cls.__phone_name__
+        Index(index_name(table.name, "updated_at_ms"), table.c.user_id, table.c.updated_at_ms)
         for column in table.columns:
             if BELONGS_TO in column.info:
-                Index(f"idx_{table.name}_{column.name}", table.c.user_id, column)
+                Index(index_name(table.name, column.name), table.c.user_id, column)
 
 
-class SyncPush(db.Model):
-    """The log of pushes: which device, and which session of it, moved the account's clock to which
-    value."""
+def is_synced(model: Any) -> bool:
+    """Whether it is a model whose records sync."""
+    return isinstance(model, type) and issubclass(model, Synced) and model is not Synced
+
+
+def _base_problems(cls: type[Any]) -> Iterator[str]:
+    lines = cls.__mro__
+    if db.Model not in lines or lines.index(db.Model) < lines.index(Synced):
+        yield f"it inherits in another order than class {cls.__name__}(Synced, db.Model)"
+    for one in lines[1:]:
+        if "__table__" in vars(one):
+            yield (
+                f"it inherits {one.__name__}, which is a table itself; a class for what several "
+                "tables have in common says `__abstract__ = True`"
+            )
+
+
+class Adoption(db.Model):
+    """What a push at this clock brought that its device had of its own although another one had
+    made it first.
+
+    The release before logged every push here, and serves beside this one while it is deployed."""
 
     __tablename__ = "sync_pushes"
     __table_args__ = TABLE_OPTIONS
@@ -92,7 +138,6 @@ class SyncPush(db.Model):
     )
     clock: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     device: Mapped[int] = mapped_column(BigInteger)
-    session: Mapped[int | None] = mapped_column(BigInteger)  # null: pushed before it was noted
-    as_sent: Mapped[bool]  # all of it was stored as the device has it
-    # {table: [ids]} that the device had of its own although another one had made them first
-    adopted: Mapped[str | None] = mapped_column(LongText)
+    session: Mapped[int | None] = mapped_column(BigInteger)  # that release's
+    as_sent: Mapped[bool]  # that release's
+    adopted: Mapped[str | None] = mapped_column(LongText)  # {table: [ids]}; null: that release's

@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from melon_api.errors import NotFound, TokenInvalid, TokenMissing
+from melon_api.events import counts
 
 
 def init_app(app: Flask) -> None:
@@ -21,11 +22,13 @@ def init_app(app: Flask) -> None:
 def metrics() -> Response:
     """Counts for Prometheus
 
-    Counts and times for Prometheus, of all workers of this host. In staging and production it wants
-    the bearer METRICS_TOKEN; without that setting it is 404 there.
+    Counts and times for Prometheus, of all workers of this host, and how many events wait to be
+    told. In staging and production it wants the bearer METRICS_TOKEN; without that setting it is
+    404 there.
     """
     _check_token()
-    return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+    text = generate_latest(_registry()) + counts.metrics()
+    return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 
 def _check_token() -> None:

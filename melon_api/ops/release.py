@@ -19,7 +19,6 @@ from melon_api.ops import migrations
 from melon_api.storage.engine import patient_engine, probe
 
 PAUSE_SECONDS = 1
-EXAMPLE = "app_0001"  # no newer release makes it: whoever lacks it has deleted it
 OTHER_RELEASE_SECONDS = 600  # for a release that runs already; its migration may take long
 
 
@@ -37,17 +36,12 @@ def release(wait: int) -> None:
     engine = patient_engine()
     _await_answer(engine, wait)
     with _no_other_release(engine):
-        unknown = migrations.unknown_revisions(engine)
-        if EXAMPLE in unknown:
-            raise click.ClickException(
-                f"The database has the example's tables, and their migration, {EXAMPLE}, is gone:"
-                " put it back, and write one that drops them (docs/app.md)."
-            )
+        with engine.connect() as connection:
+            _, _, unknown = migrations.revisions(connection)
+        if migrations.EXAMPLE in unknown:
+            raise click.ClickException(migrations.about_unknown(unknown))
         if unknown:
-            click.echo(
-                f"The database is at revision {', '.join(sorted(unknown))}, which a newer release"
-                " has made: nothing to migrate."
-            )
+            click.echo(migrations.about_unknown(unknown))
             return
         migrations.upgrade()
     click.echo("The database is migrated.")
