@@ -1,29 +1,11 @@
-"""A server with the app's tables, on SQLite, and people who use it."""
-
-from collections.abc import Iterator
-from pathlib import Path
+"""The app's tests have the fixtures of melon_api.testing: `phone`, `app` … (docs/testing.md)."""
 
 import pytest
-from flask import Flask
 
-import config
-from melon_api import create_app
-from melon_api.models import db
-from melon_api.ops.migrations import upgrade
+pytest_plugins = ["melon_api.testing"]
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[Flask]:
-    environ = {
-        "APP_ENV": "testing",
-        "MELON_APP": __name__.partition(".")[0],
-        "DATABASE_URL": f"sqlite:///{tmp_path}/test.db",
-        "ARGON2_MEMORY_KIB": "64",
-        "ARGON2_ITERATIONS": "1",
-    }
-    app = create_app(config.load(environ, tmp_path))
-    with app.app_context():
-        upgrade()
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+@pytest.fixture(scope="session")
+def melon_settings() -> dict[str, str]:
+    """Settings of the server under test that are not those of every test."""
+    return {"MELON_APP": __name__.removesuffix(".tests.conftest")}

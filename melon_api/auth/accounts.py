@@ -1,6 +1,6 @@
 """An account's row: how it is locked, changed, remembered by the cache; and who calls for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -15,7 +15,6 @@ from melon_api.storage.cache import Moment, Put, cache
 from melon_api.storage.transactions import Unit
 
 PROFILE = "profile"  # the cache's name for it
-PROFILE_SECONDS = 300
 GONE = 2**53 - 1  # a version that no change reaches: the account is deleted
 
 
@@ -46,7 +45,7 @@ class Profile:
 
     def put(self, version: int, as_of: Moment) -> Put:
         """As the cache keeps it; `version` is that of the row it was read from."""
-        return Put(PROFILE, version, vars(self), as_of, PROFILE_SECONDS)
+        return Put(PROFILE, version, vars(self), as_of)
 
 
 COLUMNS = tuple(field.name for field in fields(Profile))
@@ -66,21 +65,23 @@ class Caller:
     clock: int | None = None
 
 
+def is_verified_enough(who: Caller, config: Mapping[str, Any]) -> bool:
+    """Whether the address is verified, where REQUIRE_VERIFIED_EMAIL wants that."""
+    if not config["REQUIRE_VERIFIED_EMAIL"]:
+        return True
+    return who.profile is not None and who.profile.email_verified_at is not None
+
+
 def lock_account(unit: Unit, user_id: str) -> User:
     """The account, locked until the transaction ends. Raises TokenRevoked when it is gone.
 
     Must be the transaction's first statement: an earlier read would fix its snapshot.
     """
-    user = lock_account_where(unit, User.id == user_id)
+    query = select(User).where(User.id == user_id).with_for_update()
+    user: User | None = unit.scalar(query.execution_options(populate_existing=True))
     if user is None:
         raise TokenRevoked("This account does not exist any more.")
     return user
-
-
-def lock_account_where(unit: Unit, *conditions: Any) -> User | None:
-    """The same for an account that may not be there, by any condition."""
-    query = select(User).where(*conditions).with_for_update()
-    return unit.scalar(query.execution_options(populate_existing=True))
 
 
 def change(user: User, **values: Any) -> None:

@@ -1,9 +1,7 @@
 """Who may act: the caller whom a verified token names."""
 
-from datetime import timedelta
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import select
 
 from melon_api.auth.accounts import PROFILE, PROFILE_COLUMNS, Caller, Profile
@@ -16,7 +14,6 @@ from melon_api.storage.cache import Cache, Put, cache
 from melon_api.storage.transactions import snapshot
 
 CLOCK = User.sync_clock.label("sync_clock")
-LIVING_SECONDS = 60
 REMEMBERED = {"device", "expires_ms"}  # of a living session; another release may know others
 
 
@@ -65,15 +62,13 @@ def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile |
     with snapshot(db.engine) as connection:
         row: Any = connection.execute(query).one_or_none()
     if row is None or row.revoked_at is not None:
-        lifetime: timedelta = current_app.config["ACCESS_TOKEN_LIFETIME"]
-        seconds = int(lifetime.total_seconds())
-        cache().put(user_id, Put(cache_name(session_id), ENDED, {}, as_of, seconds))
+        cache().put(user_id, Put(cache_name(session_id), ENDED, {}, as_of))
         return {}, None, None
     session = {
         "device": device_number(row.device),
         "expires_ms": int(row.expires_at.timestamp() * 1000),
     }
     profile = Profile.of(row)
-    living = Put(cache_name(session_id), LIVING, session, as_of, LIVING_SECONDS)
+    living = Put(cache_name(session_id), LIVING, session, as_of)
     cache().put(user_id, living, profile.put(row.version, as_of))
     return session, profile, row.sync_clock

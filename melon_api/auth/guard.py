@@ -1,7 +1,7 @@
 """The guard before every route that needs a sign-in, and the JWT errors in the contract's words."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -10,8 +10,9 @@ from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import ExpiredSignatureError, PyJWTError
 
-from melon_api.auth.accounts import Caller
+from melon_api.auth.accounts import Caller, is_verified_enough
 from melon_api.auth.callers import authenticate
+from melon_api.auth.sessions import note_use
 from melon_api.auth.tokens import verified_tokens
 from melon_api.errors import EmailNotVerified, TokenExpired, TokenInvalid, TokenMissing
 from melon_api.web.openapi.notes import note
@@ -21,6 +22,7 @@ R = TypeVar("R")
 
 ACCESS, REFRESH = ("access",), ("refresh",)
 ACCOUNT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
+MOST_GENERATIONS = 1 << 31  # that the database counts
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")  # RFC 6750 §2.1, b64token
 
 
@@ -36,22 +38,19 @@ def signed_in(*kinds: str, verified: bool = False) -> Callable[[Callable[P, R]],
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            g.claims = _verified_claims(accepted)
-            g.caller = authenticate(g.claims["sub"], g.claims["sid"])
-            if verified and not is_verified_enough(g.caller, current_app.config):
+            header = request.environ.get("HTTP_AUTHORIZATION", "")
+            known = verified_tokens().claims(header) if "access" in accepted else None
+            g.claims = claims = known or _verify(accepted)
+            g.caller = caller = authenticate(claims["sub"], claims["sid"])
+            if known is None and claims["type"] == "access":
+                _take_in(header, claims)
+            if verified and not is_verified_enough(caller, current_app.config):
                 raise EmailNotVerified
             return view(*args, **kwargs)
 
         return note(guarded, tokens=accepted, verified=verified)
 
     return decorate
-
-
-def is_verified_enough(who: Caller, config: Mapping[str, Any]) -> bool:
-    """Whether the address is verified, where REQUIRE_VERIFIED_EMAIL wants that."""
-    if not config["REQUIRE_VERIFIED_EMAIL"]:
-        return True
-    return who.profile is not None and who.profile.email_verified_at is not None
 
 
 def caller() -> Caller:
@@ -77,14 +76,13 @@ def claims() -> dict[str, Any]:
     return found
 
 
-def _verified_claims(accepted: tuple[str, ...]) -> dict[str, Any]:
-    header = request.environ.get("HTTP_AUTHORIZATION", "")
-    if "access" in accepted and (known := verified_tokens().claims(header)):
-        return known
-    found = _verify(accepted)
-    if found["type"] == "access":
-        verified_tokens().remember(header, found)
-    return found
+def _take_in(header: str, claims: dict[str, Any]) -> None:
+    """An access token that is new to this process; those of a sign-in have nothing before them. It
+    is remembered last: nothing answers it, in front of Flask either, before its use is noted."""
+    generation = claims.get("gen")
+    if type(generation) is int and 0 < generation < MOST_GENERATIONS:
+        note_use(claims["sid"], generation)
+    verified_tokens().remember(header, claims)
 
 
 def _verify(accepted: tuple[str, ...]) -> dict[str, Any]:

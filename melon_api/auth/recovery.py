@@ -45,8 +45,9 @@ def _send_reset(email: str) -> None:
         send(RESET, email, _new_token(RESET, user.id, email))
 
 
-def reset(token: str, new_password: str) -> None:
-    """Set a new password by a mailed token and sign every device out.
+def reset(token: str, new_password: str) -> str:
+    """Set a new password by a mailed token and sign every device out: the address of its owner, who
+    is to be told.
 
     Raises ValidationFailed, AccountDisabled; the token still works then.
     """
@@ -62,7 +63,7 @@ def reset(token: str, new_password: str) -> None:
 
     unit_of_work(work)
     record(Event.PASSWORD_RESET, user_id)
-    notify("password_changed", email)
+    return email
 
 
 def check_reset(token: str | None, new_password: str | None) -> tuple[str, str, str]:

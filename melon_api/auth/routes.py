@@ -21,7 +21,7 @@ from melon_api.auth.service import SignedIn
 from melon_api.auth.sessions import Device, SignIn
 from melon_api.auth.tokens import TokenPair
 from melon_api.web.calls import accepts, answers
-from melon_api.web.limits import limited, limited_anonymous, limited_mail
+from melon_api.web.limits import limited, limited_anonymous, limited_mail, may_mail
 from melon_api.web.openapi.call import Blueprint
 from melon_api.web.request import API
 
@@ -150,7 +150,9 @@ def reset_password(body: dict[str, str]) -> None:
 
     Sets a new password by the mailed token: once, within 30 minutes. Every phone is signed out.
     """
-    recovery.reset(body["token"], body["new_password"])
+    email = recovery.reset(body["token"], body["new_password"])
+    if may_mail(email):  # or the mails with its tokens are what its owner has been told
+        recovery.notify("password_changed", email)
 
 
 @blueprint.post("/email/verify")

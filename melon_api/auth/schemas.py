@@ -6,7 +6,7 @@ from typing import Any
 import idna
 from marshmallow import Schema, fields, validate
 
-from melon_api.auth.passwords import MAX_LENGTH, MIN_LENGTH
+from melon_api.auth.passwords.strength import MAX_LENGTH, MIN_LENGTH
 from melon_api.models.session import LABEL_LENGTH
 from melon_api.models.user import EMAIL_LENGTH, NAME_LENGTH
 

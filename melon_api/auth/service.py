@@ -3,11 +3,19 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery, tokens
-from melon_api.auth.accounts import Caller, change, lock_account_where, unique_address
+from melon_api.auth.accounts import (
+    PROFILE_COLUMNS,
+    Caller,
+    Profile,
+    change,
+    lock_account,
+    unique_address,
+)
+from melon_api.auth.passwords.decoys import stored_for
 from melon_api.auth.sessions import Device, invalidate, open_session
 from melon_api.auth.tokens import TokenPair
 from melon_api.errors import (
@@ -21,12 +29,18 @@ from melon_api.models.session import Session
 from melon_api.models.user import User
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work
 
+LOGIN_ATTEMPTS = 3  # another sign-in, at the same time, may have renewed the hash
 REFRESH_GRACE = timedelta(seconds=30)  # contract, Accounts 2: a lost answer is answered again
+# Held, and asked for what was verified: or a sign-in by an old password could slip past the change
+# that ends all of them.
+USERS = User.__table__.c
+_IS_VERIFIED = (USERS.id == bindparam("id"), USERS.password == bindparam("password"))
+VERIFIED = select(*PROFILE_COLUMNS).where(*_IS_VERIFIED).with_for_update()
 
 
 @dataclass(frozen=True)
 class SignedIn:
-    user: User
+    user: User | Profile
     tokens: TokenPair
     session_id: str
 
@@ -39,7 +53,7 @@ def register(email: str, password: str, name: str | None, device: Device) -> Sig
         user = User(email=email, password=hashed, name=name)
         unit.add(user)
         unit.flush()
-        return SignedIn(user, *open_session(unit, user, device))
+        return SignedIn(user, *open_session(unit, user.id, device))
 
     with unique_address():
         answer = unit_of_work(work)
@@ -56,40 +70,48 @@ def check_registration(body: dict[str, str | None]) -> None:
 
 def login(email: str, password: str, device: Device) -> SignedIn:
     """Sign a device in. Raises InvalidCredentials, AccountDisabled (to the right password only)."""
-    with snapshot(db.engine) as connection:
-        query = select(User.id, User.password).where(User.email == email)
-        user_id, stored = connection.execute(query).one_or_none() or (None, None)
-    if not passwords.verify(stored, password) or stored is None:
-        record(Event.SIGN_IN_FAILED, user_id, reason="password" if user_id else "address")
-        raise InvalidCredentials
+    for _ in range(LOGIN_ATTEMPTS):
+        with snapshot(db.engine) as connection:
+            found = stored_for(connection, email)
+        is_it = passwords.verify(found.password, password, found.decoy)
+        if not is_it or found.user_id is None or found.password is None:
+            reason = "password" if found.user_id else "address"
+            record(Event.SIGN_IN_FAILED, found.user_id, reason=reason)
+            raise InvalidCredentials
+        if answer := _sign_in(found.user_id, found.password, password, device):
+            record(Event.SIGNED_IN, answer.user.id, answer.session_id)
+            return answer
+    raise InvalidCredentials
+
+
+def _sign_in(user_id: str, stored: str, password: str, device: Device) -> SignedIn | None:
+    """By a password that was checked against `stored`; None when that is there no more. Raises
+    AccountDisabled."""
     better = passwords.rehashed(stored, password)
 
-    def work(unit: Unit) -> SignedIn:
-        # Held, and asked for what was verified: or a sign-in by an old password could slip past
-        # the change that ends all of them.
-        user = lock_account_where(unit, User.id == user_id, User.password == stored)
-        if user is None:
-            raise InvalidCredentials
-        if not user.is_active:
+    def work(unit: Unit) -> SignedIn | None:
+        row = unit.execute(VERIFIED, {"id": user_id, "password": stored}).one_or_none()
+        if row is None:
+            return None
+        if not row.is_active:
             raise AccountDisabled
         if better:
-            change(user, password=better)
-        return SignedIn(user, *open_session(unit, user, device))
+            change(lock_account(unit, row.id), password=better)
+        return SignedIn(Profile.of(row), *open_session(unit, row.id, device))
 
     try:
-        answer = unit_of_work(work)
+        return unit_of_work(work)
     except AccountDisabled:
         record(Event.SIGN_IN_FAILED, user_id, reason="disabled")
         raise
-    record(Event.SIGNED_IN, answer.user.id, answer.session_id)
-    return answer
 
 
 def refresh(caller: Caller, token: str, generation: int) -> TokenPair:
     """Rotate a refresh token. Raises TokenRevoked for one already used; its session then ends.
 
-    Its direct predecessor is answered with the same successor for `REFRESH_GRACE`: a phone lost the
-    answer, or refreshed twice at once (contract, Accounts 2).
+    Its direct predecessor is answered with the same successor for `REFRESH_GRACE`, and for as long
+    as nothing of that answer has been used: a phone lost it, or refreshed twice at once (contract,
+    Accounts 2).
     """
     pair = unit_of_work(lambda unit: _refresh(unit, caller, token, generation))
     if pair is None:
@@ -105,13 +127,17 @@ def _refresh(unit: Unit, caller: Caller, token: str, generation: int) -> TokenPa
     if session is None or session.revoked_at or session.expires_at <= now:
         raise TokenRevoked
     if tokens.digest(token) == session.refresh_hash:
+        if session.used_generation is None:
+            session.used_generation = session.generation
         session.generation += 1
         session.rotated_at = session.last_used_at = now
-        session.refresh_hash = tokens.digest(tokens.refresh_token(session))
-        return tokens.token_pair(session)
+        return tokens.new_pair(session)
     if generation >= session.generation:
         raise TokenInvalid("This is not the session's refresh token.")
-    if generation == session.generation - 1 and now - session.rotated_at <= REFRESH_GRACE:
+    used = session.used_generation
+    is_unused = used is not None and used < session.generation
+    is_late = now - session.rotated_at > REFRESH_GRACE
+    if generation == session.generation - 1 and (is_unused or not is_late):
         return tokens.token_pair(session)
     session.revoked_at = now
     invalidate(caller.user_id, [caller.session_id])

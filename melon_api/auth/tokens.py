@@ -4,8 +4,11 @@ Signed with `JWT_SECRET_KEY`; those signed with one of `JWT_PREVIOUS_KEYS` are g
 the key can be changed without signing anyone out. `kid` says which (RFC 7515 §4.1.4).
 """
 
+import base64
 import hashlib
+import hmac
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -73,6 +76,21 @@ def init_app(app: Flask) -> None:
     jwt.decode_key_loader(lambda header, _claims: _key_of(header))
 
 
+def is_signed_here(keys: Mapping[str, str], header: str) -> bool:
+    """Whether a value of `Authorization` has a signature of ours, by one of the keys, by their ids;
+    not, whether the token has expired or its session lives: cheap, to tell a crowd from phones."""
+    signed, _, signature = header.removeprefix("Bearer ").rpartition(".")
+    try:
+        given = base64.urlsafe_b64decode(signature + "==")
+        said = signed.encode("ascii")
+    except ValueError:
+        return False
+    return any(
+        hmac.compare_digest(hmac.digest(key.encode(), said, "sha256"), given)
+        for key in keys.values()
+    )
+
+
 def key_id(key: str) -> str:
     """The public name of a secret key."""
     return hashlib.sha256(b"melon key id:" + key.encode()).hexdigest()[:16]
@@ -98,16 +116,31 @@ def _key_of(header: dict[str, Any]) -> str:
     return keys[kid]
 
 
+def new_pair(session: Session) -> TokenPair:
+    """Both tokens of a session whose generation is new; the refresh token's digest goes into it."""
+    refresh = refresh_token(session)
+    session.refresh_hash = digest(refresh)
+    return _pair(session, refresh)
+
+
 def token_pair(session: Session) -> TokenPair:
     """A new access token, and the refresh token that belongs to the session's row as it stands."""
+    return _pair(session, _stored_token(session))
+
+
+def _pair(session: Session, refresh: str) -> TokenPair:
     lifetime: timedelta = current_app.config["ACCESS_TOKEN_LIFETIME"]
     access = create_access_token(
         session.user_id,
-        additional_claims={"sid": session.id, "iat": _issued(utc_now())},
+        additional_claims={
+            "sid": session.id,
+            "gen": session.generation,
+            "iat": _issued(utc_now()),
+        },
         additional_headers={"kid": key_id(keys_now()[0])},
         expires_delta=lifetime,
     )
-    return TokenPair(access, _stored_token(session), int(lifetime.total_seconds()))
+    return TokenPair(access, refresh, int(lifetime.total_seconds()))
 
 
 def _stored_token(session: Session) -> str:

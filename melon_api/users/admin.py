@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from marshmallow import ValidationError
-from sqlalchemy import false, func, or_, select
+from sqlalchemy import func, or_, select
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
 from melon_api.auth.accounts import change, lock_account, unique_address
-from melon_api.auth.schemas import EmailAddress
 from melon_api.auth.sessions import end, is_usable, named
 from melon_api.errors import NotFound
 from melon_api.models.base import db, utc_now
@@ -32,25 +30,6 @@ class Overview:
     is_verified: bool
     created_at: datetime
     sessions: int
-
-
-def find(email_or_id: str) -> str:
-    """The account's id. Raises NotFound."""
-    key = email_or_id.strip()
-    by_id = User.id == key if key.isascii() else false()  # see auth.sessions.named
-    with snapshot(db.engine) as connection:
-        query = select(User.id).where(or_(by_id, User.email == _as_stored(key)))
-        user_id = connection.scalar(query)
-    if user_id is None:
-        raise NotFound(f"There is no account {key}.")
-    return user_id
-
-
-def _as_stored(email: str) -> str:
-    try:
-        return str(EmailAddress().deserialize(email))
-    except ValidationError:
-        return email
 
 
 def overview(text: str = "", *, only_inactive: bool = False) -> Iterator[Overview]:

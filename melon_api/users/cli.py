@@ -1,22 +1,18 @@
 """`flask users …`: accounts, from the command line."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
-from typing import Any
 
 import click
 from flask.cli import AppGroup
-from marshmallow import ValidationError
 
 from melon_api.auth.schemas import RegisterSchema
 from melon_api.auth.sessions import clean_up
-from melon_api.errors import DomainError, ValidationFailed
 from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
 from melon_api.ops.durations import Duration
-from melon_api.storage.cache import cache
+from melon_api.sentences import plainly
 from melon_api.users import admin
+from melon_api.users.finding import find
 
 users = AppGroup("users", help="Look after accounts; EMAIL_OR_ID names one.")
 
@@ -26,33 +22,15 @@ password = click.option(
 )
 
 
-def plainly(command: Callable[..., None]) -> Callable[..., None]:
-    """Say what is wrong in a sentence instead of a traceback."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except DomainError as error:
-            raise _sentence(error) from None
-        except ValidationError as error:
-            raise _sentence(ValidationFailed(error.messages_dict)) from None
-        finally:
-            cache().settle()  # or a worker might never learn of it
-
-    return run
-
-
-def _sentence(error: DomainError) -> click.ClickException:
-    places = "".join(f"\n  {k}: {' '.join(v)}" for k, v in (error.errors or {}).items())
-    return click.ClickException(f"{error.detail}{places}")
-
-
 @users.command("list")
 @click.argument("text", default="")
 @click.option("--inactive", is_flag=True, help="Only those that are deactivated.")
+@plainly
 def list_command(text: str, inactive: bool) -> None:
-    """Accounts whose address or name holds TEXT, or all: id, address, state, sessions, age."""
+    """Find accounts by TEXT in address or name, or all.
+
+    Prints id, address, state, sessions, age.
+    """
     for found in admin.overview(text, only_inactive=inactive):
         state = "active" if found.is_active else "inactive"
         verified = "verified" if found.is_verified else "unverified"
@@ -64,7 +42,7 @@ def list_command(text: str, inactive: bool) -> None:
 
 @users.command("create")
 @click.argument("email")
-@click.option("--name", default=None)
+@click.option("--name", default=None, help="What they are called.")
 @click.option("--verified", is_flag=True, help="The address is known to be theirs.")
 @password
 @plainly
@@ -80,7 +58,7 @@ def create_command(email: str, name: str | None, verified: bool, password: str) 
 @plainly
 def deactivate_command(account: str) -> None:
     """Shut an account out at once; its data stays."""
-    admin.set_active(admin.find(account), is_active=False)
+    admin.set_active(find(account), is_active=False)
     click.echo("Deactivated; its tokens get 403 account_disabled.")
 
 
@@ -88,8 +66,8 @@ def deactivate_command(account: str) -> None:
 @account
 @plainly
 def activate_command(account: str) -> None:
-    """Let a deactivated account in again; its devices are still signed in."""
-    admin.set_active(admin.find(account), is_active=True)
+    """Let a deactivated account in again, still signed in."""
+    admin.set_active(find(account), is_active=True)
     click.echo("Activated.")
 
 
@@ -99,7 +77,7 @@ def activate_command(account: str) -> None:
 @plainly
 def delete_command(account: str) -> None:
     """Delete an account and all its data."""
-    admin.delete(admin.find(account))
+    admin.delete(find(account))
     click.echo("Deleted.")
 
 
@@ -109,7 +87,7 @@ def delete_command(account: str) -> None:
 @plainly
 def set_password_command(account: str, password: str) -> None:
     """Set a new password; every device is signed out."""
-    admin.set_password(admin.find(account), password)
+    admin.set_password(find(account), password)
     click.echo("Changed; every device is signed out.")
 
 
@@ -118,8 +96,8 @@ def set_password_command(account: str, password: str) -> None:
 @click.option("--end", metavar="SESSION_ID", help="Sign this device out; `all` for every one.")
 @plainly
 def sessions_command(account: str, end: str | None) -> None:
-    """The devices of an account, those signed out too."""
-    user_id = admin.find(account)
+    """List an account's devices, those signed out too."""
+    user_id = find(account)
     if end is not None:
         count = admin.end_sessions(user_id, None if end == "all" else end)
         click.echo(f"Signed {count} out.")
@@ -135,7 +113,10 @@ def sessions_command(account: str, end: str | None) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Count only.")
 def clean_command(older_than: int, dry_run: bool) -> None:
-    """Delete sessions that have ended and mailed tokens that expired, in small steps."""
+    """Delete what has ended.
+
+    Sessions, and mailed tokens that expired; in small steps.
+    """
     before = utc_now() - timedelta(milliseconds=older_than)
     sessions, tokens = clean_up(db.engine, before, dry_run=dry_run)
     would = "Would delete" if dry_run else "Deleted"

@@ -4,9 +4,11 @@ from sqlalchemy import Engine, delete, select
 
 from melon_api.auth.accounts import GONE, PROFILE
 from melon_api.errors import ValidationFailed
+from melon_api.models.alteration import Alteration
 from melon_api.models.mailed_token import MailedToken
+from melon_api.models.outbox import EventQueue, OutboxEvent
 from melon_api.models.session import Session
-from melon_api.models.synced import SyncPush
+from melon_api.models.synced import Adoption
 from melon_api.models.user import User
 from melon_api.storage.cache import cache
 from melon_api.storage.transactions import writing
@@ -25,7 +27,7 @@ def erase(engine: Engine, user_id: str, stored: str | None = None) -> None:
         if stored not in (None, password):
             raise ValidationFailed({"password": [NOT_THE_PASSWORD]})
         deletions.delete_all(connection, synced_tables().values(), user_id)
-        for model in (SyncPush, Session, MailedToken):
+        for model in (Adoption, Alteration, EventQueue, OutboxEvent, Session, MailedToken):
             connection.execute(delete(model).where(model.user_id == user_id))
         connection.execute(delete(User).where(User.id == user_id))
         cache().invalidate(user_id, {PROFILE: GONE})

@@ -6,8 +6,11 @@ from melon_api.auth.docs import ADA, NEW_PASSWORD, SESSION, USER
 from melon_api.auth.schemas import SessionSchema, UserSchema
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.docs.examples import records
-from melon_api.sync.docs.schemas import pulled_schemas
+from melon_api.sync.docs.schemas import pulled_schemas, schema_of
 from melon_api.web.openapi.call import Call, Example, Problem
+
+# An app's tables of the names that an export has itself: no table has a dot in its name.
+EXPORTED_AS = {"user": "records.user", "sessions": "records.sessions"}
 
 NEW_ADDRESS = {"email": "ada.lovelace@example.com", "current_password": ADA["password"]}
 CHANGE = {"current_password": ADA["password"], "new_password": NEW_PASSWORD}
@@ -20,7 +23,8 @@ ME = {"user": Example("The caller", USER)}
 def calls() -> dict[str, Call]:
     """By the name of the view."""
     refused = {"current_password": WRONG}
-    everything = {"user": USER, "sessions": [SESSION]} | records()
+    everything = {"user": USER, "sessions": [SESSION]}
+    everything |= {EXPORTED_AS.get(name, name): found for name, found in records().items()}
     return {
         "get_me": Call(answers=ME),
         "update_me": Call(
@@ -52,8 +56,8 @@ def export_schema() -> type[Schema]:
     """With the tables that this server has."""
     sessions = fields.List(fields.Nested(SessionSchema), required=True)
     tables = {
-        name: fields.List(fields.Nested(schema), required=True)
+        EXPORTED_AS.get(name, name): fields.List(fields.Nested(schema), required=True)
         for name, schema in pulled_schemas(synced_tables()).items()
     }
     user = fields.Nested(UserSchema, required=True)
-    return Schema.from_dict({"user": user, "sessions": sessions, **tables}, name="Export")
+    return schema_of({"user": user, "sessions": sessions, **tables}, "Export")

@@ -9,6 +9,7 @@ from flask import Response
 from melon_api.auth.accounts import Profile
 from melon_api.auth.guard import caller, signed_in
 from melon_api.auth.schemas import SessionSchema, UserSchema
+from melon_api.bulkheads import scans
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.users import docs, service
@@ -84,7 +85,7 @@ def export_me() -> Response:
     Everything that is stored of the caller, as a JSON download: the account, its sessions (those
     that have ended, too) and every record.
     """
-    found = service.export(caller())
+    found = scans.run_for(caller().user_id, lambda: service.export(caller()))
     user = UserSchema().dump(found.user)
     sessions = SessionSchema(many=True).dump(found.sessions)
     response = respond(_export(user, sessions, found.records), found.records)
@@ -95,7 +96,7 @@ def export_me() -> Response:
 def _export(user: Any, sessions: Any, records: ChangesText) -> Iterator[bytes]:
     yield orjson.dumps({"user": user, "sessions": sessions})[:-1]
     for name in synced_tables():
-        yield f',"{name}":['.encode()
+        yield f',"{docs.EXPORTED_AS.get(name, name)}":['.encode()
         yield from records.values(name, "created")
         yield b"]"
     yield b"}"
