@@ -6,94 +6,30 @@ push into its account) steps aside: another thread takes requests in its place. 
 is bounded, for each kind.
 """
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import copy_context
 from dataclasses import dataclass, field
-from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from melon_api.errors import Unavailable
+from melon_api.threads import release_thread
 
 SIGN_INS = 16  # that wait or hash; of two hashes at once and 20 ms each, the last waits 0.2 s
 BODIES = 32  # large ones, packed, that wait for memory to be unpacked or parsed in
+SCANS = 4  # exports and verifications, one of which works
+LARGE_PULLS, LARGE_PULLS_AT_WORK = 32, 2
 PUSHES = 32  # that wait for another one into their account
 OF_ONE_ACCOUNT = 16  # pushes under way, of a person's devices
 LARGE_BYTES, LARGE = 1 << 18, 4  # a larger body counts as so many: it is in memory while it waits
 TURN_SECONDS = 10  # how long anybody waits for a turn
+NICENESS = 5
 
-_here = threading.local()  # `threads`: those that this thread is one of
-
-
-class Threads(Executor):
-    """`count` threads that take work in the order it came, and others in place of those aside.
-
-    For gunicorn.conf.py. As many as wished could not be had from a ThreadPoolExecutor, whose
-    number of threads is fixed.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._too_many = threading.Semaphore(0)  # threads that are to end
-        for _ in range(count):
-            self._start_one()
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Have `fn` called by the next thread that is free."""
-        future: Future[Any] = Future()
-        self._work.put((future, lambda: fn(*args, **kwargs)))
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the threads when they have done what was submitted; waits for nothing, and nothing
-        is cancelled: gunicorn has its own patience (graceful_timeout)."""
-        for _ in range(self._count):
-            self._work.put(None)
-
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
-        """Another thread works meanwhile; whichever is free first after that ends. Not by a word in
-        the queue: a long one would be worked off by all who ever stood aside."""
-        self._start_one()
-        try:
-            yield
-        finally:
-            self._too_many.release()  # this very thread asks at the end of its work, if none before
-
-    def _start_one(self) -> None:
-        threading.Thread(target=self._run, name="request", daemon=True).start()
-
-    def _run(self) -> None:
-        _here.threads = self
-        while item := self._work.get():
-            _call(*item)
-            if self._too_many.acquire(blocking=False):
-                return
-            del item  # or the last request's body stays in memory until the next one
-
-
-def _call(future: Future[Any], work: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = work()
-    except BaseException as error:  # it is the one's who asked for the result
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-
-
-@contextmanager
-def release_thread() -> Iterator[None]:
-    """Let another request work while this one waits; nothing outside of a worker."""
-    threads: Threads | None = getattr(_here, "threads", None)
-    if threads is None:
-        yield
-        return
-    with threads.one_more():
-        yield
+T = TypeVar("T")
 
 
 class Bulkhead:
@@ -101,13 +37,13 @@ class Bulkhead:
 
     def __init__(self, seats: int, refusal: str) -> None:
         self._seats = threading.BoundedSemaphore(seats)
-        self._refusal = refusal
+        self.seats, self.refusal = seats, refusal
 
     @contextmanager
     def seat(self) -> Iterator[None]:
         """Wait in here. Raises Unavailable at once when every seat is taken."""
         if not self._seats.acquire(blocking=False):
-            raise Unavailable(self._refusal)
+            raise Unavailable(self.refusal)
         try:
             with release_thread():
                 yield
@@ -115,6 +51,47 @@ class Bulkhead:
             self._seats.release()
 
 
+class ThreadPoolBulkhead:
+    """So many threads of its own, which let others go first (Linux); who asked for their work
+    stands `aside` meanwhile."""
+
+    def __init__(self, threads: int, name: str, aside: Bulkhead) -> None:
+        self.threads = ThreadPoolExecutor(threads, name, initializer=step_back)
+        self.name, self.aside = name, aside
+
+    def run_for(self, account: str, work: Callable[[], T]) -> T:
+        """As `run`, of one account one at a time: its others are on half of the seats at most, and
+        in no other account's way. Raises Unavailable."""
+        queued = _queue(f"{self.name} {account}", 2 * OF_ONE_ACCOUNT // self.aside.seats)
+        with queued as queue, self.aside.seat(), queue.turn(nullcontext):
+            return self._run(work)
+
+    def run(self, work: Callable[[], T]) -> T:
+        """What `work` answers, which has the caller's context. Raises Unavailable, also after
+        TURN_SECONDS in which others were at work."""
+        with self.aside.seat():
+            return self._run(work)
+
+    def _run(self, work: Callable[[], T]) -> T:
+        done = self.threads.submit(copy_context().run, work)
+        try:
+            return done.result(TURN_SECONDS)
+        except TimeoutError:
+            if done.cancel():
+                raise Unavailable("Others' requests take too long; try again.") from None
+            return done.result()  # its turn has come
+
+
+def step_back() -> None:
+    """The calling thread gives way to others for ever."""
+    if sys.platform == "linux":  # elsewhere it would be the whole process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+_scans = Bulkhead(SCANS, "Others are exported or verified here; try again in a moment.")
+scans = ThreadPoolBulkhead(1, "scan", _scans)  # what reads all that an account holds
+_large_pulls = Bulkhead(LARGE_PULLS, "Too many large pulls wait here; try again in a moment.")
+large_pulls = ThreadPoolBulkhead(LARGE_PULLS_AT_WORK, "large pull", _large_pulls)
 sign_ins = Bulkhead(SIGN_INS, "Too many people are signing in; try again in a moment.")
 pushes = Bulkhead(PUSHES, "Too many pushes wait here; try again in a moment.")
 
@@ -170,19 +147,22 @@ class Allowance:
 
 @dataclass
 class AccountQueue:
-    """The pushes into one account that are under way in this process."""
+    """What is under way of one account in this process: its pushes, or what one bulkhead is for."""
 
     weight: int = 0
     _lock: Any = field(default_factory=threading.Lock)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """One at a time: the others would hold a connection each, to wait in the database for the
-        account's lock. Raises Unavailable when too many wait, or this one for TURN_SECONDS."""
+    def turn(
+        self, seat: Callable[[], AbstractContextManager[None]] = pushes.seat
+    ) -> Iterator[None]:
+        """One at a time: of pushes, the others would hold a connection each, to wait in the
+        database for the account's lock. Who has to wait takes a `seat`. Raises Unavailable when
+        there is none, or after TURN_SECONDS."""
         if not self._lock.acquire(blocking=False):
-            with pushes.seat():
+            with seat():
                 if not self._lock.acquire(timeout=TURN_SECONDS):
-                    raise Unavailable("Other pushes into this account take too long.")
+                    raise Unavailable("This account's other requests take too long.")
         try:
             yield
         finally:
@@ -193,17 +173,20 @@ _queues: dict[str, AccountQueue] = {}
 _queues_guard = threading.Lock()
 
 
-@contextmanager
-def account_queue(account: str, size: int | None) -> Iterator[AccountQueue]:
+def account_queue(account: str, size: int | None) -> AbstractContextManager[AccountQueue]:
     """Join the line of pushes into `account`, with a body of `size` bytes (None: not known).
 
     Raises Unavailable when OF_ONE_ACCOUNT are in it, or a quarter as many large ones.
     """
-    weight = LARGE if size is None or size > LARGE_BYTES else 1
+    return _queue(account, LARGE if size is None or size > LARGE_BYTES else 1)
+
+
+@contextmanager
+def _queue(account: str, weight: int) -> Iterator[AccountQueue]:
     with _queues_guard:
         queue = _queues.setdefault(account, AccountQueue())
         if queue.weight + weight > OF_ONE_ACCOUNT:
-            raise Unavailable("Other pushes into this account are under way; try again then.")
+            raise Unavailable("This account's other requests are under way; try again then.")
         queue.weight += weight
     try:
         yield queue

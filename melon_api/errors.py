@@ -178,6 +178,15 @@ class UnknownParent(DomainError):
     )
 
 
+class Refused(DomainError):
+    code, status = "refused", 422
+    advice = "a rule of the app: show `errors` to the person; nothing was stored"
+    example = Example(
+        "A rule of the app refused some of it; nothing was stored.",
+        {"changes": {"table": {"created": {"0": {"column": ["Why."]}}}}},
+    )
+
+
 class RateLimited(DomainError):
     """Raised by the limiter."""
 

@@ -32,6 +32,11 @@ _push_size = Histogram(
 )
 _conflicts = Counter("melon_conflicts_total", "Records that another device had changed meanwhile.")
 _rejected = Counter("melon_records_rejected_total", "Records that a push could not store.")
+_repaired = Counter(
+    "melon_values_repaired_total",
+    "Values that a push stored otherwise than they were sent, by why.",
+    ["table", "column", "why"],
+)
 _clock_wait = Histogram(
     "melon_clock_wait_seconds",
     "Waiting for an account's lock, which its pushes share.",
@@ -56,6 +61,7 @@ _statements = Counter("melon_statements_total", "SQL statements of requests.")
 _statement_seconds = Counter("melon_statement_seconds_total", "The time that they took.")
 _cache = Counter("melon_cache_reads_total", "Questions to Redis, by what it knew.", ["result"])
 _redis_lost = Counter("melon_redis_losses_total", "Times that Redis stopped answering.")
+_doubts = Counter("melon_redis_doubts_total", "Times that Redis was said not to be believed.")
 _hashing = Histogram(
     "melon_password_hash_seconds", "Hashing a password, its turn included.", buckets=QUICK
 )
@@ -77,9 +83,9 @@ def timed(observe: Callable[[float], None]) -> Iterator[None]:
         observe(time.perf_counter() - started)
 
 
-def begin_request() -> None:
-    """Forget what was noted before in this thread."""
-    _facts.set({})
+def begin_request(facts: dict[str, Any] | None = None) -> None:
+    """Forget what was noted before in this thread; `facts`: what is known of the request."""
+    _facts.set(facts or {})
 
 
 def request_facts() -> dict[str, Any]:
@@ -138,6 +144,12 @@ def merged(conflicts: int, rejected: int) -> None:
         _note(records_rejected=rejected)
 
 
+def repaired(table: str, column: str, why: str, count: int) -> None:
+    """Values of a push that is stored; `column` is one of few (sync/repairs.py)."""
+    _repaired.labels(table, column, why).inc(count)
+    _note(values_repaired=request_facts().get("values_repaired", 0) + count)
+
+
 def clock_waited(seconds: float) -> None:
     _clock_wait.observe(seconds)
 
@@ -171,6 +183,11 @@ def cache_read(is_hit: bool) -> None:
 
 def redis_lost() -> None:
     _redis_lost.inc()
+
+
+def doubted() -> None:
+    """By this process, for all (storage/memory/doubts.py)."""
+    _doubts.inc()
 
 
 def hashed(seconds: float) -> None:

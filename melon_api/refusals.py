@@ -7,6 +7,10 @@ from typing import Any
 from melon_api.errors import ValidationFailed
 
 
+class NoSuchParent(ValueError):
+    """A record names a parent that is not there, or none where it needs one."""
+
+
 class Refusals:
     """`errors`: by place, as ValidationFailed has them; of two for a place, the first counts."""
 
@@ -25,3 +29,12 @@ class Refusals:
         """Raises ValidationFailed for all of them."""
         if self.errors:
             raise ValidationFailed(self.errors)
+
+
+def places(errors: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    """Of {place: {…} or [sentences]}: each place with its sentences."""
+    for name, found in errors.items():
+        if isinstance(found, Mapping):
+            yield from places(found, f"{within}{name}.")
+        else:
+            yield f"{within}{name}: {' '.join(found)}"

@@ -1,10 +1,11 @@
-"""The app's own room: the package that MELON_APP names, with its tables, rules, routes and seed.
+"""The app's own room: the package that MELON_APP names, with tables, rules, jobs, routes and seed.
 
-Each of its modules may be missing. One that is there is imported, and what fails in it is raised.
+Each of its modules may be missing. One that is there is imported, and where it fails is said.
 """
 
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,12 @@ from types import ModuleType
 
 from environ import Settings, text
 from melon_api import models
+from melon_api.models.names import ModelError
 from melon_api.models.synced import apps
+
+
+class AppError(Exception):
+    """What is wrong in the app's room; the message says where, in one line."""
 
 
 class RoomSettings(Settings):
@@ -29,24 +35,58 @@ class RoomSettings(Settings):
 
 
 def load(package: str) -> None:
-    """Import Melon's own tables, then the app's tables and rules.
+    """Import Melon's own tables, then the app's tables, rules and jobs.
 
-    Raises RuntimeError when this process has the tables of another app.
+    Raises AppError for a module that fails, RuntimeError when this process has the tables of
+    another app.
     """
+    load_tables(package)
+    part(package, "rules")
+    part(package, "jobs")
+
+
+def load_tables(package: str) -> None:
+    """Melon's own tables, then the app's. Raises as `load` does."""
     if apps not in ([], [package]):
         raise RuntimeError(f"the tables of {apps[0]} are here; {package} wants its own process")
     apps[:] = [package]
-    _import_all(models)
+    try:
+        _import_all(models)
+    except AppError as error:  # an older Melon had them there
+        moved = f"{error}; tables of your own stand in {package}/ now (docs/upgrading.md)"
+        raise AppError(moved) from error
     tables = part(package, "models")
     if tables is not None and hasattr(tables, "__path__"):
-        _import_all(tables)
-    part(package, "rules")
+        _import_all(tables, package)
 
 
 def part(package: str, name: str) -> ModuleType | None:
-    """A module of the app's room; None where it has none."""
+    """A module of the app's room; None where it has none. Raises AppError for one that fails."""
+    _import(package, package)
     full = f"{package}.{name}"
-    return importlib.import_module(full) if find_spec(full) else None
+    return _import(full, package) if find_spec(full) else None
+
+
+def _import(module: str, package: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ModelError:  # says of which model it is
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
+        raise AppError(f"{_place(error, package) or module}: {said}") from error
+
+
+def _place(error: Exception, package: str) -> str:
+    """The last file and line of this package that was at work."""
+    places = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if f"{frame.f_globals.get('__name__')}.".startswith(f"{package}.")
+    ]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((error.filename, error.lineno or 0))
+    return "{}, line {}".format(*places[-1]) if places else ""
 
 
 def _folder(package: str) -> Path | None:
@@ -62,7 +102,8 @@ def _folder(package: str) -> Path | None:
     return Path(places[0]) if places else None
 
 
-def _import_all(package: ModuleType) -> None:
+def _import_all(folder: ModuleType, package: str = "") -> None:
     """Every module of a folder."""
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(folder.__path__):
+        name = f"{folder.__name__}.{module.name}"
+        _import(name, package or name)

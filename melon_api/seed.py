@@ -14,6 +14,7 @@ from melon_api.auth.sessions import Device, device_key, device_number
 from melon_api.mail.outbox import outbox
 from melon_api.models.base import db
 from melon_api.models.user import User
+from melon_api.sentences import plainly
 from melon_api.sync import push as pushes
 from melon_api.sync.rules.pushed import PushRequest
 
@@ -23,10 +24,17 @@ DEVICE = Device(key="seed", name="flask seed")
 
 
 @click.command()
-@click.option("--records", default=100, show_default=True, type=click.IntRange(0, 1_000_000))
-@click.option("--email", default=EMAIL, show_default=True)
+@click.option(
+    "--records",
+    default=100,
+    show_default=True,
+    type=click.IntRange(0, 1_000_000),
+    help="About how many.",
+)
+@click.option("--email", default=EMAIL, show_default=True, help="Whose account it is.")
 @click.option("--password", default=None, help=f"Default outside of production: {PASSWORD}")
 @with_appcontext
+@plainly
 def seed(records: int, email: str, password: str | None) -> None:
     """Make a demo account, with what the app's seed.py has for it. Safe to run twice."""
     if password is None and current_app.config["NEEDS_SERVERS"]:
@@ -35,13 +43,16 @@ def seed(records: int, email: str, password: str | None) -> None:
     counts: Counter[str] = Counter()
     source = room.part(current_app.config["MELON_APP"], "seed")
     for changes in source.pushes(records) if source else ():
-        pushes.push(
-            db.engine, caller, PushRequest(changes, _clock(caller), False), "last_write_wins"
-        )
+        asked = PushRequest(changes, _clock(caller), False)
+        rules = current_app.extensions[pushes.RULES]
+        pushes.push(db.engine, caller, asked, "last_write_wins", rules=rules)
         counts.update({table: len(lists["created"]) for table, lists in changes.items()})
     outbox().settle()  # what is logged of a mail comes before what is to be read
-    made = " and ".join(f"{count} {table}" for table, count in counts.items()) or "no records"
-    click.echo(f"Seeded {made}. Sign in with:")
+    made = " and ".join(f"{count} {table}" for table, count in counts.items())
+    none = (
+        f"The account is there, without records: {current_app.config['MELON_APP']}/seed.py has none"
+    )
+    click.echo(f"{f'Seeded {made}' if made else none}. Sign in with:")
     click.echo(f"  e-mail:   {email}\n  password: {password or PASSWORD}")
 
 

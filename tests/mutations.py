@@ -37,7 +37,7 @@ class Mutation:
 MUTATIONS = [
     Mutation(
         "the clock stands still when the wall clock does (pull 1)",
-        "max(now_ms(), account.value + 1, since + 1)",
+        "max(now_ms(), account.value + steps, since + steps)",
         "now_ms()",
         "test_pull test_push",
     ),
@@ -102,8 +102,8 @@ MUTATIONS = [
     ),
     Mutation(
         "a device is said to be up to date although others pushed (push 7)",
-        "up_to_date = up_to_date and by == session and bool(as_sent)",
-        "up_to_date = True",
+        "self.since <= since and self.session in (session, NOBODY)",
+        "self.since <= since",
         "test_push test_push_policies",
     ),
     Mutation(
@@ -129,6 +129,13 @@ MUTATIONS = [
         "cache().invalidate(user_id, {CLOCK: value})",
         "pass",
         "test_idle",
+        redis=True,
+    ),
+    Mutation(
+        "a process cut off from Redis alone changes what the others go on to believe (Accounts 5)",
+        "            raise Untold(self._doubts.raise_one)\n",
+        "            pass\n",
+        "test_doubts",
         redis=True,
     ),
     Mutation(

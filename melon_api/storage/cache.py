@@ -17,26 +17,31 @@ versions, which only grow, and by asking the database whenever there is doubt:
   `run_id`): a snapshot may come back on a host whose clock is behind.
 - An answer that took longer than near_cache.LEASE_SECONDS counts as none: what it says may be as
   old as the question.
-- What was invalidated long before its commit is invalidated again after: Redis may have forgotten
-  it between the two, and somebody read and put what was not yet changed.
+- What was invalidated long before its commit, or by a connection that Redis has closed since, or
+  in a Redis that was emptied since, is invalidated again after: Redis may have forgotten it between
+  the two (it starts again in 30 ms), and somebody read and put what was not yet changed.
 - In a Redis Cluster or behind Sentinels, a replica may take over that has not heard of an
   invalidation, some workers hear of it before others, and nobody's connection breaks for it. There
   nothing is cached: the database is asked, with one statement for session, profile and clock.
 
-What is left: a worker cut off from Redis while others are not flushes what it has pending 50 ms
-after Redis is back; if it is killed before, a value's lifetime ends it. So it does where Redis
-is read but takes no writes for long (its disk is full, it has become a replica). Word of a change
-that is late on its way to one worker alone leaves that one behind for at most
-near_cache.LEASE_SECONDS. Without REDIS_URL nothing is cached either: processes share no memory.
+- A process that cannot tell Redis commits nothing before all processes have stopped to believe
+  Redis (memory/doubts.py): it may be the only one that cannot reach it.
+
+What is left: word of a change that is late on its way to one worker alone leaves that one behind
+for at most near_cache.LEASE_SECONDS. Without REDIS_URL nothing is cached either: processes share no
+memory.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
 
 from flask import current_app
 
 log = logging.getLogger(__name__)
+
+VALUE_SECONDS = 60  # that a value lives
 
 
 class Moment(NamedTuple):
@@ -49,14 +54,22 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True)
 class Put:
-    """A value to remember: `version` grows with every change, `as_of` is the `moment()` before it
-    was read from the database, `seconds` is its lifetime."""
+    """A value to remember for VALUE_SECONDS: `version` grows with every change, `as_of` is the
+    `moment()` before it was read from the database."""
 
     name: str
     version: int
     value: Any
     as_of: Moment
-    seconds: int
+
+
+class Untold(Exception):
+    """Redis could not be told of a change that is about to be committed. The transaction is to be
+    rolled back, and tried again after `warn`, which returns when nobody believes Redis any more."""
+
+    def __init__(self, warn: Callable[[], None]) -> None:
+        super().__init__("Redis could not be told.")
+        self.warn = warn
 
 
 class Cache(Protocol):
@@ -77,11 +90,13 @@ class Cache(Protocol):
         """Remember what was read from the database."""
 
     def invalidate(self, account_id: str, versions: dict[str, int]) -> None:
-        """Forget what is older than these versions; call it before the change is committed."""
+        """Forget what is older than these versions; call it before the change is committed, in a
+        transaction that is `retrying`. Raises Untold."""
 
     def flush(self) -> None:
         """After a commit, before the answer: what could not be sent is sent if possible, and what
-        was sent too long before the commit is sent again."""
+        was sent too long before the commit is sent again. Raises OutcomeUnknown where nobody can be
+        told of it."""
 
     def settle(self) -> None:
         """Wait until nothing is pending, or no value can be older than that. For a process that

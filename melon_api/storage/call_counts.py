@@ -9,11 +9,12 @@ Redis leaves this room.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import redis
 from limits.storage import MemoryStorage, Storage
 
+from melon_api.storage.memory.leases import Taken, Window
 from melon_api.storage.redis import Availability, ClusterClient, connect
 
 R = TypeVar("R")
@@ -21,24 +22,28 @@ log = logging.getLogger(__name__)
 
 SCHEME = "melon"  # of RATELIMIT_STORAGE_URI, by which the library finds this class
 PREFIX = "LIMITS:"  # of the counters' names in Redis, as the library's own storage has it
+HELD = "LEASES:"  # of those whose numbers processes hold; no plain ones
 
-# KEYS: counters; ARGV: by how much, then the seconds that each one lives.
+# KEYS: counters. ARGV: by how much, then of each counter the seconds that it lives, how many
+# numbers all processes may hold of it (0: none, and it is a plain number as the library's), and how
+# many of those that this one held it has given out.
 COUNT = """
-local counts = {}
+local taken = {}
 for i, key in ipairs(KEYS) do
-  local calls = redis.call('INCRBY', key, ARGV[1])
-  if calls == tonumber(ARGV[1]) then redis.call('EXPIRE', key, ARGV[i + 1]) end
-  counts[2 * i - 1], counts[2 * i] = calls, redis.call('TTL', key)
+  local most, used, more, calls = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1]), 0, 0
+  if most > 0 then
+    local held = math.max(0, tonumber(redis.call('HGET', key, 'held') or 0) - used)
+    more = math.max(0, math.floor((most - held) / 2))
+    redis.call('HSET', key, 'held', held + more)
+    calls = redis.call('HINCRBY', key, 'calls', ARGV[1] + more)
+  else
+    calls = redis.call('INCRBY', key, ARGV[1])
+  end
+  if calls == ARGV[1] + more then redis.call('EXPIRE', key, ARGV[3 * i - 1]) end
+  taken[3 * i - 2], taken[3 * i - 1], taken[3 * i] = calls - more, more, redis.call('PTTL', key)
 end
-return counts
+return taken
 """
-
-
-class Count(NamedTuple):
-    """Calls in this window, and when it ends (s since the epoch)."""
-
-    calls: int
-    end: float
 
 
 class CallCounts(Storage):
@@ -55,14 +60,14 @@ class CallCounts(Storage):
         self._count: Any = self._redis and self._redis.register_script(COUNT)
         self._availability = Availability(_went_away, _came_back)
 
-    def count(self, counters: Sequence[tuple[str, int]], amount: int = 1) -> list[Count]:
-        """Count a call on each of (key, seconds of its window): one round trip; in a Cluster, where
-        each key has a slot of its own, one for each."""
-        counts = self._ask(lambda: self._count_in_redis(counters, amount))
-        return self._count_in_memory(counters, amount) if counts is None else counts
+    def count(self, windows: Sequence[Window], amount: int = 1) -> list[Taken]:
+        """Count a call in each of them: one round trip; in a Cluster, where each key has a slot of
+        its own, one for each."""
+        taken = self._ask(lambda: self._count_in_redis(windows, amount))
+        return self._count_in_memory(windows, amount) if taken is None else taken
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        return self.count([(key, expiry)], amount)[0].calls
+        return self.count([Window(key, expiry)], amount)[0].calls
 
     def get(self, key: str) -> int:
         found = self._ask(lambda: int(self._redis.get(PREFIX + key) or 0))
@@ -85,23 +90,27 @@ class CallCounts(Storage):
     def _ask(self, command: Callable[[], R]) -> R | None:
         return self._availability.ask(command) if self._redis else None
 
-    def _count_in_redis(self, counters: Sequence[tuple[str, int]], amount: int) -> list[Count]:
-        trips = [[counter] for counter in counters] if self._is_cluster else [counters]
+    def _count_in_redis(self, windows: Sequence[Window], amount: int) -> list[Taken]:
+        trips = [[window] for window in windows] if self._is_cluster else [windows]
         found: list[int] = []
         for trip in trips:
-            keys = [PREFIX + key for key, _ in trip]
-            found += self._count(keys, [amount, *(seconds for _, seconds in trip)])
+            arguments = [number for window in trip for number in window[1:]]
+            found += self._count([_name(window) for window in trip], [amount, *arguments])
         now = time.time()
         return [
-            Count(calls, now + max(seconds, 0))
-            for calls, seconds in zip(found[::2], found[1::2], strict=True)
+            Taken(calls, more, now + max(ms, 0) / 1000)
+            for calls, more, ms in zip(found[::3], found[1::3], found[2::3], strict=True)
         ]
 
-    def _count_in_memory(self, counters: Sequence[tuple[str, int]], amount: int) -> list[Count]:
+    def _count_in_memory(self, windows: Sequence[Window], amount: int) -> list[Taken]:
         return [
-            Count(self._memory.incr(key, seconds, amount), self._memory.get_expiry(key))
-            for key, seconds in counters
+            Taken(self._memory.incr(key, seconds, amount), 0, self._memory.get_expiry(key))
+            for key, seconds, _, _ in windows
         ]
+
+
+def _name(window: Window) -> str:
+    return (HELD if window.most else PREFIX) + window.key
 
 
 def _went_away(error: redis.RedisError) -> None:

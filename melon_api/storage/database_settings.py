@@ -148,7 +148,8 @@ class DatabaseSettings(InFolder):
         return {
             "isolation_level": "REPEATABLE READ",  # a pull is one snapshot (contract pull 1)
             "pool_size": self.WEB_THREADS,
-            "max_overflow": self.WEB_THREADS,  # a request needs one; more for those back from aside
+            # A request needs one; more for who is back from aside, large pulls and a scan.
+            "max_overflow": max(self.WEB_THREADS, 4),
             "pool_timeout": POOL_SECONDS,
             "pool_recycle": POOL_RECYCLE_SECONDS,
             "pool_reset_on_return": None,  # engine.py looks after both ends of a loan

@@ -7,6 +7,7 @@ here we say BEGIN.
 
 import logging
 import select
+import sys
 import time
 from typing import Any, cast
 
@@ -26,11 +27,13 @@ log = logging.getLogger(__name__)
 
 
 REST_SECONDS = 15  # a network may drop a silent connection and tell nobody
+SMALL_SECONDS = 1
 PROBE_SECONDS = 3  # for each step of a probe; a balancer has little patience
 # A migration that waits for its table makes every request for it wait in turn.
 TABLE_WAIT_SECONDS = 15
 
 RESTS_SINCE, IS_COMMITTED = "rests_since", "is_committed"  # in a pooled connection's `info`
+PACKET, BESIDE_BYTES = "packet", 1 << 14  # bytes, and those of a statement beside its values
 WORKS = "works"  # in its record's, which outlives the connection
 
 
@@ -42,6 +45,7 @@ def init_app(app: Flask) -> None:
             event.listen(db.engine, "begin", _begin_sqlite)
         else:
             event.listen(db.engine, "connect", _teach_literals)
+            event.listen(db.engine, "connect", _note_packet)
             event.listen(db.engine, "connect", _wait_for_other_nodes)
             event.listen(db.engine, "checkout", _check_alive)
             event.listen(db.engine, "commit", _note_commit)
@@ -58,8 +62,27 @@ def probe() -> None:
 
     Raises DBAPIError after PROBE_SECONDS for each step: to connect, to sign in, to answer.
     """
-    with cast(Engine, current_app.extensions["database_probe"]).connect() as connection:
+    with probe_engine().connect() as connection:
         connection.exec_driver_sql("SELECT 1")
+
+
+def probe_engine() -> Engine:
+    """What looks in from outside asks by: apart from the requests' pool, with little patience."""
+    return cast(Engine, current_app.extensions["database_probe"])
+
+
+def separate_engine(app: Flask) -> Engine:
+    """For the few small statements that no request makes: a connection of its own, which gives up
+    after SMALL_SECONDS and, like the requests', waits until its node has caught up."""
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            return create_engine(db.engine.url, poolclass=NullPool)
+        limits = dict.fromkeys(("read_timeout", "write_timeout"), SMALL_SECONDS)
+        engine = _separate_engine(
+            app, limits, pool_size=1, pool_pre_ping=True, pool_recycle=POOL_RECYCLE_SECONDS
+        )
+    event.listen(engine, "connect", _wait_for_other_nodes)
+    return engine
 
 
 def patient_engine() -> Engine:
@@ -90,6 +113,18 @@ def _separate_engine(app: Flask, connect_args: dict[str, Any], **options: Any) -
 
 def _teach_literals(connection: Any, _record: Any) -> None:
     connection.encoders[Literals] = lambda literals, _encoders: literals.sql
+
+
+def _note_packet(connection: Any, record: ConnectionPoolEntry) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@max_allowed_packet")
+        record.info[PACKET] = cursor.fetchone()[0]
+
+
+def statement_bytes(connection: Connection) -> int:
+    """How long a statement may be; more breaks the connection, as an outage does (push 9)."""
+    packet: int = connection.info.get(PACKET, sys.maxsize)  # SQLite's is above any body's
+    return max(packet - BESIDE_BYTES, packet // 2)
 
 
 def _wait_for_other_nodes(connection: Any, _record: Any) -> None:

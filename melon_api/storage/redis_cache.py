@@ -1,6 +1,7 @@
 """What Redis remembers of accounts, also through its outages: the promise of cache.py.
 
-What cannot be sent to Redis is pending, and is flushed as soon as Redis answers again.
+What cannot be sent to Redis is pending, and is flushed as soon as Redis answers again. Until then
+it is not committed without a doubt (memory/doubts.py).
 """
 
 import logging
@@ -11,18 +12,22 @@ from typing import Any, TypeVar
 
 import redis
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from melon_api import measures
-from melon_api.storage.cache import Moment, NoCache, Put, cache
+from melon_api.errors import OutcomeUnknown
+from melon_api.storage.cache import Moment, NoCache, Put, Untold, cache
+from melon_api.storage.engine import separate_engine
+from melon_api.storage.memory.doubts import Doubts
+from melon_api.storage.memory.redis_entries import INVALIDATED_SECONDS, RedisEntries, has_ended
 from melon_api.storage.redis import Availability
-from melon_api.storage.redis_entries import INVALIDATED_SECONDS, RedisEntries
 from melon_api.storage.redis_settings import redis_servers
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.05
-LONG_SECONDS = 0.2  # no Redis starts again, no replica takes its place in so short a time
+LONG_SECONDS = 0.2  # no other host takes the place of one in so short a time
 
 
 class RedisCache:
@@ -30,8 +35,9 @@ class RedisCache:
 
     remembers = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, doubts: Doubts) -> None:
         self._entries = RedisEntries(url)
+        self._doubts = doubts
         self._availability = Availability(_went_away, _came_back)
         self._pending: dict[str, tuple[int, float]] = {}  # key: version, until when (s, monotonic)
         self._lock = threading.Lock()
@@ -40,16 +46,25 @@ class RedisCache:
     def close(self) -> None:
         """Give its connections back, as far as no thread uses them."""
         self._entries.close()
+        self._doubts.close()
 
     def moment(self) -> Moment:
         return self._entries.moment()
 
     def read(self, account_id: str, *names: str) -> list[Any]:
         keys = [_key(account_id, name) for name in names]
-        values = self._availability.ask(self._flushed(lambda: self._entries.read(keys)))
-        return values or [None] * len(names)
+        believed_until = self._doubts.none_until()
+        if believed_until:
+            values: list[Any] | None = self._availability.ask(
+                self._flushed(lambda: self._entries.read(keys))
+            )
+            if values and time.monotonic() < believed_until:
+                return values
+        return [None] * len(names)
 
     def put(self, account_id: str, *puts: Put) -> None:
+        if not self._doubts.none_until():
+            return
         by_key = {_key(account_id, put.name): put for put in puts}
         self._availability.ask(self._flushed(lambda: self._entries.put(by_key)))
 
@@ -57,17 +72,20 @@ class RedisCache:
         by_key = {_key(account_id, name): version for name, version in versions.items()}
         sent = self._thread.__dict__.setdefault("sent", {})
         if not sent:
-            self._thread.sent_at = time.monotonic()
+            self._thread.sent_at, self._thread.life = time.monotonic(), self._entries.life()
         sent.update(by_key)
-        self._send_or_defer(by_key)
+        if not self._send_or_defer(by_key):
+            raise Untold(self._doubts.raise_one)
 
     def flush(self) -> None:
-        sent = self._thread.__dict__.pop("sent", None)
-        if sent and time.monotonic() - self._thread.sent_at > LONG_SECONDS:
-            self._send_or_defer(sent)
+        sent, told = (self._thread.__dict__.pop(name, None) for name in ("sent", "told"))
+        if sent and self._may_be_forgotten(told or []) and not self._send_or_defer(sent):
+            self._raise_doubt()
+        self._thread.__dict__.pop("told", None)
         if getattr(self._thread, "pending", False):
             self._thread.pending = False
-            self._availability.ask_anyway(self._flush)
+            if not self._doubts.stands():
+                self._availability.ask_anyway(self._flush)
 
     def settle(self) -> None:
         self.flush()
@@ -75,16 +93,42 @@ class RedisCache:
             log.warning("waiting until Redis knows all changes, at most %d s", INVALIDATED_SECONDS)
         while self._pending:
             time.sleep(SETTLE_SECONDS)
+        self._doubts.withdraw(self._owes)
 
-    def _send_or_defer(self, by_key: dict[str, int]) -> None:
-        """Tried even where Redis was away a moment ago: other workers may have it back already."""
+    def _send_or_defer(self, by_key: dict[str, int]) -> bool:
+        """Whether Redis knows, or nobody believes it. Tried even where Redis was away a moment ago:
+        other workers may have it back already. Not while they do not believe it."""
 
         def send() -> bool:
-            self._entries.invalidate(by_key)
+            told = self._entries.invalidate(by_key)
+            self._thread.__dict__.setdefault("told", []).append(told)
             return True
 
-        if not self._availability.ask_anyway(self._flushed(send)):
-            self._defer(by_key)
+        is_in_vain = self._availability.is_away and self._doubts.stands()
+        if not is_in_vain and self._availability.ask_anyway(self._flushed(send)):
+            return True
+        self._defer(by_key)
+        return self._doubts.stands()
+
+    def _raise_doubt(self) -> None:
+        """Behind a commit. Raises OutcomeUnknown when the database is away as well: a 503 would
+        promise that nothing was stored."""
+        try:
+            self._doubts.raise_one()
+        except SQLAlchemyError as error:
+            raise OutcomeUnknown("Redis and the database were lost; repeat.") from error
+
+    def _may_be_forgotten(self, told: list[Any]) -> bool:
+        """Whether another Redis may run by now than the one that knows what this thread sent, or
+        it was emptied."""
+        is_long_ago = time.monotonic() - self._thread.sent_at > LONG_SECONDS
+        if is_long_ago or any(map(has_ended, told)):
+            return True
+        life = self._thread.life
+        return life is None or life != self._entries.life()
+
+    def _owes(self) -> bool:
+        return bool(self._pending)
 
     def _defer(self, by_key: dict[str, int]) -> None:
         """Remember what is to be flushed, and see to it that it is, even if nobody calls."""
@@ -101,6 +145,7 @@ class RedisCache:
         while self._pending:
             time.sleep(SETTLE_SECONDS)
             self._availability.ask_in_turn(self._flush)
+        self._doubts.withdraw(self._owes)
 
     def _flushed(self, command: Callable[[], R]) -> Callable[[], R]:
         """The command, behind what is pending."""
@@ -128,8 +173,11 @@ class RedisCache:
 def init_app(app: Flask) -> None:
     url = app.config["REDIS_URL"]
     is_single = url and not redis_servers(url)
-    app.extensions["account_cache"] = RedisCache(url) if is_single else NoCache()
+    app.extensions["account_cache"] = NoCache()
+    if is_single:
+        app.extensions["account_cache"] = RedisCache(url, Doubts(separate_engine(app)))
     app.after_request(_flush)
+    app.teardown_appcontext(_flush)  # commands have no requests
 
 
 def _flush(response: Any) -> Any:

@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from melon_api import measures
-from melon_api.errors import OutcomeUnknown
+from melon_api.errors import OutcomeUnknown, Unavailable
 from melon_api.models.base import db
+from melon_api.storage.cache import Untold
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -29,7 +30,9 @@ BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 0.02, 0.3
 # deadlock, node not ready (Galera), a statement that took too long (1969 MariaDB, 3024 MySQL)
 OUTAGES = {1020, 1040, 1047, 1053, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1836, 1927}
 OUTAGES |= {0, 1226, 1317, 1969, 2002, 2003, 2006, 2013, 2055, 3024}  # 0: the connection is closed
-SQLITE_OUTAGES = ("database is locked", "unable to open", "disk i/o error", "database is full")
+# What is full: disk, file, table, locks, temporary file; 1030 is any of a storage engine
+OUTAGES |= {1021, 1026, 1030, 1114, 1206, 1878}
+SQLITE_OUTAGES = ("database is locked", "unable to open", "disk i/o error", "disk is full")
 
 
 @contextmanager
@@ -94,10 +97,15 @@ def _commit(transaction: Connection | orm.scoped_session[Any]) -> None:
 
 
 def retrying(work: Callable[[], T]) -> T:
-    """Run a whole transaction, again when another one was in its way. Raises the last error."""
+    """Run a whole transaction, again when another one was in its way, or when Redis could not be
+    told of it. Raises the last error, Unavailable."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return work()
+        except Untold as untold:
+            if attempt == ATTEMPTS:
+                raise Unavailable("Redis comes and goes at the moment.") from untold
+            untold.warn()
         except DBAPIError as error:
             if attempt >= _attempts(error):
                 raise

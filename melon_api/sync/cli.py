@@ -31,10 +31,11 @@ sync = SyncGroup("sync", help="Look after the synced data, and print the app's s
 @click.option("--older-than", type=Duration(), required=True, help="90d, 12h or 30m")
 @click.option("--dry-run", is_flag=True, help="Count only.")
 def purge_command(older_than: int, dry_run: bool) -> None:
-    """Forget old deletions and pushes, in small steps, while people sync.
+    """Forget old deletions and notes about pushes.
 
-    A device that has not pulled for longer gets the full set at its next pull.
+    In small steps, while people sync. A device that has not pulled for longer gets the full set
+    at its next pull.
     """
     done = purge(db.engine, now_ms() - older_than, dry_run=dry_run)
     would = "Would forget" if dry_run else "Forgot"
-    click.echo(f"{would} {done.tombstones} deletions and {done.pushes} pushes.")
+    click.echo(f"{would} {done.tombstones} deletions and {done.notes} notes about pushes.")

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from sqlalchemy import Enum, String, Table
+from sqlalchemy import CHAR, CLOB, NCHAR, NVARCHAR, Enum, String, Table
 
 from melon_api.models.base import JsonText, db
-from melon_api.models.checks import ModelError, check, check_unsynced
+from melon_api.models.checks import check, check_unsynced
+from melon_api.models.names import ModelError, on_phones
 from melon_api.models.synced import BELONGS_TO, INTERNAL, ON_DELETE, Synced, apps
 from melon_api.sync.rules.kinds import kind_of
 from melon_api.sync.rules.kinds.kind import Kind
@@ -19,16 +20,26 @@ from melon_api.sync.rules.kinds.texts import MOST_CHARACTERS, Reference
 from melon_api.sync.rules.tables import Column, Parent, SyncedTable, Tables
 
 PLAIN_TYPES = String.__module__  # SQLAlchemy's own; a database's are in others
+UNFIT = (Enum, CHAR, NCHAR, NVARCHAR, CLOB)
+UNFIT_OPTIONS = ("collation", "precision", "asdecimal")  # MySQL makes no Double(53)
 NUMBER_IN_THE_APP = "last_modified"  # WatermelonDB's own rule
 
 
 @functools.cache
 def synced_tables() -> Tables:
-    """Every synced table by name, parents before children. Raises ModelError for a wrong model."""
+    """Every synced table by its name on phones, parents before children. Raises ModelError for a
+    wrong model."""
     if not apps:
         raise RuntimeError("the app's tables are not known before create_app()")
     check_unsynced(db.Model)
-    found = {table.name: table for table in map(_describe, _models(Synced))}
+    found: Tables = {}
+    for table in map(_describe, _models(Synced)):
+        if table.name in found:
+            raise ModelError(
+                f"{found[table.name].model} and {table.model} are both {table.name!r} on phones; "
+                "give one another __phone_name__"
+            )
+        found[table.name] = table
     graph = {
         name: {parent.table for parent in table.parents if parent.table != name}
         for name, table in sorted(found.items())
@@ -42,7 +53,8 @@ def synced_tables() -> Tables:
 
 def _models(base: type[Synced]) -> Iterator[type[Synced]]:
     for model in base.__subclasses__():
-        yield model
+        if "__table__" in vars(model):  # else it is what others have in common
+            yield model
         yield from _models(model)
 
 
@@ -52,18 +64,19 @@ def _describe(model: type[Synced]) -> SyncedTable:
     parents = tuple(_parents(table))
     refers = {parent.column for parent in parents}
     columns = tuple(
-        _column(column, column.name in refers)
+        _column(column, on_phones(column) in refers)
         for column in table.columns
         if column.name not in INTERNAL and column.name != "id"
     )
-    return SyncedTable(str(table.name), model.__name__, table, columns, parents)
+    return SyncedTable(on_phones(table), model.__name__, table, columns, parents)
 
 
 def _parents(table: Table) -> Iterator[Parent]:
     for column in table.columns:
         if parent := column.info.get(BELONGS_TO):
             required, on_delete = not column.nullable, column.info[ON_DELETE]
-            yield Parent(str(column.name), parent, required, on_delete)
+            above = on_phones(table.metadata.tables[parent])
+            yield Parent(on_phones(column), above, required, on_delete)
 
 
 def _column(column: Any, refers: bool) -> Column:
@@ -74,14 +87,16 @@ def _column(column: Any, refers: bool) -> Column:
             "Text, JsonText, Boolean, Integer, BigInteger or Double; n is "
             f"{MOST_CHARACTERS} at most"
         )
-    if column.name == NUMBER_IN_THE_APP and kind.app_type != "number":
+    name = on_phones(column)
+    if name == NUMBER_IN_THE_APP and kind.app_type != "number":
         raise ModelError(f"{column.table.name}.{column.name}: WatermelonDB wants a number there")
-    return Column(str(column.name), kind, bool(column.nullable), column.doc)
+    return Column(name, kind, bool(column.nullable), column.doc, str(column.name))
 
 
 def _kind(sql_type: Any) -> Kind | None:
-    """None for a type that could refuse what an app may push: an Enum, a database's own."""
-    if isinstance(sql_type, Enum):
+    """None for a type that could refuse or change what an app may push: an Enum, a database's own,
+    a CHAR, which loses blanks."""
+    if isinstance(sql_type, UNFIT) or any(getattr(sql_type, name, None) for name in UNFIT_OPTIONS):
         return None
     if not isinstance(sql_type, JsonText) and type(sql_type).__module__ != PLAIN_TYPES:
         return None

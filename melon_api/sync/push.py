@@ -1,7 +1,9 @@
 """A push: the story in named steps. Knows no HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,7 +18,10 @@ from melon_api.errors import (
     Unavailable,
     ValidationFailed,
 )
+from melon_api.events import outbox
+from melon_api.storage.engine import statement_bytes
 from melon_api.storage.transactions import looking, retrying, writing
+from melon_api.sync import push_numbers, repairs
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules import body
 from melon_api.sync.rules.body import ID
@@ -25,8 +30,11 @@ from melon_api.sync.rules.merge import Merge
 from melon_api.sync.rules.problems import Problems
 from melon_api.sync.rules.pushed import PushedTable, PushRequest
 from melon_api.sync.rules.tables import StoredRows
-from melon_api.sync.sql import bulk, clock, deletions, log, rows
+from melon_api.sync.sql import adoptions, bulk, clock, deletions, rows
 from melon_api.sync.sql.clock import AccountClock
+
+RULES = "melon_rules"  # in the application's extensions
+UNKNOWN = "The connection broke while committing; repeat."
 
 
 @dataclass(frozen=True)
@@ -39,28 +47,53 @@ class PushAnswer:
     tick: int | None
 
 
+class RulesOfTheApp(Protocol):
+    """Where the app's own code comes in (melon_api/logic/run.py)."""
+
+    def watch(self, tables: Iterable[str]) -> bool: ...
+
+    def concern(self, pushed: list[PushedTable]) -> bool: ...
+
+    def merge(
+        self,
+        connection: Connection,
+        caller: Caller,
+        request: PushRequest,
+        pushed: list[PushedTable],
+        new_merge: Callable[[list[PushedTable]], Merge],
+    ) -> Merge: ...
+
+
 def push(
     engine: Engine,
     caller: Caller,
     request: PushRequest,
     policy: str,
     is_gone: Callable[[], bool] = lambda: False,
+    rules: RulesOfTheApp | None = None,
 ) -> PushAnswer:
     """Store what a device changed, all of it or, with `allow_partial`, all that can be.
 
     `is_gone`: whether the client has hung up, asked once when the account is ours.
-    Raises UnknownTable, ValidationFailed, UnknownParent, SyncConflict, PushOutdated, Unavailable;
-    nothing is stored then. OutcomeUnknown when the database was lost at the COMMIT and is still
-    away.
+    Raises UnknownTable, ValidationFailed, Refused, UnknownParent, SyncConflict, PushOutdated,
+    Unavailable, or what `rules` does; nothing is stored then. OutcomeUnknown when the database was
+    lost at the COMMIT and is still away.
     """
     problems = Problems()
     pushed = body.read(synced_tables(), request.changes, problems)
     measures.pushed(sum(len(part.records) + len(part.deletions) for part in pushed))
-    work = PushWork(caller, request, policy, pushed, problems, is_gone)
+    rules = rules if rules and rules.concern(pushed) else None
+    work = PushWork(caller, request, policy, pushed, problems, is_gone, rules)
+    answer = _store(engine, work)
+    repairs.tell(pushed, answer.problems)
+    return answer
+
+
+def _store(engine: Engine, work: "PushWork") -> PushAnswer:
     try:
         return retrying(lambda: work.run(engine))
     except OutcomeUnknown:
-        if work.answer and _is_committed(engine, caller, request, work.answer):
+        if work.answer and _is_committed(engine, work.caller, work.request, work.answer):
             return work.answer
         raise Unavailable("The database was lost; nothing was stored.") from None
 
@@ -78,6 +111,7 @@ class PushWork:
     pushed: list[PushedTable]
     problems: Problems
     is_gone: Callable[[], bool]
+    rules: RulesOfTheApp | None
     answer: PushAnswer | None = None
 
     def run(self, engine: Engine) -> PushAnswer:
@@ -104,7 +138,7 @@ class PushWork:
     def _check_order(self, connection: Connection, account: AccountClock) -> None:
         """Raises PushOutdated, SyncConflict."""
         if self.request.number is not None:
-            log.raise_number(connection, self.caller.session_id, self.request.number)
+            push_numbers.raise_to(connection, self.caller.session_id, self.request.number)
         if self.request.since < account.purged:
             raise SyncConflict("Deletions since lastPulledAt are forgotten; pull, then push.", {})
 
@@ -114,56 +148,73 @@ class PushWork:
             problems.raise_gravest()
 
     def _merge(self, connection: Connection, account: AccountClock) -> Merge:
-        since, user_id = self.request.since, self.caller.user_id
-        merge = Merge(
-            stored=_rows_named(connection, user_id, self.pushed),
-            history=self._history(connection, account),
-            tick=clock.next_tick(account, since),
-            policy=self.policy,
-            is_partial=self.request.allow_partial,
-            problems=self.problems.copy(),
-        )
-        merge.apply(self.pushed)
+        new = partial(self._new_merge, connection, account, self._history(connection, account))
+        if self.rules is None:
+            merge = new(self.pushed)
+            merge.apply(self.pushed)
+        else:
+            merge = self.rules.merge(connection, self.caller, self.request, self.pushed, new)
         measures.merged(merge.conflicts, sum(map(len, merge.problems.rejected.values())))
         self._raise_422s(merge.problems)
         return merge
 
+    def _new_merge(
+        self,
+        connection: Connection,
+        account: AccountClock,
+        history: History,
+        pushed: list[PushedTable],
+    ) -> Merge:
+        """With the rows as they are stored, to which nothing was done yet."""
+        steps = adoptions.rows_of(sum(len(part.records) for part in pushed))
+        return Merge(
+            stored=_rows_named(connection, self.caller.user_id, pushed),
+            history=history,
+            tick=clock.next_tick(account, self.request.since, steps),
+            policy=self.policy,
+            is_partial=self.request.allow_partial,
+            problems=self.problems.copy(),
+            most_octets=statement_bytes(connection),
+        )
+
     def _history(self, connection: Connection, account: AccountClock) -> History:
-        """Nothing is logged after the clock of an account that is locked: then it is not read."""
+        """A session that made all that came after `since` has had it: nothing is read then."""
         since, device = self.request.since, self.caller.device
         session = session_number(self.caller.session_id)
-        if since >= account.value:
+        if since >= account.value or account.run.covers(session, since):
             return History(device, since, session=session)
-        return log.read(connection, self.caller.user_id, device, since, session)
+        adopted = adoptions.read(connection, self.caller.user_id, device, since)
+        return History(device, since, adopted, up_to_date=False, session=session)
 
     def _write(self, connection: Connection, account: AccountClock, merge: Merge) -> PushAnswer:
-        is_written, is_as_sent = _write_rows(connection, self.caller, merge)
-        now = merge.tick if is_written else max(account.value, self.request.since)
+        is_written, as_sent = write_rows(connection, self.caller.user_id, merge)
+        now, run = max(account.value, self.request.since), account.run
+        if is_written:
+            now = merge.tick
+            run = run.after(merge.history.session, account.value, now, as_sent=as_sent)
         if now != account.value:
-            clock.write(connection, self.caller.user_id, now)
-        is_known = self.request.since >= account.log_purged  # else who else pushed is forgotten
-        is_up_to_date = merge.history.up_to_date and is_as_sent and is_known
-        timestamp, tick = now if is_up_to_date else None, merge.tick if is_written else None
-        return PushAnswer(timestamp, merge.problems, tick)
+            clock.write(connection, self.caller.user_id, now, run)
+        timestamp = now if merge.history.up_to_date and as_sent else None
+        return PushAnswer(timestamp, merge.problems, now if is_written else None)
 
 
 def _is_committed(engine: Engine, caller: Caller, request: PushRequest, answer: PushAnswer) -> bool:
-    """Whether a push whose COMMIT had no answer is there after all: the log of pushes knows, or the
-    session's number, once the account's lock is free of it. Raises OutcomeUnknown when nobody can
-    be asked."""
+    """Whether a push whose COMMIT had no answer is there after all: the account's clock knows, or
+    the session's number, once the lock is free of it. Raises OutcomeUnknown when nobody can be
+    asked, and when others have pushed since."""
     if answer.tick is None and request.number is None:
         return True
     try:
         with looking(engine) as connection:
-            clock.lock(connection, caller.user_id)
+            account = clock.lock(connection, caller.user_id)
             if answer.tick is None:
-                newest = log.newest_number(connection, caller.session_id)
-                return newest >= (request.number or 0)
-            return log.is_logged(
-                connection, caller.user_id, answer.tick, session_number(caller.session_id)
-            )
+                return push_numbers.newest(connection, caller.session_id) >= (request.number or 0)
     except SQLAlchemyError as error:
-        raise OutcomeUnknown("The connection broke while committing; repeat.") from error
+        raise OutcomeUnknown(UNKNOWN) from error
+    if account.value > answer.tick:
+        raise OutcomeUnknown(UNKNOWN)
+    is_ours = account.run.session == session_number(caller.session_id)
+    return account.value == answer.tick and is_ours
 
 
 def _rows_named(connection: Connection, user_id: str, pushed: list[PushedTable]) -> StoredRows:
@@ -179,21 +230,21 @@ def _rows_named(connection: Connection, user_id: str, pushed: list[PushedTable])
     return rows.read_rows(connection, synced_tables(), user_id, wanted)
 
 
-def _write_rows(connection: Connection, caller: Caller, merge: Merge) -> tuple[bool, bool]:
+def write_rows(connection: Connection, user_id: str, merge: Merge) -> tuple[bool, bool]:
     """Write what the push changed: (whether it was anything, whether all is stored as sent)."""
-    count, fallen = 0, False
-    for name, table in synced_tables().items():
+    tables, count, fallen = synced_tables(), 0, False
+    for name, table in tables.items():
         rows = merge.stored.get(name, {}).values()
-        count += bulk.write(connection, table, caller.user_id, rows)
+        count += bulk.write(connection, table, user_id, rows)
         fallen = fallen or any(r.deleted and (r.is_new or r.is_changed) for r in rows)
     hit = 0
     if fallen:
-        tables = synced_tables().values()
         hit = deletions.delete_descendants(
-            connection, tables, caller.user_id, merge.tick, merge.history.session
+            connection, tables, user_id, merge.tick, merge.history.session
         )
     as_sent = merge.as_sent and not hit and not merge.problems
     if not count and not merge.adopted:
         return False, as_sent
-    log.append(connection, caller.user_id, merge.tick, merge.history, as_sent, merge.adopted)
+    adoptions.append(connection, user_id, merge.tick, merge.history.device, merge.adopted)
+    outbox.write(connection, tables, user_id, merge, bool(hit))
     return True, as_sent

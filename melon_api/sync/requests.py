@@ -1,12 +1,15 @@
-"""Requests of pull, push and verify: JSON and queries in, typed values out."""
+"""Requests of pull, push and verify: JSON and queries in, typed values out; a push's answer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
 from marshmallow import Schema, ValidationError
 
 from melon_api.errors import MalformedJson
 from melon_api.sync.discovery import synced_tables
+from melon_api.sync.push import PushAnswer
+from melon_api.sync.rules.body import check_size
 from melon_api.sync.rules.body import read as read_changes
 from melon_api.sync.rules.checksum import DeviceTable
 from melon_api.sync.rules.problems import Problems
@@ -17,6 +20,7 @@ from melon_api.sync.schemas import (
     DIGITS,
     FLAGS,
     MOST_PUSH_NUMBER,
+    MOST_WRONG,
     NOTHING,
     PULL,
     PUSH,
@@ -84,9 +88,10 @@ def _ahead(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spelled(given: Mapping[str, Any]) -> dict[str, Any]:
-    """By the body's names, whichever spelling was sent; where both were, the body's counts."""
-    other = {SPELLINGS[name]: value for name, value in given.items() if name in SPELLINGS}
-    return other | {name: value for name, value in given.items() if name not in SPELLINGS}
+    """What is known of it, by the body's names, whichever spelling was sent; where both were, the
+    body's counts."""
+    other = {name: given[spelled] for spelled, name in SPELLINGS.items() if spelled in given}
+    return other | {name: given[name] for name in PULL.load_fields if name in given}
 
 
 def _pull_query(query: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -104,13 +109,13 @@ def _pull_query(query: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any
     return values | {"replacement": _flag(query.get("replacement"))}, errors
 
 
-def read_push(body: Any, query: dict[str, str]) -> PushRequest:
+def read_push(body: Any, query: dict[str, str], most: int) -> PushRequest:
     """A push in either form: all of it in the body, or the changes alone and the rest in the query.
 
-    Raises ValidationError that names the place.
+    Raises PayloadTooLarge for more than `most` records, ValidationError that names the place.
     """
     body = _object(body)
-    if "last_pulled_at" in query and not ("changes" in body and "changes" not in synced_tables()):
+    if "last_pulled_at" in query and not _is_whole(body):
         body = {"changes": body}
     if "last_pulled_at" in query:
         body = {"lastPulledAt": query["last_pulled_at"], **body}
@@ -118,7 +123,19 @@ def read_push(body: Any, query: dict[str, str]) -> PushRequest:
         body = {**body, "allowPartial": _flag(query["partial"])}
     if (number := query.get("push_number")) not in NOTHING:
         body = {"pushNumber": _whole(number), **body}
+    if (version := query.get("app_version")) not in NOTHING:
+        body = {"appVersion": version, **body}
+    if isinstance(changes := body.get("changes"), dict):
+        check_size(changes, most)  # before anything is said of each
     return plain_push(body) or load_push(body)
+
+
+def _is_whole(body: dict[str, Any]) -> bool:
+    """Not the changes alone, one table of which may be called `changes`: it holds lists."""
+    inner = body.get("changes")
+    tables = inner.values() if isinstance(inner, dict) else ()
+    is_table = "changes" in synced_tables() and not any(isinstance(of, dict) for of in tables)
+    return "changes" in body and not is_table
 
 
 def plain_push(body: dict[str, Any]) -> PushRequest | None:
@@ -127,6 +144,8 @@ def plain_push(body: dict[str, Any]) -> PushRequest | None:
     changes, since = body.get("changes"), body.get("lastPulledAt")
     partial, number = body.get("allowPartial", False), body.get("pushNumber", 1)
     is_numbered = type(number) is int and 1 <= number <= MOST_PUSH_NUMBER
+    if "appVersion" in body:
+        return None
     if type(changes) is dict and type(since) is int and since >= 0 and type(partial) is bool:
         return PushRequest(changes, since, partial, body.get("pushNumber")) if is_numbered else None
     return None
@@ -142,7 +161,19 @@ def load_push(body: dict[str, Any]) -> PushRequest:
         problems.add_beside(_ahead(values) | errors)
         problems.raise_gravest()
     partial, number = bool(values["allowPartial"]), values["pushNumber"]
-    return PushRequest(values["changes"], values["lastPulledAt"], partial, number)
+    since, version = values["lastPulledAt"], values["appVersion"]
+    return PushRequest(values["changes"], since, partial, number, version)
+
+
+def as_json(request: PushRequest, answer: PushAnswer) -> bytes:
+    """A push's answer (contract push 6 and 7)."""
+    result: dict[str, Any] = {"timestamp": answer.timestamp}
+    if request.allow_partial:
+        codes = answer.problems.codes()
+        result["experimentalRejectedIds"] = {table: list(ids) for table, ids in codes.items()}
+        result["rejected"] = codes
+        result["errors"] = answer.problems.by_place()
+    return orjson.dumps(result)
 
 
 def read_verify(body: Any) -> tuple[int, dict[str, DeviceTable]]:
@@ -164,16 +195,18 @@ def _held(table: SyncedTable, content: dict[str, Any]) -> DeviceTable:
 
 
 def _unknown(tables: dict[str, Any]) -> dict[str, list[str]]:
-    """What is said of the names that are not of this app, by table."""
-    errors = {}
+    """What is said of the names that are not of this app, by table; of MOST_WRONG at most."""
+    errors: dict[str, list[str]] = {}
     for name, content in tables.items():
+        if len(errors) == MOST_WRONG:
+            break
         table = synced_tables().get(name)
         names = content.get("columns") if isinstance(content, dict) else None
         named = [c for c in names if isinstance(c, str)] if isinstance(names, list) else []
         if table is None:
             errors[name] = ["There is no such table."]
         elif others := [c for c in named if c not in table.column_names and c != "id"]:
-            errors[name] = [f"No such column: {', '.join(others)}."]
+            errors[name] = [f"No such column: {', '.join(others[:MOST_WRONG])}."]
     return errors
 
 

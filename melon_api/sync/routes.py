@@ -1,16 +1,18 @@
 """`/sync`: pull and push."""
 
 import itertools
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
 import orjson
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 from marshmallow import ValidationError
 
+from melon_api import measures
 from melon_api.auth.guard import caller, signed_in
 from melon_api.auth.tokens import keys_now
-from melon_api.bulkheads import account_queue
+from melon_api.bulkheads import account_queue, scans
 from melon_api.errors import ValidationFailed
 from melon_api.models.base import db
 from melon_api.storage.cache import cache
@@ -19,8 +21,8 @@ from melon_api.sync import push as pushes
 from melon_api.sync import requests
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.docs import examples
+from melon_api.sync.front.attempt import ATTEMPT, Attempt
 from melon_api.sync.rules import cursor
-from melon_api.sync.rules.body import check_size
 from melon_api.sync.rules.walk import PullRequest, Walk
 from melon_api.sync.schemas import VerifiedSchema
 from melon_api.sync.sql import clock
@@ -33,7 +35,30 @@ from melon_api.web.limits import limited
 from melon_api.web.openapi.call import Blueprint
 from melon_api.web.request import API, is_gone
 
+View = Callable[[], Response]
+
 blueprint = Blueprint("sync", __name__, "Sync", examples.calls, url_prefix=f"{API}/sync")
+
+
+def tells_attempts(view: View) -> View:
+    """What came of a push in front of Flask is told before anything else is asked: who calls may
+    not be known any more, which is a 503, of a push that may be stored."""
+
+    @wraps(view)
+    def told() -> Response:
+        attempt: Attempt | None = request.environ.pop(ATTEMPT, None)
+        if attempt is None:
+            return view()
+        g.caller, g.started = attempt.caller, attempt.started
+        measures.begin_request(attempt.facts)
+        try:
+            if isinstance(attempt.outcome, Exception):
+                raise attempt.outcome
+            return Response(attempt.outcome, mimetype="application/json")
+        finally:
+            del attempt  # an error's traceback holds this frame
+
+    return told
 
 
 @blueprint.post("/pull")
@@ -69,6 +94,7 @@ def pull_by_query() -> Response:
 
 
 @blueprint.post("/push")
+@tells_attempts
 @signed_in(verified=True)
 @limited("PUSH")
 def push() -> Response:
@@ -85,25 +111,23 @@ def push() -> Response:
     - With `allowPartial` (or `?partial=1`) what cannot be stored is named in the answer, and the
     rest is stored (push 6).
     - The answer's `timestamp` is null when there is something to pull first (push 7).
+    - A rule of the app may refuse records, 422 `refused`, or change them; `appVersion` tells it
+    which app it is (push 10).
     - `pushNumber`, raised with every new push of the session, keeps a late copy of an older
     one from undoing what came after it (push 8).
     """
     policy = current_app.config["SYNC_CONFLICT_POLICY"]
     size = None if request.content_encoding else request.content_length
     with account_queue(caller().user_id, size) as queue:  # before the body is read
-        body, query = json_body(is_sync=True), request.args.to_dict()
-        pushed = _read(requests.read_push, body, query)
-        check_size(pushed.changes, current_app.config["MAX_PUSH_RECORDS"])
+        body = json_body(is_sync=True, has_records=True)
+        query = request.args.to_dict()
+        most = current_app.config["MAX_PUSH_RECORDS"]
+        pushed = _read(requests.read_push, body, query, most)
         with queue.turn():
             gone = partial(is_gone, request.environ)
-            answer = pushes.push(db.engine, caller(), pushed, policy, gone)
-    result: dict[str, Any] = {"timestamp": answer.timestamp}
-    if pushed.allow_partial:
-        codes = answer.problems.codes()
-        result["experimentalRejectedIds"] = {table: list(ids) for table, ids in codes.items()}
-        result["rejected"] = codes
-        result["errors"] = answer.problems.by_place()
-    return _json(result)
+            rules = current_app.extensions[pushes.RULES]
+            answer = pushes.push(db.engine, caller(), pushed, policy, gone, rules)
+    return Response(requests.as_json(pushed, answer), mimetype="application/json")
 
 
 @blueprint.post("/verify")
@@ -115,10 +139,12 @@ def verify() -> Verified:
 
     Whether this device holds what the server holds, by the count and checksum of each table
     (docs/verify.md says how it is made). `identical` is null when something has changed since
-    `lastPulledAt`: pull, then ask again. After a false, pull with `replacement`.
+    `lastPulledAt`: pull, then ask again. After a false, send again what the server lacks,
+    then pull with `replacement`.
     """
     since, held = _read(requests.read_verify, json_body(is_sync=True))
-    return check(db.engine, caller(), since, held)
+    asks = caller()
+    return scans.run_for(asks.user_id, lambda: check(db.engine, asks, since, held))
 
 
 def _pull(body: Any) -> Response:
@@ -158,7 +184,3 @@ def _read(reader: Any, *parts: Any) -> Any:
         return reader(*parts)
     except ValidationError as error:
         raise ValidationFailed(error.messages_dict) from None
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), mimetype="application/json")

@@ -1,16 +1,23 @@
 """Bodies and queries of pull, push and verify, as Marshmallow checks and `/docs` shows them."""
 
 import re
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 MOST_PER_PAGE = 100_000
+MOST_WRONG = 100  # values of one list that an error names
 MOST_PUSH_NUMBER = 2**53 - 1  # JavaScript's whole numbers end there
 NOTHING = (None, "", "null", "undefined")  # how JavaScript writes "none" into a URL
 DIGITS = re.compile(r"[0-9]{1,16}")
 FLAGS = {"1": True, "true": True, "0": False, "false": False}
 CLOCK = {"minimum": 0, "description": "`timestamp` of the last pull, in ms"}
+VERSION: dict[str, Any] = {
+    "validate": validate.Length(max=64),
+    "metadata": {"description": "the app's, for the rules on the server (push 10)"},
+}
 CLOCK_WORD = "^([0-9]{1,16}|null|undefined)?$"  # NOTHING or DIGITS, as JavaScript writes it
 
 
@@ -31,12 +38,57 @@ class ClockField(fields.Integer):
         return 0 if unset else super().deserialize(value, *args, **kwargs)
 
 
+def _first_wrong(
+    items: Iterable[tuple[Any, Any]], load: Callable[[Any], Any]
+) -> tuple[list[Any], dict[Any, Any]]:
+    """What is right of these, each with its place, up to the MOST_WRONGth wrong one; what is said
+    of those. It takes many times their own memory (contract, Requests 3)."""
+    right, wrong = [], {}
+    for place, value in items:
+        try:
+            right.append((place, load(value)))
+        except ValidationError as error:
+            wrong[place] = error.messages
+            if len(wrong) == MOST_WRONG:
+                break
+    return right, wrong
+
+
+class BoundedList(fields.List[Any]):
+    """Names its first wrong values."""
+
+    def _deserialize(self, value: Any, *_: Any, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        found, wrong = _first_wrong(enumerate(value), partial(self.inner.deserialize, **kwargs))
+        right = [each for _, each in found]
+        if wrong:
+            raise ValidationError(wrong, valid_data=right)
+        return right
+
+
+class BoundedTables(fields.Dict):
+    """The same of an object whose keys are names of tables."""
+
+    value_field: fields.Field[Any]
+
+    def _deserialize(self, value: Any, *_: Any, **kwargs: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.make_error("invalid")
+        load = partial(self.value_field.deserialize, **kwargs)
+        found, wrong = _first_wrong(value.items(), load)
+        if wrong:
+            said = {name: {"value": messages} for name, messages in wrong.items()}
+            raise ValidationError(said, valid_data=dict(found))
+        return dict(found)
+
+
 class MigrationColumnsSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
     table = fields.String(required=True)
-    columns = fields.List(fields.String(), required=True)
+    columns = BoundedList(fields.String(), required=True)
 
 
 class MigrationSchema(Schema):
@@ -47,8 +99,8 @@ class MigrationSchema(Schema):
         data_key="from",
         metadata={"type": "integer", "description": "the schema's version before"},
     )
-    tables = fields.List(fields.String(), load_default=list)
-    columns = fields.List(fields.Nested(MigrationColumnsSchema), load_default=list)
+    tables = BoundedList(fields.String(), load_default=list)
+    columns = BoundedList(fields.Nested(MigrationColumnsSchema), load_default=list)
 
 
 class PullSchema(Schema):
@@ -110,6 +162,7 @@ class PushSchema(Schema):
         validate=validate.Range(1, MOST_PUSH_NUMBER),
         metadata={"description": "raised by the session with every new push (push 8)"},
     )
+    appVersion = fields.String(load_default=None, allow_none=True, **VERSION)
 
 
 PULL, PUSH = PullSchema(), PushSchema()
@@ -121,7 +174,7 @@ class HeldTableSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    columns = fields.List(fields.String(), load_default=None, allow_none=True)
+    columns = BoundedList(fields.String(), load_default=None, allow_none=True)
     count = fields.Integer(required=True, strict=True, validate=validate.Range(0))
     checksum = fields.Integer(required=True, strict=True, validate=validate.Range(0))
 
@@ -131,7 +184,7 @@ class VerifySchema(Schema):
         unknown = EXCLUDE
 
     lastPulledAt = ClockField(required=True, allow_none=True, metadata=CLOCK)
-    tables = fields.Dict(fields.String(), fields.Nested(HeldTableSchema), required=True)
+    tables = BoundedTables(fields.String(), fields.Nested(HeldTableSchema), required=True)
 
 
 class VerifiedTableSchema(Schema):
@@ -166,6 +219,7 @@ PushQuerySchema = Schema.from_dict(  # a class body could not hold the name `par
                 "description": "raised by the session with every new push (push 8)",
             }
         ),
+        "app_version": fields.String(**VERSION),
     },
     name="PushQuery",
 )

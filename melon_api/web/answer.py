@@ -1,10 +1,11 @@
 """A large answer as HTTP: from memory in one piece, from disk piece by piece."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from flask import Response
 
 from melon_api.sync.sql.changes_text import ChangesText
+from melon_api.threads import release_thread
 
 
 def respond(parts: Iterable[bytes], text: ChangesText, size: int | None = None) -> Response:
@@ -15,8 +16,14 @@ def respond(parts: Iterable[bytes], text: ChangesText, size: int | None = None) 
     """
     if not text.is_on_disk:
         return Response(b"".join(parts), mimetype="application/json")
-    response = Response(parts, mimetype="application/json")
+    response = Response(_aside(parts), mimetype="application/json")
     if size is not None:
         response.content_length = size
     response.call_on_close(text.close)
     return response
+
+
+def _aside(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Another thread takes requests while this one packs them and waits for the reader."""
+    with release_thread():
+        yield from parts

@@ -14,5 +14,6 @@ ANSWER_HEADERS += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
 
 def init_app(app: Flask) -> None:
     """Bind both extensions; their settings are in settings.py."""
-    cors.init_app(app, origins=app.config["CORS_ORIGINS"], expose_headers=ANSWER_HEADERS)
+    if origins := app.config["CORS_ORIGINS"]:  # or nothing, looked for in every answer
+        cors.init_app(app, origins=origins, expose_headers=ANSWER_HEADERS)
     compress.init_app(app)

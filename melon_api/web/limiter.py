@@ -10,11 +10,13 @@ import math
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from limits import RateLimitItem, parse_many
 
 from melon_api.storage.call_counts import CallCounts
+from melon_api.storage.memory.leases import Leases, Window, most_held
 
 PREFIX = "melon"  # of all counters
 PORT = re.compile(r"^\[(.+)\](?::\d+)?$|^([^:]+):\d+$")  # some routers add it
@@ -31,11 +33,13 @@ class Key(NamedTuple):
 
 class Limit(NamedTuple):
     """`item`: how many in how long; `who`: a field of Key; `counter`: the counters' name, as
-    Flask-Limiter names them, with a place (`%s`) for that of the account or address."""
+    Flask-Limiter names them, with a place (`%s`) for that of the account or address; `held`: how
+    many numbers processes may hold of it."""
 
     item: RateLimitItem
     who: str
     counter: str
+    held: int
 
 
 class Verdict(NamedTuple):
@@ -62,23 +66,26 @@ class Limiter:
     """`settings`: as `LIMITS` of the configuration."""
 
     def __init__(self, counts: CallCounts, settings: Mapping[str, str]) -> None:
-        self._counts = counts
+        self._leases = Leases(counts.count)
         calls = {name.split("_")[1] for name in settings}
         self._rules = {call: rule(call, settings) for call in calls}
 
     def hit(self, call: str, key: Key) -> Verdict:
-        """Count a call, in one round trip to Redis (in a Cluster: one for each limit).
+        """Count a call, in at most one round trip to Redis (in a Cluster: one for each limit).
 
         The verdict speaks of the limit that is over last where one is reached, so that who waits
         for it gets through; else of the shortest one, of the account before the address.
         """
         limits = [(limit, name) for limit in self._rules[call] for name in getattr(key, limit.who)]
-        counts = self._counts.count(
-            [(limit.counter % name, limit.item.get_expiry()) for limit, name in limits]
+        counts = self._leases.count(
+            [
+                Window(limit.counter % name, limit.item.get_expiry(), limit.held)
+                for limit, name in limits
+            ]
         )
         verdicts = [
             Verdict(calls <= limit.item.amount, limit.item, limit.item.amount - calls, end)
-            for (limit, _), (calls, end) in zip(limits, counts, strict=True)
+            for (limit, _), (calls, _, end) in zip(limits, counts, strict=True)
         ]
         if reached := [verdict for verdict in verdicts if not verdict.is_allowed]:
             return max(reached, key=lambda verdict: verdict.end)
@@ -89,7 +96,7 @@ class Limiter:
 def rule(call: str, settings: Mapping[str, str]) -> list[Limit]:
     """All limits of a kind of calls, the shortest first."""
     limits = [
-        Limit(item, who, item.key_for(PREFIX, "%s", scope(call, who)))
+        Limit(item, who, item.key_for(PREFIX, "%s", scope(call, who)), most_held(item.amount))
         for who in (ACCOUNT, ADDRESS)
         for item in parse_many(settings[setting(call, who)])
     ]
@@ -109,6 +116,7 @@ def hashed(email: str) -> str:
     return hashlib.sha256(email.encode()).hexdigest()
 
 
+@lru_cache(maxsize=4096)
 def network_of(client: str | None) -> str:
     """What counts as one address."""
     text = PORT.sub(r"\1\2", client or "127.0.0.1")

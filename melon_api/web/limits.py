@@ -1,13 +1,13 @@
-"""How often a call may be made: the one door to limits, for routes and for the idle pull.
+"""How often a call may be made: the one door to limits, for routes and for what stands in front.
 
 An account is counted by its id. Whoever is not signed in has named an e-mail address at most, so
 those calls count by that; and a call that can be made both ways (`NAMED_BY_EMAIL`) counts under
 both names when its caller is signed in. So guesses at one password share one limit by whichever
 call they come, and a changed address leaves the caller's count where it was.
 
-Calls of signed-in callers, nearly all there are, count by `Limiter.hit` in one round trip. The
-others, and the routes of an app that want it, have the decorators of Flask-Limiter, which asks for
-each limit by itself; it counts in the same storage, under the same names (docs/adr/8).
+Our own calls count by `Limiter.hit`, in one round trip at most. The routes of an app that want it
+have the decorators of Flask-Limiter, which asks for each limit by itself; it counts in the same
+storage, under the same names (docs/adr/8).
 """
 
 from collections.abc import Callable, Mapping
@@ -20,16 +20,12 @@ from werkzeug.exceptions import TooManyRequests
 
 from melon_api.storage.call_counts import SCHEME, CallCounts
 from melon_api.web.limiter import (
-    ACCOUNT,
-    ADDRESS,
     PREFIX,
     Key,
     Limiter,
     Verdict,
     hashed,
     network_of,
-    scope,
-    setting,
 )
 from melon_api.web.openapi.notes import note
 
@@ -50,7 +46,10 @@ limiter = flask_limiter.Limiter(key_func=client, key_prefix=PREFIX)
 def init_app(app: Flask) -> None:
     app.config["RATELIMIT_STORAGE_URI"] = f"{SCHEME}://"
     app.config["RATELIMIT_STORAGE_OPTIONS"] = {"redis_url": app.config["REDIS_URL"]}
+    hooks = app.before_request_funcs[None]
+    before = len(hooks)
     limiter.init_app(app)
+    del hooks[before:]  # what it decorates asks it again; all other calls need not
     if app.config["RATELIMIT_ENABLED"]:
         counts = cast(CallCounts, limiter.storage)
         app.extensions[EXTENSION] = Limiter(counts, app.config["LIMITS"])
@@ -95,17 +94,23 @@ def limited_mail(
             if not (current_app.config["RATELIMIT_ENABLED"] and when(body)):
                 return view(*args, **kwargs)
             verdict = limiter_of(current_app).hit(MAIL, Key(_mailed(body), ()))
-            if quietly or not verdict.is_allowed:
-                g.verdict = verdict
-            if verdict.is_allowed:
-                return view(*args, **kwargs)
             if quietly:
-                return None
-            raise TooManyRequests(str(verdict.item))
+                g.verdict = verdict
+                return view(*args, **kwargs) if verdict.is_allowed else None
+            if not verdict.is_allowed:
+                _abide(verdict)
+            return view(*args, **kwargs)
 
         return note(checked, limited=True)
 
     return decorate
+
+
+def may_mail(email: str) -> bool:
+    """Count a mail that a call sends beside its work, which is done whether or not it is sent."""
+    if not current_app.config["RATELIMIT_ENABLED"]:
+        return True
+    return limiter_of(current_app).hit(MAIL, Key((hashed(email),), ())).is_allowed
 
 
 def _mailed(body: Mapping[str, Any]) -> tuple[str, ...]:
@@ -120,20 +125,13 @@ def limited_anonymous(call: str) -> Callable[[Callable[..., R]], Callable[..., R
     account whose `email` is in it (of a mail: `limited_mail`)."""
 
     def decorate(view: Callable[..., R]) -> Callable[..., R]:
-        per_account = limiter.shared_limit(
-            _numbers(call, ACCOUNT),
-            scope(call, ACCOUNT),
-            key_func=lambda: hashed(g.named_email),
-            exempt_when=lambda: g.named_email is None,
-        )
-        per_address = limiter.shared_limit(_numbers(call, ADDRESS), scope(call, ADDRESS))
-        counted = per_address(view if call == MAIL else per_account(view))
-
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> R:
-            g.named_email = _body(args).get("email") or None
-            is_on = current_app.config["RATELIMIT_ENABLED"]
-            return counted(*args, **kwargs) if is_on else view(*args, **kwargs)
+            if current_app.config["RATELIMIT_ENABLED"]:
+                email = None if call == MAIL else _body(args).get("email")
+                account = (hashed(email),) if email else ()
+                _abide(limiter_of(current_app).hit(call, Key(account, (client(),))))
+            return view(*args, **kwargs)
 
         return note(checked, limited=True)
 
@@ -151,9 +149,21 @@ def limiter_of(app: Flask) -> Limiter:
     return cast(Limiter, app.extensions[EXTENSION])
 
 
+def counted(
+    app: Flask, call: str, user_id: str, environ: dict[str, Any]
+) -> list[tuple[str, str]] | None:
+    """Count a signed-in caller's request in front of Flask: the headers about limits; None when one
+    is reached, which is left for Flask to say."""
+    if not app.config["RATELIMIT_ENABLED"]:
+        return []
+    key = key_of(call, user_id, None, environ.get("REMOTE_ADDR"))
+    verdict = environ[VERDICT] = limiter_of(app).hit(call, key)
+    return verdict.headers if verdict.is_allowed else None
+
+
 def write_headers(response: Response) -> Response:
     """`Retry-After` goes with a 429 alone."""
-    verdict = g.get("verdict") or _flask_limiters_verdict()
+    verdict = g.get("verdict") or request.environ.get(VERDICT) or _flask_limiters_verdict()
     if verdict is None:
         return response
     response.headers.update(verdict.headers)
@@ -170,6 +180,11 @@ def _hit(call: str) -> None:
         email = caller.profile and caller.profile.email
         key = key_of(call, caller.user_id, email, request.remote_addr)
         verdict = limiter_of(current_app).hit(call, key)
+    _abide(verdict)
+
+
+def _abide(verdict: Verdict) -> None:
+    """Raises TooManyRequests."""
     g.verdict = verdict
     if not verdict.is_allowed:
         raise TooManyRequests(str(verdict.item))
@@ -180,10 +195,6 @@ def _flask_limiters_verdict() -> Verdict | None:
     if limit is None:
         return None
     return Verdict(not limit.breached, limit.limit, limit.remaining, limit.window[0])
-
-
-def _numbers(call: str, who: str) -> Callable[[], str]:
-    return lambda: str(current_app.config["LIMITS"][setting(call, who)])
 
 
 def _body(args: tuple[Any, ...]) -> Mapping[str, Any]:

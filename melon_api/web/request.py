@@ -1,24 +1,32 @@
 """What every route shares: the request's id, what it accepts, the headers of an answer."""
 
 import re
-import select
 import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from inspect import CO_COROUTINE
+from types import FunctionType
 from typing import Any
 
-from flask import Flask, Response, current_app, g, request
-from gunicorn.http.errors import ParseException
+from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from melon_api.errors import NotAcceptable
+from melon_api.sockets import has_hung_up
 
 API = "/api/v1"
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 JSON_TYPES = {"application/json", "application/problem+json", "application/*", "*/*"}
 # What phones send, fetch and axios among them; all of it takes JSON.
 PLAIN_ACCEPTS = {None, "*/*", "application/json", "application/json, text/plain, */*"}
-CHUNK_BYTES = 1 << 20
+
+
+class Application(Flask):
+    """Flask asks `inspect` of a dozen functions, in every request, whether they are coroutines."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """`func`, to be called as it is, or as Flask wraps a coroutine."""
+        is_plain = type(func) is FunctionType and not func.__code__.co_flags & CO_COROUTINE
+        return func if is_plain else super().ensure_sync(func)
 
 
 def init_app(app: Flask) -> None:
@@ -35,8 +43,8 @@ def request_id(environ: Mapping[str, Any]) -> str:
 
 
 def name_request() -> None:
-    g.request_id = request_id(request.environ)
-    bind_contextvars(request_id=g.request_id, client=request.remote_addr)
+    g.request_id = name = request_id(request.environ)
+    bind_contextvars(request_id=name, client=request.remote_addr)
 
 
 def forget_request(_error: BaseException | None) -> None:
@@ -56,8 +64,6 @@ def check_accept() -> None:
 
 
 def complete_answer(response: Response) -> Response:
-    if response.status_code >= 400:
-        _drain_body()
     if request.method == "OPTIONS" and not response.is_streamed and not response.get_data():
         response.headers.pop("Content-Type", None)  # Flask's own, of nothing
     response.headers["X-Request-ID"] = g.get("request_id", "")
@@ -65,28 +71,9 @@ def complete_answer(response: Response) -> Response:
     return response
 
 
-def _drain_body() -> None:
-    """Take in what is left of a refused request: gunicorn closes a connection with unread data, and
-    a phone in the middle of its upload would see that instead of the error."""
-    if not request.environ.get("wsgi.input_terminated"):
-        return  # only gunicorn's stream knows its own end
-    left = 2 * current_app.config["MAX_CONTENT_LENGTH"]
-    stream = request.environ["wsgi.input"]
-    with suppress(OSError, ParseException):
-        while left > 0 and (chunk := stream.read(CHUNK_BYTES)):
-            left -= len(chunk)
-
-
-HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR  # Linux has all three
-
-
 def is_gone(environ: Mapping[str, Any]) -> bool:
     """Whether the client has closed its connection since it sent this request; False where that
     cannot be seen. Who has closed its sending side alone counts as gone, too, as with nginx and Go:
     the network says the same of both, and nothing is lost but an answer of 503."""
     connection = environ.get("gunicorn.socket")
-    if connection is None or connection.fileno() < 0:
-        return False
-    poll = select.poll()
-    poll.register(connection, HUNG_UP)
-    return any(events & HUNG_UP for _, events in poll.poll(0))
+    return connection is not None and bool(has_hung_up(connection))

@@ -28,7 +28,8 @@ SCHEMA: dict[str, dict[str, Any]] = {
 SHORT = ("name", "title")  # at most 255 characters (contract push 5)
 PARENT = {"tasks": ("project_id", "projects")}  # the schema lists parents first
 ID = re.compile(r"[A-Za-z0-9_.-]{1,36}")  # contract push 11
-GRAVITY = ("unknown_table", "validation_failed", "unknown_parent", "sync_conflict")  # "Errors"
+# Contract, Errors 4: the gravest first.
+GRAVITY = ("unknown_table", "validation_failed", "refused", "unknown_parent", "sync_conflict")
 
 Key = tuple[str, str]  # table and id
 Values = dict[str, Any]
@@ -246,7 +247,7 @@ class AccountModel:
         `held_back`: what the server calls a conflict; it counts where the contract is silent.
         """
         draft = Draft(device, session or device, since, changes, set(held_back))
-        self._judge(draft)
+        draft = self._judge(draft, partial=partial)
         code = draft.code()
         if code and not partial:
             conflicts = frozenset(draft.refused) if code == "sync_conflict" else frozenset()
@@ -256,7 +257,7 @@ class AccountModel:
         up_to_date = False if rejected else self._up_to_date(draft, as_sent)
         return Answer(200, rejected=rejected, up_to_date=up_to_date)
 
-    def _judge(self, draft: Draft) -> None:
+    def _judge(self, draft: Draft, *, partial: bool) -> Draft:
         """Parents before children, whatever the order in the body (contract push 2)."""
         for table, lists in draft.changes.items():
             if table not in SCHEMA:
@@ -268,6 +269,7 @@ class AccountModel:
                 self._judge_upsert(draft, table, raw)
             for id in lists.get("deleted", []):
                 self._judge_deletion(draft, (table, id))
+        return draft
 
     def _judge_upsert(self, draft: Draft, table: str, raw: Values) -> None:
         """Contract push 2 to 5, for a record that is created or updated."""
@@ -303,7 +305,7 @@ class AccountModel:
 
     def _merged(self, draft: Draft, table: str, raw: Values) -> Values | None:
         """Contract push 3 and 5: what the record becomes, None where that cannot be said."""
-        sent = sane(table, raw)
+        sent = self._edits(draft, table, raw)
         record = self.records.get((table, raw["id"]))
         if record is None or record.values is None:
             return SCHEMA[table] | sent
@@ -316,6 +318,10 @@ class AccountModel:
             return stored | sent
         columns = named(table, raw["_changed"])
         return stored | {c: v for c, v in sent.items() if c in columns} if columns else None
+
+    def _edits(self, draft: Draft, table: str, raw: Values) -> Values:
+        """What was sent."""
+        return sane(table, raw)
 
     def _lacks_parent(self, draft: Draft, table: str, values: Values) -> bool:
         """Contract push 4: a child under a parent that does not exist, or without one."""
@@ -339,13 +345,10 @@ class AccountModel:
     def _store(self, draft: Draft) -> bool | None:
         """Contract push 1, 2, 4: all at one tick. Was all stored as sent?"""
         tick = self.clock.tick + 1
-        after = draft.upserts | dict.fromkeys(draft.deleted)
-        after |= dict.fromkeys(self._children_of_dead(after))
-        before = {key: self.records[key].values for key in after if key in self.records}
-        differs = {k: v for k, v in after.items() if k not in before or before[k] != v}
-        for key, values in differs.items():
-            record = self.records.setdefault(key, Record())
-            record.versions.append(Version(tick, draft.session, values))
+        changes = self._changes(draft, tick)
+        for key, version in changes.items():
+            self.records.setdefault(key, Record()).versions.append(version)
+        differs = {key: version.values for key, version in changes.items()}
         reminded = [self._remind(draft, key, tick) for key in draft.dead]
         is_adopting = self._note_holders(draft, tick)
         as_sent = self._as_sent(draft, differs)
@@ -357,6 +360,16 @@ class AccountModel:
         elif is_adopting:
             self.pushes.append(Push(tick, draft.session, None))
         return as_sent
+
+    def _changes(self, draft: Draft, tick: int) -> dict[Key, Version]:
+        """What the push makes of records, and by whom that is."""
+        return {k: Version(tick, draft.session, v) for k, v in self._differs(draft).items()}
+
+    def _differs(self, draft: Draft) -> dict[Key, Values | None]:
+        after = draft.upserts | dict.fromkeys(draft.deleted)
+        after |= dict.fromkeys(self._children_of_dead(after))
+        before = {key: self.records[key].values for key in after if key in self.records}
+        return {k: v for k, v in after.items() if k not in before or before[k] != v}
 
     def _children_of_dead(self, after: dict[Key, Values | None]) -> Iterator[Key]:
         """Contract push 4: nothing lives below what is deleted."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ruled
 from conftest import DATABASES, environment, fresh_database, make_app
 from contents import BEGINNING, LISTS, Content, content
 from devices import Account, Device
@@ -26,6 +27,7 @@ from hypothesis.stateful import (
 from model import LAST_WRITE_WINS, REJECT, SCHEMA, AccountModel, Answer, Key, Told, Values
 from werkzeug.test import TestResponse
 
+from melon_api.logic import registry
 from melon_api.models.base import db
 
 EXAMPLES = int(os.environ.get("FIRE_EXAMPLES", "40"))
@@ -85,11 +87,11 @@ class Actor:
 class Stories(RuleBasedStateMachine):
     """Each rule does one thing to the server and to the model, and compares the answers."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, model: type[AccountModel]) -> None:
         super().__init__()
         self.app = app
         accounts = [Account(app) for _ in set(ACCOUNTS)]
-        models = [AccountModel(app.config["SYNC_CONFLICT_POLICY"]) for _ in accounts]
+        models = [model(app.config["SYNC_CONFLICT_POLICY"]) for _ in accounts]
         self.actors = [
             Actor(name := f"phone-{n}", accounts[a], models[a], accounts[a].device(device_id=name))
             for n, a in enumerate(ACCOUNTS)
@@ -388,12 +390,36 @@ def fire_app(
         yield app
 
 
-@pytest.mark.parametrize("policy", [LAST_WRITE_WINS, REJECT])
+@pytest.fixture
+def with_rules() -> Iterator[None]:
+    ruled.register()
+    yield
+    registry.rules.clear()
+
+
+POLICIES = pytest.mark.parametrize("policy", [LAST_WRITE_WINS, REJECT])
+
+
+@POLICIES
 def test_the_server_answers_as_the_model(
     fire_app: Flask, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Contract, pull 1 to 4 and 6, push 1 to 7 and 11: whatever the story."""
     monkeypatch.setitem(fire_app.config, "SYNC_CONFLICT_POLICY", policy)
+    tell_stories(fire_app, AccountModel)
+
+
+@POLICIES
+@pytest.mark.usefixtures("with_rules")
+def test_the_server_with_rules_answers_as_the_model_with_them(
+    fire_app: Flask, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract push 10, and all of those."""
+    monkeypatch.setitem(fire_app.config, "SYNC_CONFLICT_POLICY", policy)
+    tell_stories(fire_app, ruled.RuledModel)
+
+
+def tell_stories(fire_app: Flask, model: type[AccountModel]) -> None:
     on_file = fire_app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite")
     profile = settings(
         max_examples=max(1, EXAMPLES // (2 if on_file else 8)),
@@ -403,4 +429,4 @@ def test_the_server_answers_as_the_model(
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(lambda: Stories(fire_app), settings=profile)
+    run_state_machine_as_test(lambda: Stories(fire_app, model), settings=profile)

@@ -134,7 +134,7 @@ def tell(
             family.phone.pull()
             assert family.phone.records == family.phone.first_pull()
         until(lambda: guesses(server.url, LIMIT + 1) == [401] * LIMIT + [429])
-        with urllib.request.urlopen(f"{server.url}/readyz", timeout=10) as answer:
+        with urllib.request.urlopen(f"{server.url}/readyz", timeout=60) as answer:
             assert answer.status == 200
 
 

@@ -219,6 +219,7 @@ def test_a_deep_tree_is_deleted_in_few_statements(account: Account) -> None:
         for _ in range(depth):
             chain.append(comment(paint["id"], answers_id=chain[-1]["id"]))
         account.first.push(projects=created(home), tasks=created(paint), comments=created(*chain))
+        account.first.pull()
         with statements(account.app) as seen:
             account.first.push(comments=deleted(chain[0]["id"]))
         counts.append(len(seen))

@@ -95,7 +95,7 @@ def test_tables_are_missed_on_either_side() -> None:
 def test_a_wrong_type_is_an_error_because_the_server_empties_it(column: str, value: Any) -> None:
     """Contract push 5."""
     tasks = synced_tables()["tasks"]
-    values, _misfits, _as_sent = sanitize(tasks, {"id": "a", column: value})
+    values, _misfits, _repairs = sanitize(tasks, {"id": "a", column: value})
     assert values[column] == next(c.empty for c in tasks.columns if c.name == column)
 
 

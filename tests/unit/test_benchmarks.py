@@ -27,7 +27,7 @@ def measured(**values: float) -> dict[str, dict[str, float]]:
 
 @pytest.mark.parametrize(
     ("seconds", "floor", "is_reached"),
-    [(0.05, 0.03, True), (0.05, 0.01, False), (0.06, 0.03, False)],
+    [(0.045, 0.03, True), (0.05, 0.01, False), (0.06, 0.03, False)],
 )
 def test_a_row_is_reached_against_the_peer_and_the_floor(
     seconds: float, floor: float, is_reached: bool

@@ -17,23 +17,30 @@ PACKAGE = ROOT / "melon_api"
 # A room imports from those before it, never from those behind; what stands in one line is free.
 FLOORS = [
     ["environ"],
-    ["melon_api.errors", "melon_api.refusals", "melon_api.measures"],
+    ["server.settings"],
+    [
+        *("melon_api.errors", "melon_api.refusals", "melon_api.measures"),
+        *("melon_api.sockets", "melon_api.threads"),
+    ],
     ["melon_api.models", "melon_api.room"],
     ["melon_api.storage", "melon_api.bulkheads", "melon_api.audit", "melon_api.mail"],
-    ["melon_api.auth", "melon_api.sync", "melon_api.web", "melon_api.ops"],
+    ["melon_api.sentences"],
+    ["melon_api.auth", "melon_api.sync", "melon_api.events", "melon_api.web", "melon_api.ops"],
     ["melon_api.users", "melon_api.seed"],
     ["config"],
     ["melon_api"],
+    ["server"],
 ]
 HTTP = {"flask.request", "flask.g", "flask.Response", "flask.jsonify"}
 KNOW_HTTP = ("routes", "guard", "idle")  # beside `web` and `ops`
 # What nobody imports but the module that is its door (and, of a storage, the factory).
 DOORS = {
-    "melon_api.storage.near_cache": {"melon_api.storage.redis_entries"},
-    "melon_api.storage.redis_entries": {"melon_api.storage.redis_cache"},
+    "melon_api.storage.memory.near_cache": {"melon_api.storage.memory.redis_entries"},
+    "melon_api.storage.memory.redis_entries": {"melon_api.storage.redis_cache"},
     "melon_api.storage.redis_cache": {"melon_api"},
     "melon_api.storage.call_counts": {"melon_api.web.limiter", "melon_api.web.limits"},
     "melon_api.web.limiter": {"melon_api.web.limits"},
+    "melon_api.events.webhooks.transport": {"melon_api.events.webhooks.webhook"},
 }
 SHAPE = measure(ROOT)
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -80,6 +87,27 @@ def test_imports_point_down(module: str) -> None:
 @pytest.mark.parametrize("room", DOORS)
 def test_a_room_has_one_door(room: str) -> None:
     assert {name for name, imports in SHAPE.imports.items() if room in imports} == DOORS[room]
+
+
+def test_no_server_imports_what_tests_are_made_with() -> None:
+    """pytest is not needed to serve."""
+    inside, tests = "melon_api.testing", {"pytest", "_pytest"}
+    for name, needed in SHAPE.imports.items():
+        assert name.startswith(inside) or not {m for m in needed if m.startswith(inside)}, name
+    users = {path for path in MODULES if tests & {m.partition(".")[0] for m in imports(path)}}
+    assert users == {PACKAGE / "testing" / "__init__.py"}
+
+
+def test_the_engine_knows_one_door_to_events() -> None:
+    """For the app's own code in `melon_api/logic/` it is the same."""
+    rooms = ("melon_api.sync", "melon_api.logic", "melon_api.auth", "melon_api.web")
+    found = {
+        (name, imported)
+        for name, imports in SHAPE.imports.items()
+        for imported in imports
+        if name.startswith(rooms) and imported.startswith("melon_api.events")
+    }
+    assert found == {("melon_api.sync.push", "melon_api.events.outbox")}
 
 
 @pytest.mark.parametrize("module", [m for m in SHAPE.imports if m.startswith("melon_api.auth")])
@@ -137,3 +165,11 @@ def test_the_house_keeps_its_measure() -> None:
     assert max(sizes) <= 250
     assert len(SHAPE.chain) <= 9, " -> ".join(SHAPE.chain)
     assert not {name: count for name, count in SHAPE.packages.items() if count > 12}
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest imports them by it."""
+    names = [
+        path.name for path in (ROOT / "tests").rglob("test_*.py") if "node_modules" not in str(path)
+    ]
+    assert sorted(names) == sorted(set(names))

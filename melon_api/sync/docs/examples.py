@@ -25,6 +25,7 @@ NO_CURSOR = {"cursor": ["This server did not make it for this account."]}
 NOTES = SyncedTable(
     "notes", "Note", Table("notes", MetaData()), (Column("title", String(255), False),), ()
 )
+NO = "What the rule says to the person."
 NO_TABLE = ["There is no such table."]
 Words = dict[str, Any]  # requests, answers and problems of a Call
 
@@ -167,6 +168,9 @@ def _refusals() -> dict[str, Problem]:
         "validation_failed": Problem({"changes": nameless}, places, KEPT_WHOLE),
         "unknown_table": Problem({"changes": unknown}, {"changes": {"no_such_table": NO_TABLE}}),
     }
+    new = {table.name: _lists(created=[record(table) | {"id": "new"}])}
+    said = {table.name: {"created": {"0": {table.columns[0].name: [NO]}}}}
+    found["refused"] = Problem({"changes": new}, {"changes": said})
     for _, changes, errors in _orphans():
         found["unknown_parent"] = Problem({"changes": changes}, errors)
     return found

@@ -26,6 +26,13 @@ class Open(Schema):
         unknown = EXCLUDE
 
 
+def schema_of(named: Fields, name: str, base: type[Schema] = Schema) -> type[Schema]:
+    """`Meta` is marshmallow's own word, and may be a table or a column."""
+    if (field := named.get("Meta")) is not None:
+        field.data_key = "Meta"
+    return base.from_dict({{"Meta": "its Meta"}.get(n, n): f for n, f in named.items()}, name=name)
+
+
 def pulled_schemas(tables: Tables) -> dict[str, type[Schema]]:
     """A record of each table as it is pulled: whole."""
     return {name: record_schema(table, is_whole=True) for name, table in tables.items()}
@@ -41,9 +48,9 @@ def record_schema(table: SyncedTable, *, is_whole: bool) -> type[Schema]:
             allow_none=column.optional, metadata=words, required=is_whole
         )
     if is_whole:
-        return Schema.from_dict(columns, name=f"{table.model}Record")
+        return schema_of(columns, f"{table.model}Record")
     own = {name: fields.String(metadata={"description": d}) for name, d in OWN_COLUMNS.items()}
-    return Open.from_dict(columns | own, name=f"{table.model}Pushed")
+    return schema_of(columns | own, f"{table.model}Pushed", Open)
 
 
 def changes_schema(tables: Tables, name: str, *, is_whole: bool) -> type[Schema]:
@@ -57,7 +64,7 @@ def changes_schema(tables: Tables, name: str, *, is_whole: bool) -> type[Schema]
         lists: Fields = {"created": records, "updated": records, "deleted": ids}
         schema = Schema.from_dict(lists, name=f"{table.model}{name}")
         found[table.name] = fields.Nested(schema, required=is_whole)
-    return Schema.from_dict(found, name="Changes" if is_whole else "PushedChanges")
+    return schema_of(found, "Changes" if is_whole else "PushedChanges")
 
 
 def pull_answer_schema(tables: Tables) -> type[Schema]:
@@ -88,5 +95,5 @@ def push_schemas(tables: Tables) -> tuple[type[Schema], type[Schema]]:
 def verify_schema(tables: Tables) -> type[Schema]:
     """`VerifySchema` with the tables that this server has."""
     content: Fields = {name: fields.Nested(HeldTableSchema) for name in tables}
-    held = Schema.from_dict(content, name="HeldTables")
+    held = schema_of(content, "HeldTables")
     return with_tables(VerifySchema, "Verify", tables=held)

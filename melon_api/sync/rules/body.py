@@ -15,7 +15,7 @@ LISTS = ("created", "updated", "deleted")
 
 
 def check_size(changes: dict[str, Any], most: int) -> None:
-    """Raises PayloadTooLarge for more than `most` records and deletions."""
+    """Raises PayloadTooLarge for more than `most` records and deletions, or tables."""
     lists = [
         entries
         for content in changes.values()
@@ -23,7 +23,7 @@ def check_size(changes: dict[str, Any], most: int) -> None:
         for entries in content.values()
         if isinstance(entries, list)
     ]
-    count = sum(map(len, lists))
+    count = max(sum(map(len, lists)), len(changes))
     if count > most:
         raise PayloadTooLarge(f"The push holds {count} records; {most} are the most at once.")
 
@@ -91,7 +91,7 @@ def _read_record(
         return None
     record_id = raw.get("id")
     text = record_id if isinstance(record_id, str) else ""
-    values, misfits, as_sent = sanitize(table, raw)
+    values, misfits, repairs = sanitize(table, raw)
     errors = explain(table, values, misfits) if misfits else {}
     if not ID.match(text):
         errors["id"] = BAD_ID
@@ -100,4 +100,6 @@ def _read_record(
     if "id" in errors:
         return None
     changed = changed_columns(table, raw)
-    return PushedRecord(table.name, key, index, text, values, changed, as_sent, not misfits)
+    return PushedRecord(
+        table.name, key, index, text, values, changed, repairs, not repairs, not misfits
+    )

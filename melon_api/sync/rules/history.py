@@ -1,10 +1,35 @@
-"""The pushes to an account, as one device sees them."""
+"""The pushes to an account: who made the newest, and all of them as one device sees them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from melon_api.sync.rules.walk import Scope
 
 RecordKey = tuple[str, str]  # table, id
+# What was sent where the app's own code stored something else: digests by column.
+Alterations = Mapping[RecordKey, Mapping[str, str]]
+# Who made and changed what the app's own code did; those of devices are hashes of 63 bits.
+SERVER = 1
+NOBODY = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """The newest pushes, of one session alone: whoever pushed after `since`, up to the account's
+    clock, was `session`, and the server stored what it sent; nobody, where that is NOBODY."""
+
+    session: int
+    since: int
+
+    def covers(self, session: int, since: int) -> bool:
+        """Whether nothing came after `since` but this session's own."""
+        return self.since <= since and self.session in (session, NOBODY)
+
+    def after(self, session: int, clock: int, tick: int, *, as_sent: bool) -> "Run":
+        """With a push of this session, which moves the account from `clock` to `tick`."""
+        if not as_sent:
+            return Run(session, tick)
+        return Run(session, self.since if self.session in (session, NOBODY) else clock)
 
 
 @dataclass(frozen=True)
@@ -16,6 +41,7 @@ class History:
     adopted: frozenset[RecordKey] = frozenset()
     up_to_date: bool = True  # nobody else pushed, and all of this session's was stored as sent
     session: int = 0  # 0: of a pull
+    altered: Alterations = field(default_factory=dict)  # what this device has sent since then
 
     def has_had(self, table: str, record_id: str, created_at: int, created_by: int) -> bool:
         """Whether this device had a record made then by that device (contract pull 3)."""

@@ -1,14 +1,18 @@
 """What a push does to the stored records. Pure: rows in, rows out, no SQL, no clock of its own."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from melon_api.sync.rules.checksum import value_digest
 from melon_api.sync.rules.history import History
 from melon_api.sync.rules.problems import Place, Problems
 from melon_api.sync.rules.pushed import PushedRecord, PushedTable
 from melon_api.sync.rules.sanitize import empty_values
 from melon_api.sync.rules.tables import Parent, Row, StoredRows, SyncedTable
+
+TOO_LARGE = ["The database does not take a record of this size."]
 
 
 @dataclass
@@ -21,6 +25,7 @@ class Merge:
     policy: str
     is_partial: bool
     problems: Problems
+    most_octets: int = sys.maxsize  # of a row, as the database takes it
     as_sent: bool = True
     conflicts: int = 0
     adopted: set[tuple[str, str]] = field(default_factory=set)
@@ -33,19 +38,24 @@ class Merge:
             if part.deletions:
                 self._mark_unborn_deleted(part, rows, named)
             for record in _parents_first(part):
-                self._apply_record(part.table, rows, record)
+                self.apply_record(part.table, rows, record)
             for place in part.deletions:
-                self._delete(rows, place)
+                self.delete(rows, place)
 
-    def _apply_record(self, table: SyncedTable, rows: dict[str, Row], record: PushedRecord) -> None:
+    def apply_record(self, table: SyncedTable, rows: dict[str, Row], record: PushedRecord) -> None:
         row = rows.get(record.id)
         if row is not None and row.deleted:
             self._apply_to_tombstone(row, record)
             return
+        if row is not None and (table.name, record.id) in self.history.altered:
+            record = self._without_altered(table, row, record)
         sent, record = record, self._without_deleted(table, record)
         values = self._decide(table, row, record)
         if values is None:
             self.problems.conflict(record.place)
+            return
+        if table.most_octets > self.most_octets and table.octets(values) > self.most_octets:
+            self.problems.invalid(record.place, TOO_LARGE)
             return
         parents_live = self._check_parents(table, row, values, record)
         if parents_live is None or not record.fits:
@@ -57,12 +67,21 @@ class Merge:
             is_told_again = record is not sent and row.updated <= self.history.since
             if values != row.values or is_told_again:
                 row.values = values
-                self._touch(row)
+                self.touch(row)
         if not parents_live:
-            self._mark_deleted(row)
+            self.mark_deleted(row)
         if self.as_sent:
             is_whole = values is record.values or record.values.items() <= values.items()
             self.as_sent = record.as_sent and is_whole and parents_live
+
+    def _without_altered(self, table: SyncedTable, row: Row, record: PushedRecord) -> PushedRecord:
+        """What the app's own code altered, and the device sends as before, is no edit: it has not
+        been told yet (contract push 1)."""
+        altered, sent = self.history.altered[table.name, record.id], record.values
+        columns = [c for c in table.columns if c.name in altered and c.name in sent]
+        same = [c.name for c in columns if value_digest(c, sent[c.name]) == altered[c.name]]
+        stored = {name: row.values[name] for name in same}
+        return replace(record, values=sent | stored, as_sent=False) if same else record
 
     def _without_deleted(self, table: SyncedTable, record: PushedRecord) -> PushedRecord:
         """A reference that a deletion clears is not set to a deleted record (contract push 4)."""
@@ -74,11 +93,12 @@ class Merge:
         return replace(record, values=record.values | nulls, as_sent=False) if nulls else record
 
     def _apply_to_tombstone(self, row: Row, record: PushedRecord) -> None:
-        """A deletion wins, and is told again to a device that edits although it was told."""
+        """A deletion wins, and is told again to a device that edits although it was told, or that
+        would not be told of it: it may have made it, and not pulled since."""
         self.as_sent = False
         if self.policy == "reject" and record.fits and self._conflicts(row):
             self.problems.conflict(record.place)
-        elif row.updated <= self.history.since:
+        elif row.updated <= self.history.since or self.history.up_to_date:
             row.updated = self.tick
             row.is_changed = True
 
@@ -154,28 +174,29 @@ class Merge:
             is_unknown = place.id not in rows and place.id not in pushed
             if is_unknown and (part.table.name, place.id) in named:
                 row = rows[place.id] = self._new(place.id, dict(empty_values(part.table)))
-                self._mark_deleted(row)
+                self.mark_deleted(row)
 
-    def _delete(self, rows: dict[str, Row], place: Place) -> None:
+    def delete(self, rows: dict[str, Row], place: Place) -> None:
         row = rows.get(place.id)
         if row is None or row.deleted:
             return
         if self.policy == "reject" and self._conflicts(row):
             self.problems.conflict(place)
             return
-        self._mark_deleted(row)
+        self.mark_deleted(row)
 
     def _new(self, record_id: str, values: dict[str, Any]) -> Row:
         device, session = self.history.device, self.history.session
         return Row(record_id, values, self.tick, device, self.tick, session, is_new=True)
 
-    def _mark_deleted(self, row: Row) -> None:
-        self._touch(row)
+    def mark_deleted(self, row: Row) -> None:
+        self.touch(row)
         row.deleted = True
         row.rival = self.tick
 
-    def _touch(self, row: Row) -> None:
-        if row.is_new:
+    def touch(self, row: Row) -> None:
+        """It is this push's now; what another part of the same push changed is that already."""
+        if row.updated == self.tick:
             return
         if row.updated_by != self.history.session:
             row.rival = row.updated

@@ -9,6 +9,7 @@ from typing import Any
 
 from melon_api.errors import (
     DomainError,
+    Refused,
     SyncConflict,
     UnknownParent,
     UnknownTable,
@@ -19,7 +20,7 @@ CONFLICT = ["Another device changed this record after lastPulledAt; pull, then p
 Messages = dict[str, Any] | list[str]
 Kind = type[DomainError]
 # The gravest first (contract, Errors 4).
-GRAVITY: tuple[Kind, ...] = (UnknownTable, ValidationFailed, UnknownParent, SyncConflict)
+GRAVITY: tuple[Kind, ...] = (UnknownTable, ValidationFailed, Refused, UnknownParent, SyncConflict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,12 @@ class Problems:
         self._reject(place, ValidationFailed)
         _note(self.errors, place, messages)
 
+    def refuse(self, place: Place, messages: Messages) -> None:
+        """By a rule of the app."""
+        self._kinds.add(Refused)
+        self._reject(place, Refused)
+        _note(self.errors, place, messages)
+
     def unknown_parent(self, place: Place, column: str, message: str) -> None:
         self._kinds.add(UnknownParent)
         self.orphan(place)
@@ -100,7 +107,7 @@ class Problems:
         return record_id in self.rejected.get(table, ())
 
     def raise_gravest(self) -> None:
-        """One error for all of them: unknown_table, validation_failed, unknown_parent; else 409."""
+        """One error for all of them, the gravest 422; where there is none, the 409."""
         for kind in GRAVITY[:-1]:
             if kind in self._kinds:
                 changes = {"changes": self.errors} if self.errors else {}
@@ -125,9 +132,16 @@ class Problems:
 def _note(errors: dict[str, Any], place: Place, messages: Messages) -> None:
     at = errors.setdefault(place.table, {}).setdefault(place.list, {})
     known = at.get(str(place.index))
-    if isinstance(known, dict) and isinstance(messages, dict):
-        messages = known | messages
-    at[str(place.index)] = messages
+    at[str(place.index)] = messages if known is None else _joined(known, messages)
+
+
+def _joined(one: Messages, other: Messages) -> Messages:
+    """Both of what is said of one place; of the same column, each sentence once."""
+    if isinstance(one, list) and isinstance(other, list):
+        return [*dict.fromkeys([*one, *other])]
+    whole, more = ({"": said} if isinstance(said, list) else said for said in (one, other))
+    shared = {name: _joined(whole[name], more[name]) for name in whole.keys() & more.keys()}
+    return whole | more | shared
 
 
 def _raised(kind: Kind, errors: dict[str, Any]) -> DomainError:

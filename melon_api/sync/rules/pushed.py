@@ -1,8 +1,10 @@
 """A push as it was asked for, and taken apart."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from melon_api.sync.rules.kinds.kind import Repair
 from melon_api.sync.rules.problems import Place
 from melon_api.sync.rules.tables import SyncedTable
 
@@ -10,12 +12,14 @@ from melon_api.sync.rules.tables import SyncedTable
 @dataclass(frozen=True)
 class PushRequest:
     """`since`: lastPulledAt in ms, 0 without one; `allow_partial`: contract push 6; `number`: which
-    push of its session this is, None where the app does not say (contract push 8)."""
+    push of its session this is, None where the app does not say (contract push 8); `app_version`:
+    the app's, as it says."""
 
     changes: dict[str, Any]
     since: int
     allow_partial: bool
     number: int | None = None
+    app_version: str | None = None
 
 
 @dataclass(slots=True, eq=False)  # not frozen: there are ten thousand of them in a large push
@@ -28,7 +32,8 @@ class PushedRecord:
     id: str
     values: dict[str, Any]
     changed: frozenset[str] | None
-    as_sent: bool
+    repairs: Collection[Repair]  # contract push 5
+    as_sent: bool  # they are what the device has
     fits: bool
 
     @property
@@ -41,3 +46,10 @@ class PushedTable:
     table: SyncedTable
     records: list[PushedRecord] = field(default_factory=list)
     deletions: list[Place] = field(default_factory=list)
+
+    def without(self, refused: Collection[tuple[str, str]]) -> "PushedTable":
+        """What is left of it when these records, by table and id, are not taken."""
+        name = self.table.name
+        records = [record for record in self.records if (name, record.id) not in refused]
+        places = [place for place in self.deletions if (name, place.id) not in refused]
+        return PushedTable(self.table, records, places)

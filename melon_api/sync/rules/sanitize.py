@@ -6,28 +6,27 @@ a column's kind.
 """
 
 import functools
-import logging
-from collections.abc import Iterable
+from collections.abc import Collection
+from itertools import islice
 from typing import Any
 
-from melon_api.sync.rules.kinds.kind import Convert, Decide
+from melon_api.sync.rules.kinds.kind import Convert, Decide, Repair
 from melon_api.sync.rules.tables import SyncedTable
 
-log = logging.getLogger(__name__)
-
 NOT_COLUMNS = {"id", "_status", "_changed"}
-MOST_DROPPED = 100
-_dropped: set[tuple[str, str]] = set()  # that are in the log
+MOST_UNKNOWN = 20  # columns of one record that are named; an older server knows a few less
 
 Rule = tuple[str, Decide, Convert, Decide]  # column, is_right, put_right, holds
 
 
-def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], list[str], bool]:
-    """(values, misfits, as_sent): what to store, the columns that cannot be kept whole, whether
-    it is what the device has."""
+def sanitize(
+    table: SyncedTable, raw: dict[str, Any]
+) -> tuple[dict[str, Any], list[str], Collection[Repair]]:
+    """(values, misfits, repairs): what to store, the columns that cannot be kept whole, and what
+    was put right; where nothing was, the values are what the device has."""
     values: dict[str, Any] = {}
     misfits: list[str] = []
-    as_sent = True
+    repairs: list[Repair] = []
     for name, is_right, put_right, holds in _rules(table):
         if name in raw:
             sent = raw[name]
@@ -37,21 +36,13 @@ def sanitize(table: SyncedTable, raw: dict[str, Any]) -> tuple[dict[str, Any], l
             value = values[name] = put_right(sent)
             if not holds(value):
                 misfits.append(name)
-            if value is not sent and value != sent:
-                as_sent = False
+            if value is not sent and (value != sent or sent is False):  # which equals 0
+                repairs.append((name, "null" if sent is None else "type"))
     known = len(values) + ("id" in raw) + ("_status" in raw) + ("_changed" in raw)
     if known != len(raw):
-        _log_dropped(table.name, raw.keys() - values.keys() - NOT_COLUMNS)
-    return values, misfits, as_sent and known == len(raw)
-
-
-def _log_dropped(table: str, columns: Iterable[str]) -> None:
-    """Once for each: an app is newer than this server, or the server was not started again after a
-    migration. The names are anybody's, so there is an end to them."""
-    for column in columns:
-        if (table, column) not in _dropped and len(_dropped) < MOST_DROPPED:
-            _dropped.add((table, column))
-            log.warning("pushed, unknown here and dropped: %s.%s", table, ascii(column[:64]))
+        unknown = (name for name in raw if name not in values and name not in NOT_COLUMNS)
+        repairs.extend((name, "unknown") for name in islice(unknown, MOST_UNKNOWN))
+    return values, misfits, repairs or ()
 
 
 def changed_columns(table: SyncedTable, raw: dict[str, Any]) -> frozenset[str] | None:

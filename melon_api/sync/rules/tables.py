@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING, Any
 from melon_api.sync.rules.kinds.kind import Kind
 
 if TYPE_CHECKING:  # the statements' part of it, which no rule looks into
-    from sqlalchemy import Table
+    from sqlalchemy import ColumnElement, Table
+
+
+OWN_OCTETS = 300  # the key and the clocks, and each null, comma and quote
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as the app's schema has it; `doc` is the model's word about it."""
+    """A column as the app's schema has it; `doc` is the model's word about it, `stored` its name in
+    the database where that is another one."""
 
     name: str
     kind: Kind
     optional: bool
     doc: str | None = None
+    stored: str = ""
+
+    @property
+    def sql(self) -> str:
+        """Its name in the database."""
+        return self.stored or self.name
 
     @property
     def empty(self) -> str | int | bool | None:
@@ -28,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Parent:
-    """What a record belongs to: another record of the same account."""
+    """What a record belongs to: another record of the same account. Names are the phone's."""
 
     column: str
     table: str
@@ -38,7 +48,8 @@ class Parent:
 
 @dataclass(frozen=True, eq=False)  # one object each: hashed by identity, which is fast
 class SyncedTable:
-    """`model` is its class's name; parents and columns are in the model's order."""
+    """`name` is the phone's, `table` has the database's; `model` is its class's name; parents and
+    columns are in the model's order."""
 
     name: str
     model: str
@@ -48,12 +59,27 @@ class SyncedTable:
     column_names: frozenset[str] = field(init=False)
     is_tree: bool = field(init=False)  # its records may belong to others of the same table
     cleared: tuple[Parent, ...] = field(init=False)  # become null when they are deleted
+    sql_names: dict[str, str] = field(init=False)  # of its columns, in the database
+    most_octets: int = field(init=False)  # that the values of a row take in a statement
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "column_names", frozenset(c.name for c in self.columns))
         object.__setattr__(self, "is_tree", any(p.table == self.name for p in self.parents))
         cleared = tuple(p for p in self.parents if p.on_delete == "clear")
         object.__setattr__(self, "cleared", cleared)
+        object.__setattr__(self, "sql_names", {c.name: c.sql for c in self.columns})
+        most = sum(c.kind.most_octets + 1 for c in self.columns) + OWN_OCTETS
+        object.__setattr__(self, "most_octets", most)
+
+    def octets(self, values: dict[str, Any]) -> int:
+        """How many bytes a row of these values takes in a statement, at most."""
+        some = ((c.kind.literal, values[c.name]) for c in self.columns)
+        texts = (literal(value) for literal, value in some if value is not None)
+        return sum(len(text.encode()) + 5 for text in texts) + OWN_OCTETS
+
+    def column(self, name: str) -> ColumnElement[Any]:
+        """The database's column for the phone's name."""
+        return self.table.c[self.sql_names[name]]
 
 
 Tables = dict[str, SyncedTable]  # by name, parents before children

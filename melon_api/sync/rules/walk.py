@@ -45,10 +45,14 @@ class Walk:
     after: str = ""
 
     @property
+    def is_delta(self) -> bool:
+        """Whether it includes nothing but what came after `since`."""
+        return not (self.is_replacement or self.migration.is_any)
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing can have changed, so that no table need be read."""
-        asks_more = self.is_replacement or self.migration.is_any
-        return self.since == self.timestamp and not asks_more
+        return self.since == self.timestamp and self.is_delta
 
     def scope(self, table: str, columns: Set[str]) -> Scope:
         """Of a table that has these columns (contract pull 2, 5 and 7)."""

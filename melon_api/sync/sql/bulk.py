@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import Connection, Dialect
 
 from melon_api.models.synced import CLOCKS
+from melon_api.storage.engine import statement_bytes
 from melon_api.storage.prepared import Literals
 from melon_api.sync.rules.kinds.texts import text_literal
 from melon_api.sync.rules.tables import Row, SyncedTable
 
-STATEMENT_BYTES = 1_000_000  # far below any server's max_allowed_packet
+STATEMENT_BYTES = 1_000_000
 _clocks = attrgetter("created", "created_by", "updated", "updated_by", "rival", "deleted")
 
 
@@ -37,13 +38,14 @@ def write(connection: Connection, table: SyncedTable, user_id: str, rows: Iterab
         statements = _statements(table, connection.dialect)
         is_upsert = any(row.is_changed for row in some)
         statement = statements.upsert if is_upsert else statements.insert
-        parameters = _parameters(connection.dialect, table, user_id, some)
+        most = min(STATEMENT_BYTES, statement_bytes(connection))
+        parameters = _parameters(connection.dialect, table, user_id, some, most)
         connection.exec_driver_sql(statement, parameters)
     return len(some)
 
 
 def _parameters(
-    dialect: Dialect, table: SyncedTable, user_id: str, rows: list[Row]
+    dialect: Dialect, table: SyncedTable, user_id: str, rows: list[Row], most: int
 ) -> list[tuple[Any, ...]]:
     values = itemgetter(*(column.name for column in table.columns))
     if dialect.name == "sqlite":
@@ -55,16 +57,16 @@ def _parameters(
     clocks = ("{:d},{:d},{:d},{:d},{:d},{:d})".format(*_clocks(row)) for row in rows)
     # In the order of the primary key: the text begins with it, and a quote is below what ids hold.
     written = sorted(map(",".join, zip(ids, *own, clocks, strict=True)))
-    return [(Literals(text),) for text in _joined(written)]
+    return [(Literals(text),) for text in _joined(written, most)]
 
 
-def _joined(rows: Iterable[str]) -> Iterator[str]:
-    """In statements of at most STATEMENT_BYTES, but of one row at least."""
+def _joined(rows: Iterable[str], most: int) -> Iterator[str]:
+    """In statements of at most so many bytes, but of one row at least."""
     some: list[str] = []
     size = 0
     for row in rows:
         octets = len(row) if row.isascii() else len(row.encode())
-        if some and size + octets > STATEMENT_BYTES:
+        if some and size + octets > most:
             yield ",".join(some)
             some, size = [], 0
         some.append(row)
@@ -82,8 +84,8 @@ def _literals(literal: Callable[[Any], str], values: Iterable[Any]) -> list[str]
 def _statements(table: SyncedTable, dialect: Dialect) -> Statements:
     """An upsert is an UPDATE of many rows at once, which no database has under that name."""
     quote = dialect.identifier_preparer.quote
-    key, own = ["user_id", "id"], [quote(c.name) for c in table.columns] + list(CLOCKS)
-    name, columns = quote(table.name), ",".join(key + own)
+    key, own = ["user_id", "id"], [quote(c.sql) for c in table.columns] + list(CLOCKS)
+    name, columns = quote(table.table.name), ",".join(key + own)
     into = f"INSERT INTO {name} ({columns}) VALUES"
     if dialect.name == "sqlite":
         insert = f"{into} ({','.join('?' * len(key + own))})"

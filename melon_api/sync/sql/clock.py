@@ -10,67 +10,122 @@ their stamps grow in the order of their commits, whatever the hosts' wall clocks
 the clock and the tables in one snapshot: it sees a push's clock and its rows both, or neither.
 """
 
+import functools
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, func, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from melon_api import measures
 from melon_api.errors import ForeignClock, TokenRevoked, ValidationFailed
 from melon_api.models.base import now_ms
+from melon_api.models.synced import index_name
 from melon_api.models.user import User
 from melon_api.storage.cache import Cache, Moment, Put, cache
 from melon_api.storage.prepared import Prepared
+from melon_api.sync.rules.history import NOBODY, Run
+from melon_api.sync.rules.tables import SyncedTable, Tables
 
 CLOCK = "clock"  # the cache's name for it
-REMEMBERED_SECONDS = 60
+NOTHING: ColumnElement[Any] = literal_column("0")
 MOST_APART_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
 FAR_AHEAD = {"lastPulledAt": ["More than a day ahead of the server's time."]}
 
 _account = User.id == bindparam("user_id")
-# An AccountClock's.
-COLUMNS = (User.sync_clock, User.purged_clock, User.log_purged_clock, User.created_at)
-# As one column: to describe each takes the driver longer than to read it.
-_clocks = select(func.json_array(*COLUMNS)).where(_account)
-_read, _lock = Prepared(_clocks), Prepared(_clocks.with_for_update())
+# An AccountClock's, as a pull needs it; and whose run it is.
+COLUMNS = (User.sync_clock, User.purged_clock, User.created_at)
+RUN = (User.run_session, User.run_since, User.run_clock)
+
+
+def _selected(*columns: Any) -> Select[Any]:
+    """As one column: to describe each takes the driver longer than to read it."""
+    return select(func.json_array(*columns)).where(_account)
+
+
+_read, _lock = Prepared(_selected(*COLUMNS)), Prepared(_selected(*COLUMNS, *RUN).with_for_update())
+
+
+UNKNOWN_RUN = Run(NOBODY, sys.maxsize)  # covers nothing
 
 
 @dataclass(frozen=True)
 class AccountClock:
-    """`value`: the clock; `purged`, `log_purged`: the newest deletion and the newest push that are
-    not remembered any more (all in ms); `opened`: when the account was, in UTC, as the database
-    writes it."""
+    """`value`: the clock; `purged`: the newest deletion that is not remembered any more (both in
+    ms); `opened`: when the account was, in UTC, as the database writes it; `run`: whose the newest
+    pushes are, which who locks it is told."""
 
     value: int
     purged: int
-    log_purged: int
     opened: str
+    run: Run = UNKNOWN_RUN
 
 
 def read(connection: Connection, user_id: str) -> AccountClock:
     """The clock as of this snapshot. Raises TokenRevoked when the account is gone."""
-    return _found(_read, connection, user_id)
+    return AccountClock(*_found(_read, connection, user_id))
+
+
+def read_with_size(
+    connection: Connection, tables: Tables, user_id: str, since: int
+) -> tuple[AccountClock, int]:
+    """And how many rows came after `since`, deleted ones among them; all that there are, where a
+    deletion from after it was purged."""
+    query = _read_with_size(tuple(tables.values()))
+    *clocks, size = _found(query, connection, user_id, since=since)
+    return AccountClock(*clocks), size
 
 
 def lock(connection: Connection, user_id: str) -> AccountClock:
     """The clock, held until the transaction ends. Must be the transaction's first statement: an
     earlier read would fix the snapshot before the wait for the lock."""
     with measures.timed(measures.clock_waited):
-        return _found(_lock, connection, user_id)
+        value, purged, opened, session, since, known = _found(_lock, connection, user_id)
+    run = Run(session, since) if known == value else Run(NOBODY, value)
+    return AccountClock(value, purged, opened, run)
 
 
-def _found(query: Prepared, connection: Connection, user_id: str) -> AccountClock:
-    clocks = query.execute(connection, user_id=user_id).scalar_one_or_none()
+def _found(query: Prepared, connection: Connection, user_id: str, **values: int) -> list[Any]:
+    clocks = query.execute(connection, user_id=user_id, **values).scalar_one_or_none()
     if clocks is None:
         raise TokenRevoked("This account does not exist any more.")
-    return AccountClock(*orjson.loads(clocks))
+    found: list[Any] = orjson.loads(clocks)
+    return found
 
 
-def write(connection: Connection, user_id: str, value: int) -> None:
-    """Set the clock. From here on nobody gets an older one, whether or not this commits."""
-    _write_clock.execute(connection, user_id=user_id, value=value)
+@functools.cache
+def _read_with_size(tables: tuple[SyncedTable, ...]) -> Prepared:
+    since: Any = bindparam("since")
+    after = case((User.purged_clock > since, NOTHING), else_=since)
+    known = select(after).where(_account).correlate(None).scalar_subquery()
+    size = sum((_count(table, known) for table in tables), NOTHING)
+    return Prepared(_selected(*COLUMNS, size))
+
+
+def _count(table: SyncedTable, since: ColumnElement[Any]) -> ColumnElement[Any]:
+    c = table.table.c
+    after = select(func.count()).where(c.user_id == bindparam("user_id"), c.updated_at_ms > since)
+    by_clock = f"FORCE INDEX ({index_name(table.table.name, 'updated_at_ms')})"
+    return after.with_hint(table.table, by_clock, "mysql").scalar_subquery()
+
+
+def write(connection: Connection, user_id: str, value: int, run: Run) -> None:
+    """Set the clock, and whose run it is. From here on nobody gets an older one, whether or not
+    this commits."""
+    values = {"value": value, "session": run.session, "since": run.since}
+    _write.execute(connection, user_id=user_id, **values)
     cache().invalidate(user_id, {CLOCK: value})
 
 
@@ -85,9 +140,7 @@ class Learned:
 
     def remember(self) -> None:
         """Spare the next pulls the database. Any time will do: an older one is not taken."""
-        self.cache.put(
-            self.user_id, Put(CLOCK, self.value, self.value, self.as_of, REMEMBERED_SECONDS)
-        )
+        self.cache.put(self.user_id, Put(CLOCK, self.value, self.value, self.as_of))
 
 
 def remembered(cache: Cache, user_id: str) -> int | None:
@@ -101,23 +154,31 @@ def write_purged(connection: Connection, user_id: str, value: int) -> None:
 
 
 def write_log_purged(connection: Connection, user_id: str, value: int) -> None:
+    """Never back."""
     _write_log_purged.execute(connection, user_id=user_id, value=value)
 
 
-def _writing(clock: InstrumentedAttribute[int]) -> Prepared:
+def _writing(values: dict[Any, Any]) -> Prepared:
     """`updated_at` is the profile's, and stays."""
-    values = {clock: bindparam("value"), User.updated_at: User.updated_at}
-    return Prepared(update(User).where(_account).values(values))
+    return Prepared(
+        update(User).where(_account).values(values | {User.updated_at: User.updated_at})
+    )
 
 
-_write_clock = _writing(User.sync_clock)
-_write_purged = _writing(User.purged_clock)
-_write_log_purged = _writing(User.log_purged_clock)
+_value: Any = bindparam("value")
+_CLOCKS = dict.fromkeys((User.sync_clock, User.run_clock, User.log_purged_clock), _value)
+_write = _writing(
+    {User.run_session: bindparam("session"), User.run_since: bindparam("since"), **_CLOCKS}
+)
+_write_purged = _writing({User.purged_clock: _value})
+_newer = case((User.log_purged_clock < _value, _value), else_=User.log_purged_clock)
+_write_log_purged = _writing({User.log_purged_clock: _newer})
 
 
-def next_tick(account: AccountClock, since: int) -> int:
-    """The stamp of the push at hand: after all that was, and after all that its device has seen."""
-    return max(now_ms(), account.value + 1, since + 1)
+def next_tick(account: AccountClock, since: int, steps: int = 1) -> int:
+    """The stamp of the push at hand: so many steps after all that was, and after all that its
+    device has seen."""
+    return max(now_ms(), account.value + steps, since + steps)
 
 
 def check_ahead(account: AccountClock, since: int) -> None:

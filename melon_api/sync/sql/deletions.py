@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Select, case, delete, or_, select, update
 
-from melon_api.sync.rules.tables import Parent, SyncedTable
+from melon_api.sync.rules.tables import Parent, SyncedTable, Tables
 from melon_api.sync.sql.rows import IDS_PER_STATEMENT
 
 
 def delete_descendants(
-    connection: Connection, tables: Iterable[SyncedTable], user_id: str, tick: int, session: int
+    connection: Connection, tables: Tables, user_id: str, tick: int, session: int
 ) -> int:
     """What the records deleted at `tick` do to those that belong to them, parents first; how many
     rows it changed."""
-    gone = Deletion(connection, user_id, tick, session)
+    gone = Deletion(connection, tables, user_id, tick, session)
     return sum(
         gone.of_children(table) + gone.of_branches(table) + gone.of_references(table)
-        for table in tables
+        for table in tables.values()
     )
 
 
@@ -26,6 +26,7 @@ class Deletion:
     """The deletion of descendants, by one push."""
 
     connection: Connection
+    tables: Tables
     user_id: str
     tick: int
     session: int
@@ -33,7 +34,7 @@ class Deletion:
     def of_children(self, table: SyncedTable) -> int:
         """What belongs to records of other tables that were deleted at the tick."""
         return sum(
-            self._delete(table, table.table.c[parent.column].in_(self._gone(table, parent)))
+            self._delete(table, table.column(parent.column).in_(self._gone(parent)))
             for parent in _cascading(table)
             if parent.table != table.name
         )
@@ -46,7 +47,11 @@ class Deletion:
         """What belongs, at any depth, to deleted records of the same table. The tree is walked
         here: a statement for each level would read the deleted rows again each time."""
         c = table.table.c
-        columns = [c[parent.column] for parent in _cascading(table) if parent.table == table.name]
+        columns = [
+            table.column(parent.column)
+            for parent in _cascading(table)
+            if parent.table == table.name
+        ]
         if not columns:
             return 0
         query = select(c.id, c.is_deleted, *columns).where(
@@ -70,9 +75,9 @@ class Deletion:
         blocks = range(0, len(found), IDS_PER_STATEMENT)
         return sum(self._delete(table, c.id.in_(found[i : i + IDS_PER_STATEMENT])) for i in blocks)
 
-    def _gone(self, table: SyncedTable, parent: Parent) -> Select[tuple[str]]:
+    def _gone(self, parent: Parent) -> Select[tuple[str]]:
         """The ids of the parents that were deleted at the tick."""
-        above = table.table.metadata.tables[parent.table].c
+        above = self.tables[parent.table].table.c
         return select(above.id).where(
             above.user_id == self.user_id,
             above.is_deleted.is_(True),
@@ -82,19 +87,19 @@ class Deletion:
     def _clear(self, table: SyncedTable, parent: Parent) -> int:
         """A change by this device, as the merge's are. `rival_at_ms` first: MySQL and MariaDB
         assign in order, and it takes what the others were."""
-        c = table.table.c
-        gone = self._gone(table, parent)
+        c, reference = table.table.c, table.column(parent.column)
+        gone = self._gone(parent)
         if parent.table == table.name:  # which MySQL does not let an UPDATE read; a copy it does
             gone = select(gone.distinct().subquery().c.id)
         rival = case((c.updated_by != self.session, c.updated_at_ms), else_=c.rival_at_ms)
         statement = (
             update(table.table)
-            .where(c.user_id == self.user_id, c.is_deleted.is_(False), c[parent.column].in_(gone))
+            .where(c.user_id == self.user_id, c.is_deleted.is_(False), reference.in_(gone))
             .ordered_values(
                 (c.rival_at_ms, rival),
                 (c.updated_at_ms, self.tick),
                 (c.updated_by, self.session),
-                (c[parent.column], None),
+                (reference, None),
             )
         )
         return int(self.connection.execute(statement).rowcount)

@@ -26,12 +26,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-from melon_api.models.synced import CLOCKS, SyncPush
+from melon_api.models.synced import CLOCKS, Adoption, index_name
 from melon_api.models.user import User
 from melon_api.sync.rules.history import History
 from melon_api.sync.rules.tables import SyncedTable, Tables
 from melon_api.sync.rules.walk import Scope, Walk
-from melon_api.sync.sql import clock, log
+from melon_api.sync.sql import adoptions, clock
 from melon_api.sync.sql.changes_text import LISTS, ChangesText
 from melon_api.sync.sql.clock import AccountClock
 from melon_api.sync.sql.record_text import as_bytes, compiled, constant, record, record_id
@@ -71,9 +71,8 @@ def read_few(
     clocks = found.pop(CLOCK, None)
     if not clocks or ADOPTED in found or _is_cut(found):
         return None
-    value, purged, log_purged, opened = clocks[0].split(COLON, 3)
-    account = AccountClock(int(value), int(purged), int(log_purged), opened.decode())
-    return account, found
+    value, purged, opened = clocks[0].split(COLON, 2)
+    return AccountClock(int(value), int(purged), opened.decode()), found
 
 
 def include_few(found: Found, changes: ChangesText) -> None:
@@ -93,7 +92,7 @@ def _is_cut(found: Found) -> bool:
 
 @functools.cache
 def _few_statement(tables: tuple[SyncedTable, ...]) -> tuple[str, dict[str, Any]]:
-    device = SyncPush.__table__.c.device
+    device = Adoption.__table__.c.device
     adopted = select(as_bytes(ADOPTED, constant(":"), device)).where(has_adopted()).limit(1)
     return compiled(union_all(_clock(), adopted, *map(_few_of, tables)))
 
@@ -115,7 +114,7 @@ def _few_of(table: SyncedTable) -> Select[Any]:
     place = case((not_(living), at("deleted")), (had, at("updated")), else_=at("created"))
     text = case((living, record(table)), else_=record_id(table))
     # By its clock: of a new account the optimizer knows nothing, and may read all of it.
-    by_clock = f"FORCE INDEX (idx_{table.name}_updated_at_ms)"
+    by_clock = f"FORCE INDEX ({index_name(table.table.name, 'updated_at_ms')})"
     few = select_included(table, scope, func.concat(place, text)).limit(FEW + 1)
     return few.with_hint(table.table, by_clock, "mysql")
 
@@ -133,7 +132,8 @@ def read_rows(
     Some at a time, so that they are never all in memory; nothing else may be asked of the
     connection meanwhile. `most`: only so many, the first in the order of the primary key.
     """
-    columns = [table.table.c[name] for name in ("id", *_names(table), *CLOCKS)]
+    own = map(table.column, _names(table))
+    columns = [table.table.c.id, *own, *(table.table.c[name] for name in CLOCKS)]
     asked = select_included(table, scope, *columns).where(*bounds)
     if most is not None:
         asked = asked.order_by(table.table.c.id).limit(most)
@@ -220,7 +220,8 @@ def read_history(connection: Connection, query: DeltaQuery) -> History:
     """What the device had at `since`; of nothing yet, nothing is read."""
     if not query.since:
         return History(query.device, query.since)
-    return log.read(connection, query.user_id, query.device, query.since)
+    adopted = adoptions.read(connection, query.user_id, query.device, query.since)
+    return History(query.device, query.since, adopted)
 
 
 def _names(table: SyncedTable) -> Iterator[str]:

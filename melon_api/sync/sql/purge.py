@@ -4,12 +4,15 @@ Each account remembers how far: a device that last pulled before the newest purg
 missed it and gets the full set (contract pull 7). Runs while people sync; twice is once.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, select, true
 
-from melon_api.models.synced import SyncPush
+from melon_api.models.alteration import Alteration
+from melon_api.models.synced import Adoption
 from melon_api.models.user import User
 from melon_api.storage.transactions import retrying, snapshot, writing
 from melon_api.sync.discovery import synced_tables
@@ -19,31 +22,33 @@ from melon_api.sync.sql import clock
 ACCOUNTS_PER_QUERY = 500
 ROWS_PER_TRANSACTION = 1_000
 
-_log = SyncPush.__table__.c
+_adoptions, _altered = Adoption.__table__.c, Alteration.__table__.c
+# What rules made of pushes; and the log of the release before, without what devices adopted.
+NOTES: tuple[tuple[Any, ColumnElement[bool]], ...] = (
+    (_altered.clock, true()),
+    (_adoptions.clock, _adoptions.adopted.is_(None)),
+)
 
 
 @dataclass
 class Purged:
-    """How many tombstones and rows of the push log are gone, or would be."""
+    """How many tombstones, and notes about pushes, are gone or would be."""
 
     tombstones: int = 0
-    pushes: int = 0
+    notes: int = 0
 
 
 def purge(engine: Engine, before_ms: int, *, dry_run: bool = False) -> Purged:
-    """Forget the deletions and the log of pushes from before `before_ms`."""
+    """Forget the deletions, and what was noted about pushes, from before `before_ms`."""
     total = Purged()
     for accounts in _accounts(engine):
         with snapshot(engine) as connection:
             stale = _with_tombstones(connection, accounts, before_ms)
+            noted = _with_notes(connection, accounts, before_ms)
         for user_id, count in stale.items():
             total.tombstones += count if dry_run else _forget_deletions(engine, user_id, before_ms)
-        for user_id in accounts:
-            with snapshot(engine) as connection:
-                clocks = _old_pushes(connection, user_id, before_ms)
-            total.pushes += len(clocks)
-            if not dry_run:
-                _forget_pushes(engine, user_id, clocks)
+        for user_id, count in noted.items():
+            total.notes += count if dry_run else _forget_notes(engine, user_id, before_ms)
     return total
 
 
@@ -107,23 +112,35 @@ def _old_tombstones(
     return [row.id for row in rows], max((row.updated_at_ms for row in rows), default=0)
 
 
-def _old_pushes(connection: Connection, user_id: str, before_ms: int) -> list[int]:
-    """Old pushes, but for those that say which records a device had (contract pull 3)."""
-    query = select(_log.clock).where(
-        _log.user_id == user_id, _log.clock < before_ms, _log.adopted.is_(None)
-    )
-    return list(connection.scalars(query.order_by(_log.clock)))
+def _forget_notes(engine: Engine, user_id: str, before_ms: int) -> int:
+    total = 0
+    for clock_of, is_old in NOTES:
+        is_mine = and_(clock_of.table.c.user_id == user_id, clock_of < before_ms, is_old)
+        while step := retrying(partial(_forget_some_notes, engine, user_id, clock_of, is_mine)):
+            total += step
+    return total
 
 
-def _forget_pushes(engine: Engine, user_id: str, clocks: list[int]) -> None:
-    for start in range(0, len(clocks), ROWS_PER_TRANSACTION):
-        some = clocks[start : start + ROWS_PER_TRANSACTION]
-        retrying(lambda some=some: _forget_some_pushes(engine, user_id, some))  # type: ignore[misc]
-
-
-def _forget_some_pushes(engine: Engine, user_id: str, clocks: Iterable[int]) -> None:
+def _forget_some_notes(
+    engine: Engine, user_id: str, clock_of: Any, is_mine: ColumnElement[bool]
+) -> int:
     with writing(engine) as connection:
-        account = clock.lock(connection, user_id)
-        clock.write_log_purged(connection, user_id, max(*clocks, account.log_purged))
-        gone = delete(SyncPush.__table__).where(_log.user_id == user_id, _log.clock.in_(clocks))
-        connection.execute(gone)
+        clock.lock(connection, user_id)
+        query = select(clock_of).where(is_mine).distinct().order_by(clock_of)
+        clocks = list(connection.scalars(query.limit(ROWS_PER_TRANSACTION)))
+        if clocks:
+            clock.write_log_purged(connection, user_id, clocks[-1])
+            gone = delete(clock_of.table).where(is_mine, clock_of.in_(clocks))
+            return connection.execute(gone).rowcount
+    return 0
+
+
+def _with_notes(connection: Connection, accounts: list[str], before_ms: int) -> dict[str, int]:
+    """How many there are, by account."""
+    found: dict[str, int] = {}
+    for clock_of, is_old in NOTES:
+        owner = clock_of.table.c.user_id
+        query = select(owner, func.count()).where(owner.in_(accounts), clock_of < before_ms, is_old)
+        for user_id, count in connection.execute(query.group_by(owner)):
+            found[user_id] = found.get(user_id, 0) + count
+    return found

@@ -40,7 +40,7 @@ def as_bytes(first: str, *parts: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _value(column: Column) -> ColumnElement[Any]:
-    wire: ColumnElement[Any] = literal_column(column.kind.json.format(_quote(column.name)))
+    wire: ColumnElement[Any] = literal_column(column.kind.json.format(_quote(column.sql)))
     return func.coalesce(wire, constant("null")) if column.optional else wire
 
 

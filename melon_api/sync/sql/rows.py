@@ -129,8 +129,8 @@ def _query(table: SyncedTable, dialect: Dialect) -> str:
 def _names(table: SyncedTable, dialect: Dialect) -> tuple[str, str]:
     """The columns of a row, and the table."""
     quote = dialect.identifier_preparer.quote
-    own = [quote(column.name) for column in table.columns]
-    return ",".join(["id", *own, *CLOCKS]), quote(table.name)
+    own = [quote(column.sql) for column in table.columns]
+    return ",".join(["id", *own, *CLOCKS]), quote(table.table.name)
 
 
 def _row_maker(table: SyncedTable) -> Callable[[Sequence[Any]], Row]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, not_, or_, select
 
-from melon_api.models.synced import SyncPush
+from melon_api.models.synced import Adoption
 from melon_api.sync.rules.tables import Column, SyncedTable
 from melon_api.sync.rules.walk import Scope
 
@@ -46,9 +46,9 @@ def is_had(table: SyncedTable, scope: Scope) -> ColumnElement[bool]:
 def has_adopted() -> ColumnElement[bool]:
     """Pushes that brought what the device had and another one had made: which records those are,
     rules/history.py knows."""
-    log = SyncPush.__table__.c
-    mine = and_(log.user_id == USER, log.clock > SINCE, log.device == DEVICE)
-    return and_(mine, log.adopted.is_not(None))
+    c = Adoption.__table__.c
+    mine = and_(c.user_id == USER, c.clock > SINCE, c.device == DEVICE)
+    return and_(mine, c.adopted.is_not(None))
 
 
 def _is_included(table: SyncedTable, scope: Scope) -> ColumnElement[bool]:
@@ -68,7 +68,7 @@ def _holds_something(table: SyncedTable, names: Iterable[str]) -> ColumnElement[
 
 
 def _is_set(table: SyncedTable, column: Column) -> ColumnElement[bool]:
-    stored = table.table.c[column.name]
+    stored = table.column(column.name)
     if column.optional:
         return stored.is_not(None)
     exact = column.kind.compared_by

@@ -20,9 +20,10 @@ HIGH, LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 LONE_SURROGATE = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (HIGH, LOW, HIGH, LOW))
 
 
-def json_body(*, is_sync: bool = False) -> Any:
+def json_body(*, is_sync: bool = False, has_records: bool = False) -> Any:
     """The request's JSON, of at most SMALL_BYTES; for `is_sync` of MAX_BODY_MIB, and text/plain
-    and no type at all are taken as well (contract, Requests 1 to 3).
+    and no type at all are taken as well (contract, Requests 1 to 3). Without records it may hold
+    few values.
 
     Raises UnsupportedMediaType, PayloadTooLarge, MalformedJson, BadRequest, Unavailable.
     """
@@ -30,7 +31,7 @@ def json_body(*, is_sync: bool = False) -> Any:
     if not (request.is_json or (is_sync and kind in ("", "text/plain"))):
         raise UnsupportedMediaType(f"Send application/json, not {kind or 'a body without a type'}.")
     limit = current_app.config["MAX_CONTENT_LENGTH"] if is_sync else SMALL_BYTES
-    return parse_json(_unpacked(_arrived(limit), limit))
+    return parse_json(_unpacked(_arrived(limit), limit, has_records))
 
 
 def _arrived(limit: int) -> bytes:
@@ -53,17 +54,18 @@ def _arrived(limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _unpacked(data: bytes, limit: int) -> bytes:
+def _unpacked(data: bytes, limit: int, has_records: bool) -> bytes:
     """What a large one costs is bounded here; a small one cannot cost much."""
     if not _is_packed(data):
-        return cost.admitted(data) if len(data) > SMALL_BYTES else data
+        is_small = len(data) <= SMALL_BYTES
+        return data if is_small else cost.admitted(data, has_records=has_records)
     try:
         return gunzip(data, min(limit, SMALL_BYTES))
     except PayloadTooLarge:
         if limit <= SMALL_BYTES:
             raise
     with cost.one_unpacks():
-        return cost.admitted(gunzip(data, limit))
+        return cost.admitted(gunzip(data, limit), has_records=has_records)
 
 
 def _is_packed(data: bytes) -> bool:

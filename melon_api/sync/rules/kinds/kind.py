@@ -12,6 +12,9 @@ from marshmallow import ValidationError, fields
 AppType = Literal["string", "number", "boolean"]  # WatermelonDB's
 Decide = Callable[[Any], bool]
 Convert = Callable[[Any], Any]
+# (column, why): a null or a value of another type became the column's empty value, or the column is
+# unknown and was dropped.
+Repair = tuple[str, Literal["null", "type", "unknown"]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class Kind:
         except ValidationError as error:
             return list(error.messages)
         return []
+
+    @property
+    def most_octets(self) -> int:
+        """How many bytes its literal may take."""
+        return 32
 
     # --- a stored value
 

@@ -63,6 +63,10 @@ class String(_Textual):
         most = self.characters
         return lambda value: value is None or len(value) <= most
 
+    @property
+    def most_octets(self) -> int:
+        return 4 * self.characters + 2
+
     def field(self, **options: Any) -> fields.Field[Any]:
         return fields.String(validate=validate.Length(max=self.characters), **options)
 
@@ -98,6 +102,10 @@ class Text(_Textual):
             return value is None or len(value) * 4 <= most or len(value.encode()) <= most
 
         return is_light
+
+    @property
+    def most_octets(self) -> int:
+        return 2 * self.octets + 2
 
     def field(self, **options: Any) -> fields.Field[Any]:
         return fields.String(validate=Octets(self.octets), **options)
@@ -145,6 +153,10 @@ class Reference(_Textual):
 
     sql_types = frozenset()  # made by `belongs_to`
     refers = True
+
+    @property
+    def most_octets(self) -> int:
+        return 2 * self.characters + 2
 
     def is_right(self) -> Decide:
         return lambda value: type(value) is str

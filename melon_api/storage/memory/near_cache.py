@@ -59,6 +59,7 @@ class NearCache:
         self._confirmed = 0.0  # s, monotonic: when Redis was asked what it has answered last
         self._failed = 0.0
         self._is_emptied = False
+        self._life = 0  # which connection this is
         self._lock = threading.Lock()
 
     def read(self, *keys: str) -> list[Any]:
@@ -79,6 +80,21 @@ class NearCache:
                 self._failed = time.monotonic()
                 self._disconnect()
                 raise
+
+    def life(self) -> int | None:
+        """Another number when Redis may have forgotten something since: it was emptied, or our
+        connection broke. None while there is none. No round trip."""
+        incoming, life = self._incoming, self._life
+        is_quiet = self._connection is not None and not incoming.select(0)
+        if is_quiet and not self._is_listening and incoming is self._incoming:
+            return life
+        with self._lock, self._listening():
+            try:
+                if self._connection is not None:
+                    self._listen()
+            except redis.RedisError:
+                self._disconnect()
+            return None if self._connection is None else self._life
 
     def close(self) -> None:
         with self._lock:
@@ -132,6 +148,7 @@ class NearCache:
     def _disconnect(self) -> None:
         self._held.clear()
         self._is_emptied = False
+        self._life += 1
         if self._connection is not None:
             self._incoming = selectors.DefaultSelector()
             self._connection.disconnect()

@@ -8,6 +8,7 @@ A Redis that is away is an error here: redis_cache.py knows what to do then.
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, cast
@@ -16,8 +17,9 @@ import orjson
 import redis
 
 from melon_api import measures
-from melon_api.storage.cache import Moment, Put
-from melon_api.storage.near_cache import NearCache, check_fresh
+from melon_api.sockets import has_hung_up
+from melon_api.storage.cache import VALUE_SECONDS, Moment, Put
+from melon_api.storage.memory.near_cache import NearCache, check_fresh
 from melon_api.storage.redis import connect
 from melon_api.storage.redis_settings import REDIS_OPTIONS
 
@@ -53,12 +55,17 @@ class RedisEntries:
             url, REDIS_OPTIONS, self._connected_to_read, self._trusted
         )
         self._put = self._redis.register_script(PUT)
+        # With a connection each, for one call at a time: to take one from redis-py's pool and to
+        # give it back, for each command, takes as long as the command.
+        self._writers: deque[Any] = deque()
         self._trusted_from_ms = 0  # by the clock of Redis
         self._run = ""  # which Redis answers what we read, see Moment
         self._ahead_ms = 0  # how far that clock is ahead of our monotonic one
 
     def close(self) -> None:
         """Give its connections back, as far as no thread uses them."""
+        while self._writers:
+            self._writers.pop().close()
         self._redis.close()
         if self._near:
             self._near.close()
@@ -66,6 +73,11 @@ class RedisEntries:
     def moment(self) -> Moment:
         """Now, by the clock of Redis."""
         return Moment(time.monotonic_ns() // 1_000_000 + self._ahead_ms, self._run)
+
+    def life(self) -> int | None:
+        """Another number when Redis may have forgotten something since; None where it cannot be
+        known."""
+        return self._near.life() if self._near else None
 
     def read(self, keys: list[str]) -> list[Any]:
         """The values that can be trusted, None for the others."""
@@ -84,30 +96,53 @@ class RedisEntries:
 
     def put(self, puts: dict[str, Put]) -> None:
         """Remember values by key; where Redis has no room for them, not."""
-        entries = [(key, put.version, _written(put), put.seconds) for key, put in puts.items()]
+        entries = [(key, put.version, _written(put), VALUE_SECONDS) for key, put in puts.items()]
         with suppress(redis.exceptions.OutOfMemoryError):  # that is no outage
             self._write(entries)
 
-    def invalidate(self, versions: dict[str, int]) -> None:
+    def invalidate(self, versions: dict[str, int]) -> Any:
         """Redis may answer us before it tells the processes that hold these entries; but it does
-        both before it takes our next command."""
-        self._write((key, version, b"", INVALIDATED_SECONDS) for key, version in versions.items())
-        if self._near is not None:
-            self._redis.ping()
+        both before it takes our next command. Returns the socket that it came by, for `has_ended`;
+        None where entries are held by nobody."""
+        news = [(key, version, b"", INVALIDATED_SECONDS) for key, version in versions.items()]
+        if self._near is None:
+            self._write(news)
+            return None
+        try:
+            writer = self._writers.pop()
+        except IndexError:
+            writer = self._redis.client()
+        try:
+            return self._tell(writer, news)
+        finally:
+            self._writers.append(writer)
 
-    def _write(self, entries: Iterable[tuple[str, int, bytes, int]]) -> None:
+    def _tell(self, writer: Any, news: list[tuple[str, int, bytes, int]]) -> Any:
+        """Raises redis.ConnectionError where Redis ends between the two each time: redis-py
+        connects again, and one that has just started knows nothing of the first."""
+        for _ in range(2):
+            self._write(news, writer)
+            told = writer.connection._sock
+            writer.ping()
+            if writer.connection._sock is told:
+                return told
+        raise redis.ConnectionError("Redis starts again and again.")
+
+    def _write(self, entries: Iterable[tuple[str, int, bytes, int]], client: Any = None) -> None:
         keys: list[str] = []
         arguments: list[int | str | bytes] = []
         for key, version, rest, seconds in entries:
             keys.append(key)
             arguments += [version, rest, seconds * 1000]
-        self._put(keys, arguments)
+        self._put(keys, arguments, client)
 
     def _trusted(self, entry: bytes) -> Any:
         head, _, rest = entry.partition(b" ")
         as_of, _, value = rest.partition(b" ")
         run = head.partition(b".")[2].decode()
-        if not value or run != self._run or int(as_of) < self._trusted_from_ms:
+        # A put that Redis took late, as it was paused, lives longer than it should.
+        oldest_ms = max(self._trusted_from_ms, self.moment().ms - VALUE_SECONDS * 1000)
+        if not value or run != self._run or int(as_of) < oldest_ms:
             return None
         return orjson.loads(value)
 
@@ -134,6 +169,12 @@ class RedisEntries:
         same = run == self._run  # the clock of another one may be far behind
         self._trusted_from_ms = max(self._trusted_from_ms, now_ms) if same else now_ms
         self._run = run
+
+
+def has_ended(told: Any) -> bool:
+    """Whether Redis has closed the socket that `invalidate` returned, or redis-py has, to connect
+    again: one that runs again does not know what it was told."""
+    return told is not None and has_hung_up(told) is not False
 
 
 def _written(put: Put) -> bytes:
