@@ -2,6 +2,13 @@
 
 import { AbortError } from './errors.js'
 
+const MOST_MS = 2 ** 31 - 1 // a longer timer would end at once
+
+/** As `setTimeout`, for however long. */
+export function later(work: () => void, ms: number): ReturnType<typeof setTimeout> {
+  return setTimeout(work, Math.min(ms, MOST_MS))
+}
+
 /** Throws `AbortError` when the signal has been given. */
 export function ensureNotAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new AbortError()
@@ -22,7 +29,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const elapsed = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
+    timer = later(resolve, ms)
   })
   try {
     await abortable(elapsed, signal)

@@ -1,9 +1,9 @@
 /** The account's calls: thin, each one route of docs/api.md. */
 
-import type { Api } from './api.js'
-import { ApiError, NetworkError } from './errors.js'
-import { parsed } from './http.js'
-import type { TokenAnswer, User } from './session.js'
+import type { Api, Call } from './api.js'
+import { ApiError, isTokenProblem, NetworkError } from './errors.js'
+import type { User } from './session.js'
+import { exportAnswer, sessionsAnswer, signInAnswer, userAnswer } from './shapes.js'
 import type { Tokens } from './tokens.js'
 
 export interface Credentials {
@@ -53,12 +53,12 @@ export class Account {
   /** Opens an account and signs in. After a `NetworkError` it may exist: `login` tells. Throws
    * `EmailTakenError`, `ValidationError`. */
   register(form: Credentials & { name?: string }): Promise<User> {
-    return this.signIn('/auth/register', form)
+    return this.signIn('/auth/register', form, 201)
   }
 
   /** Throws `InvalidCredentialsError`, `ForbiddenError`, `RateLimitedError`. */
   login(form: Credentials): Promise<User> {
-    return this.signIn('/auth/login', form)
+    return this.signIn('/auth/login', form, 200)
   }
 
   /** Signs this device out, offline too. The database keeps its records. */
@@ -70,8 +70,9 @@ export class Account {
 
   /** Signs every device out; needs the server. */
   async logoutAll(): Promise<void> {
-    await this.post('/auth/logout-all')
-    await this.tokens.close('logout')
+    const as = await this.tokens.accountId()
+    await this.api.signed({ method: 'POST', path: '/auth/logout-all', as, expects: 204, repeat: 'unapplied' })
+    await this.tokens.closed(as)
   }
 
   /** Who is signed in, as far as this device knows; asks nobody. */
@@ -80,91 +81,92 @@ export class Account {
   }
 
   /** The account as the server has it. */
-  async me(): Promise<User> {
-    return this.kept(await this.api.signed({ method: 'GET', path: '/users/me', repeat: 'always' }))
+  me(): Promise<User> {
+    return this.kept({ method: 'GET', path: '/users/me', repeat: 'always' })
   }
 
-  async updateProfile(body: ProfileChange): Promise<User> {
-    const call = { method: 'PATCH', path: '/users/me', body, repeat: 'always' } as const
-    return this.kept(await this.api.signed(call))
+  updateProfile(body: ProfileChange): Promise<User> {
+    return this.kept({ method: 'PATCH', path: '/users/me', body, repeat: 'always' })
   }
 
   /** Every other device is signed out. Throws `ValidationError` for a wrong `current_password`. */
   async changePassword(body: { current_password: string; new_password: string }): Promise<void> {
-    await this.post('/users/me/password', body)
+    await this.post('/users/me/password', 204, body)
   }
 
   /** A mail goes out if there is such an account; nobody is told whether there is. */
   async forgotPassword(email: string): Promise<void> {
-    await this.open('/auth/password/forgot', { email })
+    await this.open('/auth/password/forgot', { email }, 202)
   }
 
   /** `token` is the mail's. Every device is signed out, this one at its next call. */
   async resetPassword(body: { token: string; new_password: string }): Promise<void> {
-    await this.open('/auth/password/reset', body)
+    await this.open('/auth/password/reset', body, 204)
   }
 
   async verifyEmail(token: string): Promise<void> {
-    await this.open('/auth/email/verify', { token })
+    await this.open('/auth/email/verify', { token }, 204)
   }
 
   async resendVerification(): Promise<void> {
-    await this.post('/auth/email/resend')
+    await this.post('/auth/email/resend', 202)
   }
 
   /** The account and all its data on the server are gone; signs out. */
   async deleteAccount(password: string): Promise<void> {
-    const path = '/users/me'
-    await this.api.signed({ method: 'DELETE', path, body: { password }, repeat: 'unapplied' })
-    await this.tokens.close('logout')
+    const as = await this.tokens.accountId()
+    const call = { method: 'DELETE', path: '/users/me', body: { password }, as, expects: 204 } as const
+    await this.api.signed({ ...call, repeat: 'unapplied' })
+    await this.tokens.closed(as)
   }
 
   async sessions(): Promise<DeviceSession[]> {
     const call = { method: 'GET', path: '/auth/sessions', repeat: 'always' } as const
-    return parsed(`{"all":${await this.api.signed(call)}}`)['all'] as DeviceSession[]
+    return sessionsAnswer(await this.api.signed(call))
   }
 
   /** Signs another device out. */
   async endSession(id: string): Promise<void> {
     const path = `/auth/sessions/${encodeURIComponent(id)}`
-    await this.api.signed({ method: 'DELETE', path, repeat: 'unapplied' })
+    await this.api.signed({ method: 'DELETE', path, expects: 204, repeat: 'unapplied' })
   }
 
   /** Everything that the server stores of the account, as JSON text. */
-  exportData(): Promise<string> {
-    return this.api.signed({ method: 'GET', path: '/users/me/export', repeat: 'always' })
+  async exportData(): Promise<string> {
+    const text = await this.api.signed({ method: 'GET', path: '/users/me/export', repeat: 'always' })
+    return exportAnswer(text)
   }
 
-  private async signIn(path: string, form: Credentials): Promise<User> {
+  private async signIn(path: string, form: Credentials, expects: 200 | 201): Promise<User> {
     const body = { ...form, device_id: await this.device.id(), device_name: this.device.name }
-    const answer = parsed(await this.open(path, body)) as unknown as TokenAnswer & { user: User }
+    const answer = signInAnswer(await this.open(path, body, expects))
     await this.tokens.open(answer.user, answer)
     return answer.user
   }
 
-  private open(path: string, body: object): Promise<string> {
-    return this.api.open({ method: 'POST', path, body, repeat: 'unapplied' })
+  private open(path: string, body: object, expects: 200 | 201 | 202 | 204): Promise<string> {
+    return this.api.open({ method: 'POST', path, body, expects, repeat: 'unapplied' })
   }
 
-  private post(path: string, body?: object): Promise<string> {
-    return this.api.signed({ method: 'POST', path, body, repeat: 'unapplied' })
+  private post(path: string, expects: 202 | 204, body?: object): Promise<string> {
+    return this.api.signed({ method: 'POST', path, body, expects, repeat: 'unapplied' })
   }
 
-  private async kept(text: string): Promise<User> {
-    const user = parsed(text) as unknown as User
+  private async kept(call: Call): Promise<User> {
+    const as = await this.tokens.accountId()
+    const user = userAnswer(await this.api.signed({ ...call, as }), as)
     await this.tokens.update(user)
     return user
   }
 
   /** True also when the server says that the session had ended before. */
   private async tellLogout(token: string): Promise<boolean> {
-    const call = { method: 'POST', path: '/auth/logout', token, timeoutMs: LOGOUT_TIMEOUT_MS } as const
+    const call = { method: 'POST', path: '/auth/logout', token, expects: 204 } as const
     try {
-      await this.api.open({ ...call, repeat: 'never' })
+      await this.api.open({ ...call, timeoutMs: LOGOUT_TIMEOUT_MS, repeat: 'never' })
       return true
     } catch (error) {
-      if (error instanceof ApiError) return error.status === 401
-      if (error instanceof NetworkError) return false
+      if (error instanceof ApiError || error instanceof NetworkError) return isTokenProblem(error)
       throw error
     }
   }

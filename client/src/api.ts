@@ -10,7 +10,8 @@ import type { Tokens } from './tokens.js'
 
 export interface Call extends HttpRequest {
   repeat: Repeat
-  /** Only as this account: another one that has signed in meanwhile gets a `SignedOutError`. */
+  /** Only as this account; without it, as the one that is signed in at the beginning. Once another one has
+   * signed in it is a `SignedOutError`. */
   as?: string
 }
 
@@ -28,8 +29,9 @@ export class Api {
   }
 
   /** A call of the signed-in account. The text of the answer. */
-  signed(call: Call): Promise<string> {
-    return this.again(call, () => this.withToken(call))
+  async signed(call: Call): Promise<string> {
+    const as = call.as ?? (await this.tokens.accountId())
+    return this.again(call, () => this.withToken({ ...call, as }))
   }
 
   private again(call: Call, work: () => Promise<string>): Promise<string> {
@@ -39,7 +41,7 @@ export class Api {
     return retrying(work, { policy: this.policy, repeat, signal, onRetry })
   }
 
-  private async withToken(call: Call): Promise<string> {
+  private async withToken(call: Call & { as: string }): Promise<string> {
     const { access } = await this.sessionFor(call, this.tokens.fresh())
     try {
       return await this.send({ ...call, token: access })
@@ -51,9 +53,9 @@ export class Api {
   }
 
   /** A refresh is everybody's: the caller's signal ends the waiting only. */
-  private async sessionFor(call: Call, found: Promise<Session>): Promise<Session> {
-    const session = await abortable(found, call.signal)
-    if (call.as && call.as !== session.user.id) throw new SignedOutError('signed_out')
+  private async sessionFor({ as, signal }: Call, found: Promise<Session>): Promise<Session> {
+    const session = await abortable(found, signal)
+    if (as !== session.user.id) throw new SignedOutError('signed_out')
     return session
   }
 }

@@ -1,5 +1,6 @@
 /** Lists of changes, as they travel: counted, joined, and what was refused of them. */
 
+import type { PushedAnswer } from './answers.js'
 import { isObject } from './http.js'
 
 export type RawRecord = Record<string, unknown>
@@ -12,7 +13,7 @@ export interface TableChanges {
 
 export type Changes = Record<string, TableChanges>
 
-const LISTS = ['created', 'updated', 'deleted'] as const
+export const LISTS = ['created', 'updated', 'deleted'] as const
 
 /** A record that the server did not take in a partial push; it stays unsynced on this device. */
 export interface RejectedRecord {
@@ -20,6 +21,8 @@ export interface RejectedRecord {
   id: string
   /** By column, or sentences about the record as a whole. null for what fell with its parent. */
   reasons: Record<string, unknown> | string[] | null
+  /** The server's word for it: `validation_failed`, `sync_conflict`, `refused` … (contract push 6). */
+  code: string
 }
 
 export function countOf(changes: Changes): number {
@@ -42,13 +45,20 @@ function append<T>(all: T[], more: T[]): void {
 }
 
 /** The records of `rejectedIds`, with the reasons that `errors` has for their places in `sent`. */
-export function rejectedRecords(sent: Changes, answer: Record<string, unknown>): RejectedRecord[] {
-  const { experimentalRejectedIds: ids = {}, errors } = answer
-  const places = isObject(errors) && isObject(errors['changes']) ? errors['changes'] : {}
-  return Object.entries(ids as Record<string, string[]>).flatMap(([table, rejected]) => {
+export function rejectedRecords(sent: Changes, { rejected, errors }: PushedAnswer): RejectedRecord[] {
+  const places = isObject(errors['changes']) ? errors['changes'] : {}
+  return Object.entries(rejected).flatMap(([table, codes]) => {
     const reasons = reasonsById(sent[table], places[table])
-    return rejected.map((id) => ({ table, id, reasons: reasons.get(id) ?? null }))
+    const reasonOf = (id: string) => reasons.get(id) ?? null
+    return Object.entries(codes).map(([id, code]) => ({ table, id, reasons: reasonOf(id), code }))
   })
+}
+
+/** The ids of these records by table, as WatermelonDB wants to be told. */
+export function idsByTable(rejected: readonly RejectedRecord[]): Record<string, string[]> {
+  const ids: Record<string, string[]> = {}
+  for (const { table, id } of rejected) (ids[table] ??= []).push(id)
+  return ids
 }
 
 type Reasons = Record<string, unknown> | string[]
@@ -60,12 +70,13 @@ function reasonsById(sent: TableChanges | undefined, places: unknown): Map<strin
     const lists = isObject(places) ? places[list] : undefined
     for (const [index, one] of (sent as TableChanges)[list].entries()) {
       const reasons = isObject(lists) ? lists[index] : Array.isArray(places) ? places : undefined
-      if (reasons !== undefined) found.set(idOf(one), reasons as Reasons)
+      if (isObject(reasons) || Array.isArray(reasons)) found.set(idOf(one), reasons as Reasons)
     }
   }
   return found
 }
 
-function idOf(one: RawRecord | string): string {
+/** Of a record, or of a deletion, which is one. */
+export function idOf(one: RawRecord | string): string {
   return typeof one === 'string' ? one : String(one['id'])
 }

@@ -4,13 +4,15 @@ import type { Database } from '@nozbe/watermelondb'
 import { hasUnsyncedChanges } from '@nozbe/watermelondb/sync/index.js'
 import { Account } from './account.js'
 import { Api } from './api.js'
+import type { RejectedRecord } from './changes.js'
 import { deviceId, forgetUnreadable } from './device.js'
-import { SignedOutError } from './errors.js'
+import { MelonError, SignedOutError } from './errors.js'
 import { teller, type Listener } from './events.js'
 import { platformGzip } from './gzip.js'
 import { httpSender, type Fetch, type Gzip } from './http.js'
 import { exclusive } from './locks.js'
-import { RETRY_POLICY, type RetryPolicy } from './retry.js'
+import { PushNumbers } from './numbers.js'
+import { retryPolicy, type RetryPolicy } from './retry.js'
 import { run, type SyncResult } from './run.js'
 import type { MelonStorage } from './storage.js'
 import { syncInLine, type StartRun, type SyncOptions } from './sync.js'
@@ -37,6 +39,9 @@ export interface MelonOptions {
   /** How long a call is tried; 5 times, with pauses from 0.5 to 30 s. */
   retry?: Partial<RetryPolicy>
   onEvent?: Listener
+  /** Told after each sync of all that the server did not take, and of nothing where it took all: the texts are
+   * for the person, at the record. With it syncs are `partial`, unless one says otherwise. */
+  onRejected?: (rejected: RejectedRecord[]) => void
 }
 
 const TIMEOUT_MS = 60_000
@@ -52,18 +57,30 @@ export class MelonClient extends Account {
     const mend = () => forgetUnreadable(options.storage)
     super(parts.api, parts.tokens, { id: parts.device, name: options.deviceName, mend })
     this.parts = parts
+    const tellRejected = teller(options.onRejected)
     this.start = async (database, manner, hooks) => {
-      const as = await parts.accountId()
-      const { api, waiting } = parts
-      const work = () => run({ api, as, database, waiting, manner, ...hooks })
+      const { api, tokens, numbers } = parts
+      const { waiting } = tokens
+      const work = async () => {
+        if ((await tokens.accountId()) !== manner.as) throw new SignedOutError('signed_out')
+        const result = await run({ api, database, waiting, numbers, manner, ...hooks })
+        tellRejected(result.rejected)
+        return result
+      }
       return exclusive(options.storage, 'sync', await parts.device(), work)
     }
   }
 
   /** Pulls and pushes until this device and the server agree. Throws `SignedOutError`,
-   * `OtherAccountError`, `ConflictError`, `ValidationError`, `NetworkError`, `AbortError` … */
-  sync(database: Database, options: SyncOptions = {}): Promise<SyncResult> {
-    return syncInLine(database, options, this.options.migrationsEnabledAtVersion, this.start)
+   * `OtherAccountError`, `ForeignClockError`, `ConflictError`, `ValidationError`, `NetworkError`, `AbortError` … */
+  async sync(database: Database, options: SyncOptions = {}): Promise<SyncResult> {
+    return this.inLine(database, options, { resend: false, as: await this.parts.tokens.accountId() })
+  }
+
+  /** As `sync`, and uploads what this device holds and the server does not, whatever its status: after a
+   * server has lost it, say. Nothing is dropped. Throws as `sync` does. */
+  async resend(database: Database, options: SyncOptions = {}): Promise<SyncResult> {
+    return this.inLine(database, options, { resend: true, as: await this.parts.tokens.accountId() })
   }
 
   /** Whether there is work that no server has: ask before the database is reset. */
@@ -74,28 +91,39 @@ export class MelonClient extends Account {
   /** Syncs, then compares all that is here with the server. Throws as `sync` does. */
   async verify(database: Database, options: VerifyOptions = {}): Promise<VerifyResult> {
     const { repair, ...syncing } = options
-    const found = await this.compare(database, syncing)
+    const as = await this.parts.tokens.accountId()
+    const found = await this.compare(database, syncing, as)
     if (found.identical !== false || !repair) return found
-    await this.sync(database, { ...syncing, replacement: true })
-    return { ...(await this.compare(database, syncing)), repaired: true }
+    await this.inLine(database, syncing, { resend: true, as })
+    return { ...(await this.compare(database, syncing, as)), repaired: true }
   }
 
-  private async compare(database: Database, options: SyncOptions): Promise<VerifyResult> {
-    const { api, accountId } = this.parts
+  /** `as`: who is signed in at the time of the call, whoever that is when its turn comes. */
+  private inLine(
+    database: Database,
+    options: SyncOptions,
+    own: { resend: boolean; as: string },
+  ): Promise<SyncResult> {
+    const { migrationsEnabledAtVersion, onRejected } = this.options
+    const { partial = onRejected !== undefined } = options
+    return syncInLine(database, { ...options, partial }, { ...own, migrationsEnabledAtVersion }, this.start)
+  }
+
+  private async compare(database: Database, options: SyncOptions, as: string): Promise<VerifyResult> {
     let reason: VerifyResult['reason'] = null
     for (let attempt = 1; attempt <= VERIFY_TRIES; attempt += 1) {
-      await this.sync(database, options)
+      await this.inLine(database, options, { resend: false, as })
       const held = await heldContents(database)
       reason = held ? 'changing' : 'unsynced'
       if (!held) continue
-      const verdict = await askVerdict(api, await accountId(), held, options.signal)
+      const verdict = await askVerdict(this.parts.api, as, held, options.signal)
       if (verdict.identical !== null) return { ...verdict, reason: null, repaired: false }
     }
     return { identical: null, reason, tables: {}, repaired: false }
   }
 }
 
-/** A client; nothing is sent or stored before its first call. */
+/** A client; nothing is sent or stored before its first call. Throws `MelonError` for a `url` that is none. */
 export function createMelonClient(options: MelonOptions): MelonClient {
   return new MelonClient(options)
 }
@@ -103,20 +131,17 @@ export function createMelonClient(options: MelonOptions): MelonClient {
 type Parts = ReturnType<typeof assemble>
 
 function assemble(options: MelonOptions) {
+  const isUrl = /^(https?:\/\/[^/]|\/|$)/i.test(options.url) // in a page also one of its own origin
+  if (!isUrl) throw new MelonError('bad_option', '`url` does not begin with https:// or http://.')
   const root = `${options.url.replace(/\/+$/, '')}/api/v1`
   const { storage, timeoutMs = TIMEOUT_MS } = options
   const tell: Listener = teller(options.onEvent)
   const gzip = options.gzip === false ? undefined : (options.gzip ?? platformGzip())
   const send = httpSender({ root, fetch: options.fetch ?? globalFetch, gzip, timeoutMs })
   const tokens = new Tokens({ root, storage, send, tell })
-  const api = new Api(send, tokens, { ...RETRY_POLICY, ...options.retry }, tell)
+  const api = new Api(send, tokens, retryPolicy(options.retry), tell)
   const device = async () => options.deviceId ?? deviceId(storage)
-  const accountId = async () => {
-    const session = await tokens.session()
-    if (!session) throw new SignedOutError('signed_out')
-    return session.user.id
-  }
-  return { tokens, waiting: tokens.waiting, api, device, accountId }
+  return { tokens, numbers: new PushNumbers(storage), api, device }
 }
 
 /** Looked up at each call, so that an app may wrap it after the client was made. */

@@ -18,6 +18,28 @@ export class NetworkError extends MelonError {
   override readonly name: string = 'NetworkError'
 }
 
+/** Somebody on the way answered, and not the server: a hotel's sign-in page, a proxy. Nothing counts as done. */
+export class NotThisServerError extends NetworkError {
+  override readonly name: string = 'NotThisServerError'
+
+  /** `place`: the first of the answer that is not the server's: `status`, `body`, `changes.tasks.created[3].id`. */
+  constructor(
+    code: 'bad_answer' | 'redirected',
+    readonly place: string,
+  ) {
+    super(code, `Something else than the server answered, by its ${place}.`)
+  }
+}
+
+/** It wants us to go elsewhere, with what we sent: the server never does (contract). */
+export class RedirectError extends NotThisServerError {
+  override readonly name = 'RedirectError'
+
+  constructor() {
+    super('redirected', 'status or address')
+  }
+}
+
 /** The caller's `AbortSignal` ended it. */
 export class AbortError extends MelonError {
   override readonly name = 'AbortError'
@@ -107,6 +129,17 @@ export class ConflictError extends ApiError {
   override readonly name = 'ConflictError'
 }
 
+/** 409 `foreign_clock`: the database was last synced with something else, or with an account that is gone.
+ * Nothing was sent or changed; `adopt` takes it over (contract pull 1). */
+export class ForeignClockError extends ApiError {
+  override readonly name = 'ForeignClockError'
+}
+
+/** 409 `push_outdated`: a later push of this session was stored (contract push 8). */
+export class PushOutdatedError extends ApiError {
+  override readonly name = 'PushOutdatedError'
+}
+
 /** 413: more in one push than the server takes. */
 export class PayloadTooLargeError extends ApiError {
   override readonly name = 'PayloadTooLargeError'
@@ -138,17 +171,17 @@ const BY_CODE: Record<string, typeof ApiError> = {
   invalid_credentials: InvalidCredentialsError,
   email_taken: EmailTakenError,
   sync_conflict: ConflictError,
+  foreign_clock: ForeignClockError,
+  push_outdated: PushOutdatedError,
 }
-const BY_STATUS: Record<number, typeof ApiError> = {
-  403: ForbiddenError,
-  413: PayloadTooLargeError,
-  422: ValidationError,
-  429: RateLimitedError,
-}
+const BY_STATUS: Record<number, typeof ApiError> = { 403: ForbiddenError, 422: ValidationError }
+/** What any box on the way may say for the server. */
+const BY_ANYBODY: Record<number, typeof ApiError> = { 413: PayloadTooLargeError, 429: RateLimitedError }
 
 /** The error of an answer: by its code, else by its status, else an `ApiError`. */
 export function apiError(status: number, problem: Problem): ApiError {
-  const general = status >= 500 ? ServerError : ApiError
-  const kind = BY_CODE[problem.code] ?? BY_STATUS[status] ?? general
+  const general = BY_ANYBODY[status] ?? (status >= 500 ? ServerError : ApiError)
+  const isServers = problem.code !== `http_${status}`
+  const kind = isServers ? (BY_CODE[problem.code] ?? BY_STATUS[status] ?? general) : general
   return new kind(status, problem)
 }

@@ -1,7 +1,15 @@
 /** One request and its answer. Knows no tokens and repeats nothing. */
 
-import { AbortError, ApiError, apiError, NetworkError, type Problem } from './errors.js'
-import { ensureNotAborted } from './abort.js'
+import { ensureNotAborted, later } from './abort.js'
+import {
+  AbortError,
+  ApiError,
+  apiError,
+  NetworkError,
+  NotThisServerError,
+  RedirectError,
+  type Problem,
+} from './errors.js'
 
 /** As much of `fetch` as is needed; the global one fits. */
 export type Fetch = (
@@ -10,13 +18,18 @@ export type Fetch = (
     method: string
     headers: Record<string, string>
     body?: string | ArrayBuffer
+    redirect: 'manual'
     signal?: AbortSignal
   },
 ) => Promise<FetchAnswer>
 
 export interface FetchAnswer {
-  readonly ok: boolean
   readonly status: number
+  /** `opaqueredirect`: all that a browser tells of a redirect that it has not followed. */
+  readonly type?: string
+  /** Where it came from in the end, as far as the platform says. */
+  readonly url?: string
+  readonly redirected?: boolean
   readonly headers: { get(name: string): string | null }
   text(): Promise<string>
 }
@@ -29,6 +42,8 @@ export interface HttpRequest {
   path: string
   /** Sent as JSON. */
   body?: unknown
+  /** The status of an answer, of those below 400; 200. Another one is not the server's. */
+  expects?: 200 | 201 | 202 | 204
   token?: string | undefined
   signal?: AbortSignal | undefined
   timeoutMs?: number | undefined
@@ -42,25 +57,62 @@ export interface HttpOptions {
   timeoutMs: number
 }
 
-/** Sends a request; what it answers is the body of a 2xx. Throws `ApiError`, `NetworkError`,
- * `AbortError`. */
+/** Sends a request; what it answers is the body of what it expects. Throws `ApiError`, `NetworkError`,
+ * `NotThisServerError`, `RedirectError`, `AbortError`. */
 export type Send = (request: HttpRequest) => Promise<string>
 
 const GZIP_FROM = 1024 // characters; below, the packing gains nothing
 
 export function httpSender(options: HttpOptions): Send {
+  let { gzip } = options
   return async (request) => {
     ensureNotAborted(request.signal)
-    const { headers, body } = await packed(request, options.gzip)
-    const init = { method: request.method, headers, ...(body === undefined ? {} : { body }) }
-    const timeoutMs = request.timeoutMs ?? options.timeoutMs
-    return withinTime(timeoutMs, request.signal, async (signal) => {
-      const answer = await options.fetch(options.root + request.path, { ...init, signal })
-      const text = await answer.text()
-      if (!answer.ok) throw apiError(answer.status, problemOf(answer, text))
-      return text
-    })
+    const { headers, body } = await packed(request, gzip)
+    try {
+      return await sent(options, request, headers, body)
+    } catch (error) {
+      const isPacked = typeof body === 'object'
+      if (!isPacked || !(error instanceof ApiError) || error.status !== 400) throw error
+    }
+    // Android's React Native, or something on the way, spoils what is packed. Nothing was applied.
+    const plain = await packed(request, undefined)
+    const text = await sent(options, request, plain.headers, plain.body)
+    gzip = undefined
+    return text
   }
+}
+
+async function sent(
+  options: HttpOptions,
+  request: HttpRequest,
+  headers: Record<string, string>,
+  body: string | ArrayBuffer | undefined,
+): Promise<string> {
+  const { method, expects = 200 } = request
+  const redirect = 'manual' as const // with `error` a browser would not say what was wrong
+  const init = { method, headers, redirect, ...(body === undefined ? {} : { body }) }
+  const timeoutMs = request.timeoutMs ?? options.timeoutMs
+  return withinTime(timeoutMs, request.signal, async (signal) => {
+    const answer = await options.fetch(options.root + request.path, { ...init, signal })
+    const text = await answer.text()
+    if (isElsewhere(answer, { root: options.root, path: request.path })) throw new RedirectError()
+    if (answer.status >= 400) throw apiError(answer.status, problemOf(answer, text))
+    if (answer.status !== expects) throw new NotThisServerError('bad_answer', 'status')
+    return text
+  })
+}
+
+/** React Native follows a redirect whatever we say: then what came back is not believed. */
+function isElsewhere(answer: FetchAnswer, { root, path }: { root: string; path: string }): boolean {
+  const { status, type, url, redirected } = answer
+  if (redirected || type === 'opaqueredirect' || (status >= 300 && status < 400)) return true
+  if (!url || !/^https?:/i.test(root)) return false
+  const isAscii = /^[!-~]*$/.test(root) // else a platform writes the host in another way than the app
+  return !url.replace(/[?#].*/, '').endsWith(path) || (isAscii && originOf(url) !== originOf(root))
+}
+
+function originOf(url: string): string {
+  return (/^https?:\/\/[^/?#]*/i.exec(url)?.[0] ?? '').toLowerCase().replace(/:(80|443)$/, '')
 }
 
 async function packed({ body, token }: HttpRequest, gzip: Gzip | undefined) {
@@ -92,7 +144,7 @@ async function withinTime<T>(
       reject(error)
       controller.abort()
     }
-    const timer = setTimeout(() => stop(new NetworkError('timeout', 'No answer in time.')), timeoutMs)
+    const timer = later(() => stop(new NetworkError('timeout', 'No answer in time.')), timeoutMs)
     const abort = () => stop(new AbortError())
     outer?.addEventListener('abort', abort)
     end = () => {
@@ -108,21 +160,25 @@ async function withinTime<T>(
 }
 
 function asNetworkError(error: unknown): never {
-  if (error instanceof ApiError) throw error
+  if (error instanceof ApiError || error instanceof NetworkError) throw error
   throw new NetworkError('network_failed', 'The server could not be reached.', error)
 }
 
-/** The answer's problem, as far as it is one; a router's page is none. */
+/** The answer's problem, as far as it is one: a router's page is none, nor is another API's JSON. */
 function problemOf(answer: FetchAnswer, text: string): Problem {
-  const found = asObject(text)
-  const { code, detail, errors, request_id: id } = found
+  const { status, code, detail, errors, request_id: id } = asObject(text)
   return {
-    code: typeof code === 'string' ? code : `http_${answer.status}`,
+    code: typeof code === 'string' && status === answer.status ? code : `http_${answer.status}`,
     detail: typeof detail === 'string' ? detail : `The answer was ${answer.status}.`,
     errors: isObject(errors) ? errors : undefined,
     requestId: typeof id === 'string' ? id : (answer.headers.get('X-Request-ID') ?? undefined),
-    retryAfter: secondsToWait(answer.headers.get('Retry-After'), Date.now()),
+    retryAfter: secondsToWait(answer.headers.get('Retry-After'), sentAt(answer)),
   }
+}
+
+/** By the clock of who sent it, where it is told; this device's may be wrong. */
+function sentAt({ headers }: FetchAnswer): number {
+  return Date.parse(headers.get('Date') ?? '') || Date.now()
 }
 
 /** `Retry-After` in seconds: it is a number of them, or a date (RFC 9110 §10.2.3). */
@@ -133,7 +189,7 @@ export function secondsToWait(header: string | null, nowMs: number): number | un
   return Number.isNaN(at) ? undefined : Math.max(0, (at - nowMs) / 1000)
 }
 
-/** The JSON of an answer. Throws `NetworkError` for what is none: a hotel's sign-in page, say. */
+/** The JSON of an answer. Throws `NotThisServerError` for what is none: a hotel's sign-in page, say. */
 export function parsed(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text)
@@ -141,7 +197,7 @@ export function parsed(text: string): Record<string, unknown> {
   } catch {
     // told below
   }
-  throw new NetworkError('bad_answer', 'Something else than the server answered.')
+  throw new NotThisServerError('bad_answer', 'body')
 }
 
 function asObject(text: string): Record<string, unknown> {

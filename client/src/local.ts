@@ -6,24 +6,54 @@ import { OtherAccountError } from './errors.js'
 import type { Waiting } from './waiting.js'
 
 const OWNER = 'melon_sync_account'
+const ADOPTING = 'melon_sync_adopting'
+// WatermelonDB's own
+const LAST_PULLED_AT = '__watermelon_last_pulled_at'
+const LAST_PULLED_SCHEMA = '__watermelon_last_pulled_schema_version'
 
 /** Notes that the database is this account's. A database without records, which was never pulled into,
  * is anybody's. Throws `OtherAccountError`; `adopt` takes over one that something else has synced, or in
- * which somebody may have worked who signed in here and never synced. */
+ * which somebody may have worked who signed in here and never synced, and `'other_account'` another one's. */
 export async function claim(
   database: Database,
   userId: string,
-  { adopt, waiting }: { adopt: boolean; waiting: Waiting },
+  { adopt, waiting }: { adopt: boolean | 'other_account'; waiting: Waiting },
 ): Promise<void> {
   const owner = await database.adapter.getLocal(OWNER)
   if (owner === userId) return
+  const isTakenOver = adopt === 'other_account'
   const isNew = (await getLastPulledAt(database)) === null
   const isAnybodys = isNew && (await isEmpty(database))
-  if (owner && !isAnybodys) throw new OtherAccountError('other_account')
+  if (owner && !isAnybodys && !isTakenOver) throw new OtherAccountError('other_account')
   const isDoubtful = !isNew || (!isAnybodys && (await waiting.hasOthers(userId)))
   if (!owner && isDoubtful && !adopt) throw new OtherAccountError('unknown_account')
+  if (!isNew) await beginAdopting(database)
   await database.adapter.setLocal(OWNER, userId)
   await waiting.remove(userId)
+}
+
+/** Throws `OtherAccountError` where the database was reset since it was claimed. Once WatermelonDB's sync
+ * has begun it sees to that itself. */
+export async function ensureOwner(database: Database, userId: string): Promise<void> {
+  const isTheirs = (await database.adapter.getLocal(OWNER)) === userId
+  if (!isTheirs) throw new OtherAccountError('unknown_account')
+}
+
+/** Its clock is another server's, or another account's, and what it holds as synced nobody here has had. In
+ * this order: cut off in between, it is told what it lacks, and nothing is taken for uploaded. */
+export async function beginAdopting(database: Database): Promise<void> {
+  await database.adapter.setLocal(ADOPTING, 'yes')
+  await database.adapter.removeLocal(LAST_PULLED_SCHEMA)
+  await database.adapter.removeLocal(LAST_PULLED_AT)
+}
+
+export async function isAdopting(database: Database): Promise<boolean> {
+  return Boolean(await database.adapter.getLocal(ADOPTING))
+}
+
+/** What was to be uploaded is marked so, each record by itself. */
+export function endAdopting(database: Database): Promise<void> {
+  return database.adapter.removeLocal(ADOPTING)
 }
 
 /** Whether no table holds a record, not even one that is to be deleted on the server. */

@@ -20,10 +20,11 @@ export function exclusive<T>(
   return turn
 }
 
-/** Whether other tabs wait for what holds a lock. A browser without Web Locks (a page of plain http)
- * cannot see to it; outside of a page there are no tabs. */
+/** Whether other tabs wait for what holds a lock. A browser without Web Locks (a page of plain http, and its
+ * workers) cannot see to it; outside of a browser there are no tabs. */
 export function keepsTabsOut(): boolean {
-  return typeof document === 'undefined' || webLocks() !== undefined
+  const isBrowser = typeof document !== 'undefined' || 'WorkerGlobalScope' in globalThis
+  return !isBrowser || webLocks() !== undefined
 }
 
 function amongTabs<T>(name: string, work: () => Promise<T>): Promise<T> {

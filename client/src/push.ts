@@ -1,9 +1,10 @@
 /** `pushChanges`: all or nothing, or with `partial` what the server can take. */
 
+import { pushAnswer } from './answers.js'
 import type { Api } from './api.js'
 import { rejectedRecords, type Changes, type RejectedRecord } from './changes.js'
-import { NetworkError } from './errors.js'
-import { parsed } from './http.js'
+import { PushOutdatedError } from './errors.js'
+import type { PushNumbers } from './numbers.js'
 
 export interface PushArgs {
   changes: Changes
@@ -14,7 +15,6 @@ export interface PushAnswer {
   /** The new sync clock in ms when this device is up to date with it, else null (contract push 7). */
   timestamp: number | null
   rejected: RejectedRecord[]
-  experimentalRejectedIds: Record<string, string[]>
 }
 
 export interface PushOptions {
@@ -22,22 +22,23 @@ export interface PushOptions {
   as: string
   signal: AbortSignal
   partial: boolean
+  numbers: PushNumbers
 }
 
-/** Repeated after a lost answer, a push changes nothing (contract push 1). Throws `ConflictError`, and
- * `NetworkError` for an answer that is not the server's: nothing counts as stored then. */
+/** Repeated after a lost answer, under its number, a push changes nothing (contract push 1 and 8). Throws
+ * `ConflictError`, `PushOutdatedError`, and `NotThisServerError` for an answer that is not the server's: nothing counts as stored then. */
 export async function push(args: PushArgs, options: PushOptions): Promise<PushAnswer> {
-  const { api, as, signal, partial } = options
-  const body = { ...args, ...(partial ? { allowPartial: true } : {}) }
+  const { api, as, signal, partial, numbers } = options
+  const pushNumber = await numbers.next()
+  const body = { ...args, pushNumber, ...(partial ? { allowPartial: true } : {}) }
   const call = { method: 'POST', path: '/sync/push', body, as, signal, repeat: 'always' } as const
-  const answer = parsed(await api.signed(call))
-  const { timestamp, experimentalRejectedIds: ids } = answer
-  if (timestamp !== null && typeof timestamp !== 'number') {
-    throw new NetworkError('bad_answer', 'The answer to a push is not one.')
-  }
-  return {
-    timestamp,
-    rejected: rejectedRecords(args.changes, answer),
-    experimentalRejectedIds: (ids ?? {}) as Record<string, string[]>,
-  }
+  const text = await api.signed(call).catch((error) => outdated(error, numbers))
+  const answer = pushAnswer(text, args, partial)
+  return { timestamp: answer.timestamp, rejected: rejectedRecords(args.changes, answer) }
+}
+
+/** So that the next push has a number that counts. */
+async function outdated(error: unknown, numbers: PushNumbers): Promise<never> {
+  if (error instanceof PushOutdatedError) await numbers.raise(error.errors['pushNumber'])
+  throw error
 }

@@ -13,7 +13,11 @@ export interface RetryPolicy {
   maxMs: number
 }
 
-export const RETRY_POLICY: RetryPolicy = { attempts: 5, baseMs: 500, maxMs: 30_000 }
+/** What an app says of it; where it says nothing, or `undefined`, ours. */
+export function retryPolicy(told: Partial<RetryPolicy> = {}): RetryPolicy {
+  const { attempts = 5, baseMs = 500, maxMs = 30_000 } = told
+  return { attempts, baseMs, maxMs }
+}
 
 /** What a call bears.
  * - `always`: doing it twice is doing it once (pulls, pushes by contract push 1, reads).

@@ -6,12 +6,24 @@ import { synchronize } from '@nozbe/watermelondb/sync/index.js'
 import { getLastPulledAt } from '@nozbe/watermelondb/sync/impl/index.js'
 import { ensureNotAborted, sleep } from './abort.js'
 import type { Api } from './api.js'
-import { countOf, type RawRecord, type RejectedRecord } from './changes.js'
-import { ConflictError, NetworkError } from './errors.js'
-import { claim, fastForward, type Pushed } from './local.js'
+import { countOf, idsByTable, type Changes, type RawRecord, type RejectedRecord } from './changes.js'
+import { ConflictError, ForeignClockError, MelonError, NetworkError, PushOutdatedError } from './errors.js'
+import {
+  beginAdopting,
+  claim,
+  endAdopting,
+  ensureOwner,
+  fastForward,
+  isAdopting,
+  type Pushed,
+} from './local.js'
 import { keepsTabsOut } from './locks.js'
+import { markSynced } from './marks.js'
+import type { PushNumbers } from './numbers.js'
+import { pushAll } from './parts.js'
 import { pull, pullText, type PullArgs, type PullOptions } from './pull.js'
-import { push, type PushArgs } from './push.js'
+import type { PushAnswer, PushArgs } from './push.js'
+import { reconcile } from './resend.js'
 import { pause, type RetryPolicy } from './retry.js'
 import { canTurbo } from './turbo.js'
 import type { Waiting } from './waiting.js'
@@ -30,6 +42,8 @@ export interface SyncResult {
   isTurbo: boolean
   /** Records and deletions; null in Turbo mode, where nobody counts. */
   pulled: number | null
+  /** Records that this device took for synced, and the server did not have: now they are to be pushed. */
+  resent: number
   pushed: number
   /** With `partial`: what the server did not take in the last push. */
   rejected: RejectedRecord[]
@@ -50,9 +64,12 @@ export type ConflictResolver = (
 
 /** How a run is to be done. */
 export interface Manner {
+  /** The account's id: a run is one account's, whoever signs in meanwhile. */
+  as: string
   partial: boolean
-  replacement: boolean
-  adopt: boolean
+  adopt: boolean | 'other_account'
+  /** Upload what the server does not have, whatever its status. */
+  resend: boolean
   turbo: boolean
   pageSize: number
   conflictResolver: ConflictResolver | undefined
@@ -61,10 +78,9 @@ export interface Manner {
 
 export interface RunContext {
   api: Api
-  /** The account's id: a run is one account's, whoever signs in meanwhile. */
-  as: string
   database: Database
   waiting: Waiting
+  numbers: PushNumbers
   manner: Manner
   signal: AbortSignal
   onProgress: (progress: SyncProgress) => void
@@ -80,10 +96,10 @@ export async function run(context: RunContext): Promise<SyncResult> {
   const result = await emptyResult(context.database)
   for (;;) {
     ensureNotAborted(context.signal)
-    const { adopt } = context.manner
-    await claim(context.database, context.as, { adopt, waiting: context.waiting })
+    const { adopt, as } = context.manner
+    await claim(context.database, as, { adopt, waiting: context.waiting })
     result.rounds += 1
-    const conflict = await conflictOf(() => round(context, result))
+    const conflict = await conflictOf(context, () => round(context, result))
     if (conflict && result.rounds >= ROUNDS) throw conflict
     const isDone = !conflict && !(result.rounds === 1 && result.rejected.some(isConflict))
     if (isDone) break
@@ -92,58 +108,81 @@ export async function run(context: RunContext): Promise<SyncResult> {
   return { ...result, timestamp: (await getLastPulledAt(context.database)) ?? 0 }
 }
 
-async function conflictOf(work: () => Promise<void>): Promise<ConflictError | undefined> {
+/** What another round may mend. */
+async function conflictOf({ database, manner }: RunContext, work: () => Promise<void>) {
   try {
     await work()
     return undefined
   } catch (error) {
-    if (error instanceof ConflictError) return error
-    throw error
+    if (error instanceof ConflictError || error instanceof PushOutdatedError) return error
+    if (!(error instanceof ForeignClockError) || !manner.adopt) throw error
+    await beginAdopting(database)
+    return error
   }
 }
 
-/** Of a partial push: there the reasons are sentences about the record. A second pull merges it. */
-function isConflict({ reasons }: RejectedRecord): boolean {
-  return Array.isArray(reasons)
+/** Of a partial push: a second pull merges it. */
+function isConflict({ code }: RejectedRecord): boolean {
+  return code === 'sync_conflict'
 }
 
 async function emptyResult(database: Database): Promise<SyncResult> {
   const isFirst = (await getLastPulledAt(database)) === null
   const flags = { isFirst, isReplacement: false, isTurbo: false }
-  return { ...flags, pulled: 0, pushed: 0, rejected: [], rounds: 0, timestamp: 0 }
+  return { ...flags, pulled: 0, resent: 0, pushed: 0, rejected: [], rounds: 0, timestamp: 0 }
 }
 
-/** By Turbo mode if it can be; in pages where its one large answer does not come through. */
+/** By Turbo mode if it can be; in pages where its one large answer does not come through, or is none that
+ * can be loaded, which nobody sees before. */
 async function round(context: RunContext, result: SyncResult): Promise<void> {
   const { database, manner } = context
   const isFirst = (await getLastPulledAt(database)) === null
-  const isTurbo = isFirst && manner.turbo && (await canTurbo(database))
-  if (!isTurbo) return attempt(context, result, false)
+  // Once is enough: the rounds after a conflict bring what is new since.
+  const isFull = (manner.resend && result.rounds === 1) || (await isAdopting(database))
+  const mayTurbo = isFirst && manner.turbo && !isFull
+  const isTurbo = mayTurbo && (await canTurbo(database))
+  if (!isTurbo) return attempt(context, result, { isTurbo, isFull })
   try {
-    await attempt(context, result, true)
+    return await attempt(context, result, { isTurbo, isFull })
   } catch (error) {
-    if (!(error instanceof NetworkError)) throw error
-    await attempt(context, result, false)
+    const isOurs = error instanceof MelonError && !(error instanceof NetworkError)
+    const hasLoaded = (await getLastPulledAt(database)) !== null
+    if (isOurs || hasLoaded) throw error
+    Object.assign(result, { isTurbo: false, pulled: 0 })
   }
+  await attempt(context, result, { isTurbo: false, isFull })
 }
 
-async function attempt(context: RunContext, result: SyncResult, isTurbo: boolean): Promise<void> {
+/** `isFull`: what the server has is compared with what is here, and what it lacks is uploaded. */
+interface Way {
+  isTurbo: boolean
+  isFull: boolean
+}
+
+async function attempt(context: RunContext, result: SyncResult, way: Way): Promise<void> {
   const { database, manner } = context
   let pushed: Pushed | undefined
+  let tables: string[] = []
   const pushChanges = async (args: PushArgs) => {
-    const answer = await pushRound(args, context, result)
+    if (way.isFull) await endAdopting(database) // all that is to be uploaded is marked by now
+    const answer = await pushRound(args, context, result, tables)
     if (answer.timestamp !== null) pushed = { from: args.lastPulledAt, to: answer.timestamp }
-    return { experimentalRejectedIds: answer.experimentalRejectedIds }
+    return { experimentalRejectedIds: idsByTable(answer.rejected) }
   }
   await synchronize({
     database,
-    pullChanges: (args) => pullRound(args, context, result, isTurbo),
+    pullChanges: async (args) => {
+      const answer = await pullRound(args, context, result, way)
+      if ('changes' in answer) tables = Object.keys(answer.changes)
+      return answer
+    },
     pushChanges,
-    unsafeTurbo: isTurbo,
+    unsafeTurbo: way.isTurbo,
     onWillApplyRemoteChanges: async ({ remoteChangeCount: count }) =>
       context.onProgress({ phase: 'apply', records: Number.isNaN(count) ? null : count }),
     ...optional(manner),
   } as SyncArgs)
+  if (way.isFull) await endAdopting(database)
   if (pushed && keepsTabsOut()) await fastForward(database, pushed)
 }
 
@@ -154,36 +193,59 @@ function optional({ conflictResolver, migrationsEnabledAtVersion }: Manner): Par
   }
 }
 
-async function pullRound(args: PullArgs, context: RunContext, result: SyncResult, turbo: boolean) {
+async function pullRound(args: PullArgs, context: RunContext, result: SyncResult, way: Way) {
   context.onPull()
-  const options = pullOptions(context, result)
-  if (turbo) {
+  await ensureOwner(context.database, context.manner.as)
+  const options = pullOptions(context)
+  if (way.isTurbo) {
     const syncJson = await pullText(args, options)
     Object.assign(result, { isTurbo: true, pulled: null })
     return { syncJson }
   }
-  const answer = await pull(args, options)
+  const wanted = way.isFull ? { ...args, lastPulledAt: null, migration: null } : args
+  const answer = await pull(wanted, options)
+  if (way.isFull) {
+    const { changes, resent } = await reconcile(context.database, answer.changes)
+    answer.changes = changes
+    result.resent += resent
+  }
   result.isReplacement ||= answer.experimentalStrategy === 'replacement'
   if (result.pulled !== null) result.pulled += countOf(answer.changes)
   return answer
 }
 
-function pullOptions(context: RunContext, result: SyncResult): PullOptions {
-  const { api, as, signal, manner, onProgress } = context
-  const { pageSize } = manner
+function pullOptions(context: RunContext): PullOptions {
+  const { api, signal, manner, onProgress } = context
+  const { as, pageSize } = manner
   const onPage = (records: number, pages: number, isLast: boolean) =>
     onProgress({ phase: 'pull', records, pages, isLast })
-  // Once is enough: the rounds after a conflict bring what is new since.
-  const replacement = manner.replacement && !result.isReplacement
-  return { api, as, signal, pageSize, replacement, onPage }
+  return { api, as, signal, pageSize, onPage }
 }
 
-async function pushRound(args: PushArgs, context: RunContext, result: SyncResult) {
-  const { api, as, signal, manner, onProgress } = context
+async function pushRound(
+  args: PushArgs,
+  context: RunContext,
+  result: SyncResult,
+  tables: string[],
+): Promise<PushAnswer> {
+  const { api, database, signal, numbers, manner, onProgress } = context
+  const { as, partial } = manner
   const records = countOf(args.changes)
   onProgress({ phase: 'push', records })
-  const answer = await push(args, { api, as, signal, partial: manner.partial })
+  let isInParts = false
+  const onStored = async (sent: Changes, rejected: Record<string, string[]>) => {
+    isInParts = true
+    await markSynced(database, sent, rejected)
+  }
+  const options = { api, as, signal, numbers, partial }
+  const answer = await pushAll(args, options, { tables, onStored })
+  if (isInParts) forget(args.changes)
   result.rejected = answer.rejected
   result.pushed += records - answer.rejected.length
   return answer
+}
+
+/** WatermelonDB marks these very lists as synced, in a time that grows with their square: done already. */
+function forget(changes: Changes): void {
+  for (const table of Object.keys(changes)) changes[table] = { created: [], updated: [], deleted: [] }
 }

@@ -17,10 +17,9 @@ export interface SyncOptions {
   signal?: AbortSignal
   /** The server stores what it can; what it cannot comes as `rejected`, and stays unsynced. */
   partial?: boolean
-  /** Pull the full set and drop what the server does not have; unpushed work is kept. */
-  replacement?: boolean
-  /** Take over a database that was synced by other means, as the signed-in account's. */
-  adopt?: boolean
+  /** Take over a database that was synced by other means, as the signed-in account's: what the server does
+   * not have is uploaded, nothing is dropped. `'other_account'`: also one that is another account's. */
+  adopt?: boolean | 'other_account'
   /** false: never Turbo mode. */
   turbo?: boolean
   /** Records and deletions on a page of a large pull, 1 to 100,000; 5,000. */
@@ -59,11 +58,11 @@ const lines = new WeakMap<Database, Line>()
 export function syncInLine(
   database: Database,
   options: SyncOptions,
-  migrationsEnabledAtVersion: number | undefined,
+  own: Pick<Manner, 'as' | 'resend' | 'migrationsEnabledAtVersion'>,
   start: StartRun,
 ): Promise<SyncResult> {
   const line = lineOf(database)
-  const manner = mannerOf(options, migrationsEnabledAtVersion)
+  const manner = { ...mannerOf(options), ...own }
   const isAlike = (run: Run) => run.isOpen && run.start === start && areAlike(run.manner, manner)
   const run = line.open.find(isAlike) ?? queue(database, line, start, manner)
   return join(run, options)
@@ -83,15 +82,13 @@ function lineOf(database: Database): Line {
   return line
 }
 
-function mannerOf(options: SyncOptions, migrationsEnabledAtVersion: number | undefined): Manner {
+function mannerOf(options: SyncOptions): Omit<Manner, 'as' | 'resend' | 'migrationsEnabledAtVersion'> {
   return {
     partial: options.partial ?? false,
-    replacement: options.replacement ?? false,
     adopt: options.adopt ?? false,
     turbo: options.turbo ?? true,
     pageSize: options.pageSize ?? PAGE_SIZE,
     conflictResolver: options.conflictResolver,
-    migrationsEnabledAtVersion,
   }
 }
 

@@ -1,22 +1,23 @@
 /** Who is signed in, and with which tokens.
  *
  * What this keeps: of many calls that find the token expired, one refreshes. The new pair is stored
- * before the old one goes. A refresh whose answer is lost is repeated within the 30 s in which the server
- * answers the predecessor again. Only the server's word signs anybody out, never the network. Nothing is
+ * before the old one goes. A refresh whose answer is lost is repeated: the server answers the predecessor
+ * again until something of the new pair has been used. Only the server's word signs anybody out, never the network. Nothing is
  * remembered outside the storage, so that a second tab's refresh, or its logout, counts here at once.
  */
 
 import { AbortError, isTokenProblem, SignedOutError, StorageError, type ApiError } from './errors.js'
 import type { Listener } from './events.js'
-import { parsed, type Send } from './http.js'
+import type { Send } from './http.js'
 import { exclusive } from './locks.js'
 import { retrying } from './retry.js'
 import * as sessions from './session.js'
 import type { Session, TokenAnswer, User } from './session.js'
+import { tokenAnswer } from './shapes.js'
 import { guarded, type GuardedStorage, type MelonStorage } from './storage.js'
 import { Waiting } from './waiting.js'
 
-// Four tries fit into the server's 30 s: its answers may take 6 s each, and the pauses are short.
+// Short: a call waits for it, and the next one tries again.
 const REFRESH_TIMEOUT_MS = 6_000
 const REFRESH_POLICY = { attempts: 4, baseMs: 300, maxMs: 1_500 }
 
@@ -39,7 +40,7 @@ export class Tokens {
 
   constructor(private readonly options: TokensOptions) {
     this.storage = guarded(options.storage)
-    this.waiting = new Waiting(this.storage)
+    this.waiting = new Waiting(options.storage)
   }
 
   /** The session, or null when nobody is signed in. Throws `StorageError`. */
@@ -47,6 +48,13 @@ export class Tokens {
     const stored = await sessions.loadSession(this.storage, this.options.root)
     const { unsaved } = this
     return unsaved && stored && unsaved.seq > stored.seq ? unsaved : stored
+  }
+
+  /** Who is signed in. Throws `SignedOutError`, `StorageError`. */
+  async accountId(): Promise<string> {
+    const session = await this.session()
+    if (!session) throw new SignedOutError('signed_out')
+    return session.user.id
   }
 
   /** A session whose access token lives. Throws `SignedOutError`, `NetworkError`, `StorageError`. */
@@ -85,6 +93,13 @@ export class Tokens {
     return this.alone(() => this.forget(reason))
   }
 
+  /** Signs out whom the server has, unless another one has signed in by now. */
+  async closed(userId: string): Promise<void> {
+    await this.alone(async () => {
+      if ((await this.session())?.user.id === userId) await this.forget('logout')
+    })
+  }
+
   /** Keeps what the server says of the account now. */
   update(user: User): Promise<void> {
     return this.alone(async () => {
@@ -120,13 +135,12 @@ export class Tokens {
     const send = () => this.options.send({ ...request, signal, timeoutMs: REFRESH_TIMEOUT_MS })
     const onRetry = (note: { attempt: number; delayMs: number; error: Error }) =>
       this.options.tell({ type: 'retry', path: request.path, ...note })
-    const text = await retrying(async () => parsed(await send()), {
+    return retrying(async () => tokenAnswer(await send()), {
       policy: REFRESH_POLICY,
       repeat: 'always',
       signal,
       onRetry,
     })
-    return text as unknown as TokenAnswer
   }
 
   /** Stores the new pair, unless somebody outside our lock has gone on from the old one meanwhile. */

@@ -3,16 +3,16 @@
 import type { Database, TableSchema } from '@nozbe/watermelondb'
 import { sanitizedRaw } from '@nozbe/watermelondb/RawRecord/index.js'
 import { getLastPulledAt } from '@nozbe/watermelondb/sync/impl/index.js'
+import { verdictAnswer } from './answers.js'
 import type { Api } from './api.js'
 import type { RawRecord } from './changes.js'
 import { tableChecksum } from './checksum.js'
-import { parsed } from './http.js'
 import type { SyncOptions } from './sync.js'
 
 /** With the options of the syncs that it makes. */
-export interface VerifyOptions extends Omit<SyncOptions, 'replacement'> {
-  /** Put a device that differs right, by pulling the full set; unpushed work is kept. What the server has
-   * lost is then lost here, too: not after it was restored from a backup. */
+export interface VerifyOptions extends SyncOptions {
+  /** Put a device that differs right: what the server has not had is uploaded (`resend`), what both have is
+   * the server's, what it has deleted goes. */
   repair?: boolean
 }
 
@@ -23,7 +23,7 @@ export interface VerifyResult {
   reason: 'unsynced' | 'changing' | null
   /** By table, what this device and the server hold; empty where `identical` is null. */
   tables: Record<string, TableVerdict>
-  /** A difference was found, and the full set pulled; `identical` is what was found after it. */
+  /** A difference was found, and both sides given what they lacked; `identical` is what was found after it. */
   repaired: boolean
 }
 
@@ -63,7 +63,8 @@ export async function askVerdict(
   signal?: AbortSignal,
 ): Promise<Verdict> {
   const call = { method: 'POST', path: '/sync/verify', body: held, as, repeat: 'always' } as const
-  const answer = parsed(await api.signed({ ...call, signal })) as unknown as Answer
+  const text = await api.signed({ ...call, signal })
+  const answer = verdictAnswer(text, Object.keys(held.tables)) as unknown as Answer
   const tables = Object.entries(answer.tables).map(([name, { identical, count, checksum }]) => {
     const here = { count: held.tables[name]?.count ?? 0, checksum: held.tables[name]?.checksum ?? 0 }
     return [name, { identical, here, server: { count, checksum } }] as const

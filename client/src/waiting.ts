@@ -1,23 +1,26 @@
 /** Who has signed in on this device, and has not synced a database yet: what is in one that nobody has
  * synced may be theirs. */
 
-import type { GuardedStorage } from './storage.js'
+import { exclusive } from './locks.js'
+import { guarded, type GuardedStorage, type MelonStorage } from './storage.js'
 
 const KEY = 'melon.waiting' // accounts' ids, with blanks between
 
 export class Waiting {
-  constructor(private readonly storage: GuardedStorage) {}
+  private readonly stored: GuardedStorage
+
+  constructor(private readonly storage: MelonStorage) {
+    this.stored = guarded(storage)
+  }
 
   /** Throws `StorageError`, as all of these do. */
-  async add(userId: string): Promise<void> {
-    const ids = await this.ids()
-    if (!ids.includes(userId)) await this.save([...ids, userId])
+  add(userId: string): Promise<void> {
+    return this.change((ids) => (ids.includes(userId) ? ids : [...ids, userId]))
   }
 
   /** A database is theirs by now. */
-  async remove(userId: string): Promise<void> {
-    const ids = await this.ids()
-    if (ids.includes(userId)) await this.save(ids.filter((id) => id !== userId))
+  remove(userId: string): Promise<void> {
+    return this.change((ids) => ids.filter((id) => id !== userId))
   }
 
   async hasOthers(userId: string): Promise<boolean> {
@@ -25,10 +28,16 @@ export class Waiting {
   }
 
   private async ids(): Promise<string[]> {
-    return ((await this.storage.get(KEY)) ?? '').split(' ').filter(Boolean)
+    return ((await this.stored.get(KEY)) ?? '').split(' ').filter(Boolean)
   }
 
-  private save(ids: string[]): Promise<void> {
-    return ids.length ? this.storage.set(KEY, ids.join(' ')) : this.storage.remove(KEY)
+  /** One at a time: somebody may sign in while another one's first sync is under way. */
+  private change(to: (ids: string[]) => string[]): Promise<void> {
+    return exclusive(this.storage, 'waiting', '', async () => {
+      const before = await this.ids()
+      const ids = to(before)
+      if (ids.length === before.length) return
+      await (ids.length ? this.stored.set(KEY, ids.join(' ')) : this.stored.remove(KEY))
+    })
   }
 }

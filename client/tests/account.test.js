@@ -53,7 +53,7 @@ test('what nobody has heard of is an ApiError, not a crash', async () => {
   const problem = (status, code) => ({
     status,
     headers: { 'Content-Type': 'application/problem+json', 'Retry-After': 'soon' },
-    body: JSON.stringify({ code, detail: 7, errors: 'none' }),
+    body: JSON.stringify({ status, code, detail: 7, errors: 'none' }),
   })
   network.on('/users/me', problem(418, 'teapot'))
   const teapot = await assertFails(client.me(), ApiError, 'teapot')
@@ -91,7 +91,7 @@ test('a sign-in that the server had no time for is repeated, one that is limited
   const answer = (status, code, seconds) => ({
     status,
     headers: { 'Retry-After': seconds },
-    body: JSON.stringify({ code }),
+    body: JSON.stringify({ status, code }),
   })
   phone.network.on('/auth/login', answer(503, 'unavailable', '0'))
   await phone.client.login(phone.credentials)

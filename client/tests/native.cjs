@@ -1,8 +1,9 @@
 // WatermelonDB as Metro bundles it for React Native: `index.native.js` before `index.js`, and the native
 // side of its JSI mode. That is C++ on a phone (native/shared/Database*.cpp); here the same calls go to
-// SQLite in WebAssembly, by the same rules.
+// SQLite in WebAssembly, by the same rules. A database whose name is a path is kept in that file, which is
+// written anew by each transaction.
 
-const { existsSync } = require('node:fs')
+const { existsSync, readFileSync, renameSync, writeFileSync } = require('node:fs')
 const Module = require('node:module')
 const initSqlJs = require('sql.js')
 
@@ -15,26 +16,38 @@ exports.loads = 0
 const pending = new Map() // the JSON of `provideSyncJson`, by its id
 
 class NativeDatabase {
-  version = 0
   cached = new Set() // what JavaScript holds already comes as its id alone
 
-  constructor() {
-    this.db = new sqlite.Database()
+  constructor(name) {
+    this.file = name.includes('/') ? name : undefined
+    this.db = new sqlite.Database(this.file && existsSync(this.file) ? readFileSync(this.file) : undefined)
   }
 
   initialize(_name, version) {
-    return { code: this.version === version ? 'ok' : 'schema_needed' }
+    const { user_version: found } = this.rows('pragma user_version')[0]
+    if (found === version) return { code: 'ok' }
+    return found ? { code: 'migrations_needed', databaseVersion: found } : { code: 'schema_needed' }
   }
 
   setUpWithSchema(_name, sql, version) {
-    this.db.exec(sql)
-    this.version = version
+    this.inTransaction(() => this.db.exec(`${sql}; pragma user_version = ${version}`))
+  }
+
+  setUpWithMigrations(name, sql, _from, to) {
+    this.setUpWithSchema(name, sql, to)
   }
 
   unsafeResetDatabase(sql, version) {
     this.db = new sqlite.Database()
     this.cached.clear()
     this.setUpWithSchema('', sql, version)
+  }
+
+  /** Whole or not at all, as a journal would have it. */
+  save() {
+    if (!this.file) return
+    writeFileSync(`${this.file}~`, this.db.export())
+    renameSync(`${this.file}~`, this.file)
   }
 
   rows(sql, args) {
@@ -115,6 +128,7 @@ class NativeDatabase {
     try {
       work()
       this.db.exec('commit')
+      this.save()
     } catch (error) {
       this.db.exec('rollback')
       throw error
@@ -125,7 +139,7 @@ class NativeDatabase {
 const WMDatabaseBridge = {
   initializeJSI() {
     const bound = { get: (database, name) => database[name]?.bind(database) } // called as functions
-    globalThis.nativeWatermelonCreateAdapter = () => new Proxy(new NativeDatabase(), bound)
+    globalThis.nativeWatermelonCreateAdapter = (name) => new Proxy(new NativeDatabase(name), bound)
   },
   provideSyncJson: async (id, json) => void pending.set(id, json),
 }

@@ -9,13 +9,15 @@ const TARGET = new URL(process.env.MELON_URL)
  * `on(path, ...acts)`: what happens to the next calls of a path, one act each; those that follow are passed
  * on. An act: `lose` (the server does its work, the answer is cut off), `cut` (nobody hears of the
  * call), `halve` (half of the answer arrives), `hang` (no answer ever), an answer of somebody on the way
- * ({status, headers, body}), or a function that is awaited before the call is passed on; {late} is awaited
- * when the server has done its work.
+ * ({status, headers, body, before}: what is awaited first), or a function that is awaited before the call is passed on; {late} is awaited
+ * when the server has done its work; {alter} takes the JSON of its answer and gives what arrives, as JSON
+ * or as text. `always(act)`: what happens to all calls without one, until `calm()`.
  * `calls` are those that arrived: {method, path, headers, body}.
  */
 export class Network {
   calls = []
   #acts = new Map()
+  #other
 
   static async open() {
     const network = new Network()
@@ -27,9 +29,14 @@ export class Network {
     this.#acts.set(path, acts)
   }
 
+  always(act) {
+    this.#other = act
+  }
+
   /** From now on it behaves. */
   calm() {
     this.#acts.clear()
+    this.#other = undefined
   }
 
   count(path) {
@@ -53,14 +60,18 @@ export class Network {
 
   async #handle(incoming, answer) {
     const path = incoming.url.replace('/api/v1', '')
-    const act = this.#acts.get(path)?.shift()
+    const queue = this.#acts.get(path)
+    const act = queue?.length ? queue.shift() : this.#other
     const body = await whole(incoming)
     this.calls.push({ method: incoming.method, path, headers: incoming.headers, body })
     if (act === 'cut') return answer.destroy()
     if (act === 'hang') return undefined
+    await act?.before?.()
     if (act?.status) return answer.writeHead(act.status, act.headers).end(act.body)
     if (typeof act === 'function') await act()
-    const { status, headers, text } = await passOn(incoming, body)
+    if (act?.alter) delete incoming.headers['accept-encoding']
+    const answered = await passOn(incoming, body)
+    const { status, headers, text } = act?.alter ? altered(answered, act.alter) : answered
     await act?.late?.()
     if (act === 'lose') return answer.destroy()
     answer.writeHead(status, headers)
@@ -83,6 +94,12 @@ function passOn({ method, url, headers }, body) {
     call.on('error', reject)
     call.end(body)
   })
+}
+
+function altered({ status, headers, text }, alter) {
+  const arrives = alter(JSON.parse(text))
+  const changed = Buffer.from(typeof arrives === 'string' ? arrives : JSON.stringify(arrives))
+  return { status, headers: { ...headers, 'content-length': changed.length }, text: changed }
 }
 
 async function whole(stream) {

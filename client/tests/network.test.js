@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NetworkError, RateLimitedError, ServerError } from 'melon-sync'
-import { assertConverged, assertFails, phones } from './support.js'
+import { assertConverged, assertFails, phones, withClock } from './support.js'
 
 const PULL = '/sync/pull'
 const PUSH = '/sync/push'
@@ -106,4 +106,26 @@ test('a Retry-After of 0 is no reason to hurry', async () => {
   await phone.sync()
   const waits = phone.events.filter(({ type }) => type === 'retry').map(({ delayMs }) => delayMs)
   assert.ok(waits.length === 2 && waits[0] >= 20 && waits[1] >= 40, `${waits}`)
+})
+
+test('a date to come back at is read by the clock of who sent it, not by a phone’s that is wrong', async () => {
+  const [phone] = await phones(1)
+  const date = new Date(Date.now() + 1_000).toUTCString()
+  phone.network.on('/users/me', problem(503, 'unavailable', date))
+  await withClock(-3_600_000, () => phone.client.me())
+  const { delayMs } = phone.events.find(({ path }) => path === '/users/me')
+  assert.ok(delayMs <= 1_010, `${delayMs}`)
+})
+
+test('a phone whose clock jumps a year back and on misses nothing', async () => {
+  const [phone, other] = await phones(2)
+  for (const ms of [-365 * 86_400_000, 365 * 86_400_000, 0]) {
+    await other.create('projects', { name: `${ms}` })
+    await other.sync()
+    await withClock(ms, async () => {
+      await phone.create('projects', { name: `here ${ms}` })
+      assert.equal((await phone.sync()).pulled, 1)
+    })
+  }
+  assert.equal(Object.keys((await assertConverged(phone, other)).projects).length, 6)
 })

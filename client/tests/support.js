@@ -73,7 +73,7 @@ class Task extends Model {
 
 export const modelClasses = [Project, Task]
 
-export function newDatabase() {
+export function newDatabase(modelClasses = [Project, Task]) {
   const options = { useWebWorker: false, useIncrementalIndexedDB: false }
   const extraLokiOptions = { autosave: false } // its timer would keep node alive
   const adapter = new LokiJSAdapter({ schema, ...options, extraLokiOptions })
@@ -236,4 +236,15 @@ export async function assertFails(promise, kind, code) {
   assert.ok(error instanceof kind, error.stack)
   if (code) assert.equal(error.code, code)
   return error
+}
+
+/** `work` with the clock of the device by so many ms ahead. */
+export async function withClock(ms, work) {
+  const { now } = Date
+  Date.now = () => now() + ms
+  try {
+    return await work()
+  } finally {
+    Date.now = now
+  }
 }

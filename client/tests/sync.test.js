@@ -310,15 +310,17 @@ test('with partial the rest is stored, and what was refused stays here with the 
   await assertConverged(a, b)
 })
 
-test('in a page whose browser cannot keep other tabs out, no clock is moved on', async () => {
-  const [phone] = await phones(1)
-  await phone.sync()
-  await phone.create('projects', { name: 'Home' })
-  globalThis.document = {} // Node 20 has no Web Locks either
-  try {
+for (const [where, name] of [['a page', 'document'], ['a worker', 'WorkerGlobalScope']]) {
+  test(`in ${where} whose browser cannot keep other tabs out, no clock is moved on`, async () => {
+    const [phone] = await phones(1)
     await phone.sync()
-  } finally {
-    delete globalThis.document
-  }
-  assert.equal((await phone.sync()).pulled, 1)
-})
+    await phone.create('projects', { name: 'Home' })
+    globalThis[name] = {} // Node 20 has no Web Locks either
+    try {
+      await phone.sync()
+    } finally {
+      delete globalThis[name]
+    }
+    assert.equal((await phone.sync()).pulled, 1)
+  })
+}

@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
+import { NetworkError } from 'melon-sync'
 
 const require = createRequire(import.meta.url)
 const native = require('./native.cjs') // before WatermelonDB is loaded
 await native.ready
-const { assertConverged, Database, modelClasses, newDatabase, newPhone, phones, schema } = await import(
+const { assertConverged, assertFails, Database, modelClasses, newDatabase, newPhone, phones, schema } = await import(
   './support.js'
 )
 const { default: SQLiteAdapter } = require('@nozbe/watermelondb/adapters/sqlite')
@@ -89,5 +90,27 @@ test('somebody else’s answer in Turbo mode is none: the first sync goes on in 
   b.network.on('/sync/pull', { status: 200, headers: {}, body: '<h1>Hotel</h1>' })
   assert.equal((await b.sync()).isTurbo, false)
   assert.equal(native.loads, loads)
+  await assertConverged(a, b)
+})
+
+test('one that looks whole and cannot be loaded leaves nothing behind, and is asked for in pages', async () => {
+  const { a, b, loads } = await twoPhones()
+  const twice = ({ changes, timestamp }) => {
+    changes.projects.created.push(changes.projects.created[0])
+    return { changes, timestamp }
+  }
+  b.network.on('/sync/pull', { alter: twice })
+  const { isTurbo, pulled } = await b.sync()
+  assert.deepEqual([isTurbo, pulled, native.loads], [false, 4, loads])
+  await assertConverged(a, b)
+})
+
+test('a push that fails after Turbo mode is the error; what was loaded stays', async () => {
+  const { a, b, loads } = await twoPhones()
+  b.network.on('/sync/pull', { late: () => b.create('projects', { name: 'Made meanwhile' }) })
+  b.network.on('/sync/push', ...Array(5).fill('cut'))
+  await assertFails(b.sync(), NetworkError, 'network_failed')
+  assert.equal(native.loads, loads + 1)
+  assert.equal(b.network.count('/sync/pull'), 1)
   await assertConverged(a, b)
 })

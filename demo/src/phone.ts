@@ -8,10 +8,11 @@ import { Refused, Session } from './session'
 import { Store, type Row } from './store'
 import { sync } from './sync'
 import { Wire } from './wire'
-import { sentence, told, type Notice, type Result } from './words'
+import { Faster, sentence, told, type Notice, type Result } from './words'
 
 const ATTEMPTS = 4 // at a sync that meets faster phones
 const AUTO_MS = 3_000
+const isConflict = ({ code }: { code: string }) => code === 'sync_conflict'
 
 export class Phone {
   readonly wire = new Wire()
@@ -20,6 +21,8 @@ export class Phone {
   readonly hasList = signal(false)
   readonly isBusy = signal(false)
   readonly syncs = signal(0) // that have ended, well or not
+  /** By record: why the server did not take it at the last sync. */
+  readonly refusals = signal<{ [id: string]: string }>({})
   readonly isAuto = signal(false)
   readonly notice = signal<Notice>({ mood: 'calm', text: 'Not synced since this page was opened.' })
   readonly store: Store
@@ -70,18 +73,21 @@ export class Phone {
     }
   }
 
-  /** A 409 means that another phone pushed between our pull and our push (docs/api.md). */
+  /** A conflict means that another phone pushed between our pull and our push (docs/api.md). */
   private async syncUntilAccepted(): Promise<Result> {
     for (let conflicts = 0; ; conflicts++) {
       try {
         const before = this.pushed.last
-        const log = await sync(this.store.database, this.call)
-        const { localChangeCount: sent = 0, remoteChangeCount: got = 0 } = log
+        const { log, refusals } = await sync(this.store.database, this.call)
+        if (refusals.some(isConflict)) throw new Faster()
+        this.refusals.value = Object.fromEntries(refusals.map(({ id, text }) => [id, text]))
+        const { localChangeCount: pushed = 0, remoteChangeCount: got = 0 } = log
         const merged = log.resolvedConflicts?.filter(({ remote }) => !isAmong(before, remote)) ?? []
-        return { sent, got, merged: merged.length, conflicts }
+        const refused = refusals.length
+        return { sent: pushed - refused, got, merged: merged.length, conflicts, refused }
       } catch (error) {
-        const isConflict = error instanceof Refused && error.code === 'sync_conflict'
-        if (!isConflict || conflicts + 1 === ATTEMPTS) throw error
+        const isFaster = error instanceof Faster || (error instanceof Refused && isConflict(error))
+        if (!isFaster || conflicts + 1 === ATTEMPTS) throw error
       }
     }
   }

@@ -72,11 +72,13 @@ export class Stage {
   }
 
   /** Throws WentWrong unless both phones show the story's task so; null: neither has it. */
-  expect(wanted: { title: string; isDone?: boolean } | null): void {
+  expect(wanted: { title: string; note?: string; isDone?: boolean } | null): void {
     for (const side of SIDES) {
       const isThere = ids(side).includes(this.id)
       const title = isThere ? this.own(side, 'title').value : null
       if (title !== (wanted?.title ?? null)) throw new WentWrong(`${side} shows ${title}.`)
+      if (wanted?.note !== undefined && this.own(side, 'note').value !== wanted.note)
+        throw new WentWrong(`The note on ${side} is wrong.`)
       if (wanted?.isDone !== undefined && this.own(side, 'done').checked !== wanted.isDone)
         throw new WentWrong(`The tick on ${side} is wrong.`)
     }
@@ -88,6 +90,12 @@ export class Stage {
     this.expect({ title })
     const isMore = SIDES.some((side) => ids(side).length !== this.size)
     if (isMore) throw new WentWrong('There is more than was added.')
+  }
+
+  /** Throws WentWrong unless the story's task says why the server did not take it. */
+  expectRefusal(side: Side): void {
+    if (!this.row(side).querySelector('.refusal') || !this.isUnsynced(side))
+      throw new WentWrong('The server took it: app/rules.py has no such rule any more.')
   }
 
   /** Whether the next answer is still to be lost. */

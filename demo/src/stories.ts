@@ -92,6 +92,34 @@ export const STORIES: Story[] = [
       },
     ],
   },
+  {
+    title: 'The server refuses one: it says why, the others go',
+    steps: [
+      inStep('Eggs'),
+      {
+        say: 'Phone A writes a card number on it, which a rule on the server refuses.',
+        act: (stage) => stage.change(A, 'note', '4111 1111 1111 1111'),
+      },
+      {
+        say: 'Phone A syncs: the task keeps its mark, and says why.',
+        act: async (stage) => {
+          await stage.sync(A)
+          stage.expectRefusal(A)
+        },
+      },
+      {
+        say: 'It writes “with the blue card” instead.',
+        act: (stage) => stage.change(A, 'note', 'with the blue card'),
+      },
+      {
+        say: 'A syncs, B syncs: both have it.',
+        act: async (stage) => {
+          await stage.sync(A, B)
+          stage.expect({ title: 'Eggs', note: 'with the blue card' })
+        },
+      },
+    ],
+  },
 ]
 
 async function losing(stage: Stage): Promise<void> {

@@ -7,8 +7,18 @@ import { NoAnswer } from './wire'
 /** How the last sync went. `good`: well; `merged`: well, after a conflict; `bad`: not, and why. */
 export type Notice = { mood: 'calm' | 'good' | 'merged' | 'bad'; text: string }
 
-/** `merged`: records that were edited here and elsewhere; `conflicts`: 409s on the way. */
-export type Result = { sent: number; got: number; merged: number; conflicts: number }
+/** `merged`: records that were edited here and elsewhere; `conflicts`: faster phones on the way;
+ * `refused`: records that the server did not take. */
+export type Result = {
+  sent: number
+  got: number
+  merged: number
+  conflicts: number
+  refused: number
+}
+
+/** Another phone pushed between this one's pull and its push. */
+export class Faster extends Error {}
 
 const GONE = 'That task is no more: the other phone deleted it.'
 const SILENCE = {
@@ -21,20 +31,22 @@ const SILENCE = {
 export function sentence(error: unknown): string {
   if (error instanceof Gone) return GONE
   if (error instanceof NoAnswer) return SILENCE[error.outcome]
+  if (error instanceof Faster) return 'Other phones were faster each time: sync again.'
   if (!(error instanceof Refused)) return `Something is wrong in this page: ${String(error)}`
   const { status, code, message, answer } = error
   if (code === 'invalid_credentials') return 'The server has forgotten this account: start afresh.'
   if (status === 429) return `Too many calls: sync again in ${duration(answer.retryAfter)}.`
-  if (code === 'sync_conflict') return 'Other phones were faster each time (409): sync again.'
+  if (code === 'sync_conflict') return sentence(new Faster())
   return `${message} (${status} ${code})`
 }
 
 /** What a sync did. */
-export function told({ sent, got, merged, conflicts }: Result): Notice {
+export function told({ sent, got, merged, conflicts, refused }: Result): Notice {
   const parts = [sent ? `${sent} sent` : '', got ? `${got} received` : ''].filter(Boolean)
   const sum = `Synced: ${parts.join(', ') || 'nothing new'}.`
-  const how = conflicts ? 'Another phone was faster (409): synced again.' : sum
+  const how = conflicts ? 'Another phone was faster: synced again.' : sum
   const both = merged ? ` Merged ${merged} edited on both.` : ''
+  if (refused) return { mood: 'bad', text: `${how}${both} ${refused} refused: the list says why.` }
   return { mood: conflicts || merged ? 'merged' : 'good', text: how + both }
 }
 

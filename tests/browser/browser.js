@@ -11,10 +11,13 @@ const FLAGS = [
   '--disable-sync',
 ]
 
+/** Whoever launches it closes it. */
+export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM, args: FLAGS })
+
 // Calls `visit(page)` in a window of this size. What the page logs as an error, throws, or asks of
 // another host than `origin` fails the visit.
 export async function visiting(origin, { width, height }, visit) {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: FLAGS })
+  const browser = await launch()
   const complaints = []
   try {
     const context = await browser.newContext({ viewport: { width, height } })

@@ -23,6 +23,10 @@ async function byHand(demo) {
   await stories.theDeletionWins(demo)
   await stories.aLostAnswerDoublesNothing(demo)
   await picture(demo.page, 'lost')
+  const mend = await stories.aRefusalIsShownAtItsTask(demo)
+  await isLegible(demo.page)
+  await picture(demo.page, 'refused')
+  await mend()
 }
 
 const VISITS = {

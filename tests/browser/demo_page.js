@@ -81,6 +81,14 @@ export class PhoneOnPage {
     )
   }
 
+  /** Why the server did not take a task, by its title. */
+  async refusals() {
+    const found = await this.column.locator('li.task:has(.refusal)').evaluateAll((rows) =>
+      rows.map((row) => [row.querySelector('.title').value, row.querySelector('.refusal').innerText]),
+    )
+    return Object.fromEntries(found)
+  }
+
   /** What it says of the wire, the oldest first. */
   async exchanges() {
     const lines = this.column.locator('.wire li')

@@ -9,7 +9,7 @@ const require = createRequire(import.meta.url)
 const { appSchema, tableSchema } = require('@nozbe/watermelondb')
 const migrations = require('@nozbe/watermelondb/Schema/migrations')
 
-const TIMES = [
+export const TIMES = [
   { name: 'created_at', type: 'number' },
   { name: 'updated_at', type: 'number' },
 ]
@@ -27,14 +27,15 @@ const TASKS = {
 }
 const PROJECTS = { name: 'projects', columns: [NAME, DESCRIPTION, ...TIMES] }
 
-const app = (version, tables, steps) => ({
+export const app = (version, tables, steps) => ({
   schema: appSchema({ version, tables: tables.map(tableSchema) }),
   migrations: migrations.schemaMigrations({
     migrations: steps.length ? [{ toVersion: version, steps }] : [],
   }),
 })
 
-const APP = app(1, [PROJECTS, TASKS], [])
+export const TABLES = [PROJECTS, TASKS]
+const APP = app(1, TABLES, [])
 /** An app from before tasks and descriptions, and its update. */
 export const OLD_APP = app(1, [{ name: 'projects', columns: [NAME, ...TIMES] }], [])
 export const NEW_APP = app(
@@ -50,8 +51,12 @@ export class Account {
   email = `${randomUUID()}@example.com`
   phones = []
 
+  constructor({ app = APP } = {}) {
+    this.app = app
+  }
+
   /** Another phone of this person, signed in. */
-  async phone({ app = APP, ...options } = {}) {
+  async phone({ app = this.app, ...options } = {}) {
     const phone = new Phone(this.email, app, options)
     await (this.phones.length ? phone.login() : phone.register())
     this.phones.push(phone)

@@ -1,21 +1,9 @@
 // An app whose records were synced with another backend before (docs/adopting.md), with the stock client.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { Account, assertRefused } from './account.js'
-
-const require = createRequire(import.meta.url)
-const { setLastPulledAt } = require('@nozbe/watermelondb/sync/impl')
-const DAY_MS = 86_400_000
-
-async function printedRecipe() {
-  const page = readFileSync(fileURLToPath(new URL('../../docs/adopting.md', import.meta.url)), 'utf8')
-  const [, code] = page.match(/```js forget\n(.*?)```/s)
-  return (await import(`data:text/javascript,${encodeURIComponent(code)}`)).forgetOldBackend
-}
+import { DAY_MS, markSynced, printedRecipe } from './adopting.js'
 
 /** A phone whose records another backend has had; it was pulled from so long ago. */
 async function syncedElsewhere(agoMs) {
@@ -23,14 +11,7 @@ async function syncedElsewhere(agoMs) {
   const phone = await account.phone()
   const project = await phone.create('projects', { name: 'Home' })
   await phone.create('tasks', { title: 'Paint', project_id: project })
-  for (const table of ['projects', 'tasks']) {
-    const found = await phone.database.get(table).query().fetch()
-    for (const { _raw } of found) {
-      await phone.database.adapter.batch([['update', table, { ..._raw, _status: 'synced' }]])
-      _raw._status = 'synced'
-    }
-  }
-  await setLastPulledAt(phone.database, Date.now() - agoMs)
+  await markSynced(phone, Date.now() - agoMs)
   return { account, phone, project }
 }
 

@@ -1,10 +1,12 @@
 // Random work on the phones of two people, random losses, everything at once, and (with
 // MELON_KILL, gunicorn's pid) workers killed in the middle of it. Nothing but the end is foreseen: all
 // phones and a fresh one agree, no acknowledged edit is lost unless a later one overwrote it, and the
-// client never complained. Runs under either conflict policy. MELON_SEEDS repeats a seed.
+// client never complained. Runs under either conflict policy. MELON_SEEDS repeats a seed. With MELON_PAUSE,
+// the name of a file, a server writes at random while it is not there, and jobs write back.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Account, syncPatiently } from './account.js'
@@ -12,6 +14,7 @@ import { Account, syncPatiently } from './account.js'
 const SEEDS = process.env.MELON_SEEDS?.split(',').map(Number) ?? [1, 2, 3]
 const ROUNDS = 8
 const MASTER = process.env.MELON_KILL
+const PAUSE = process.env.MELON_PAUSE
 const TEXTS = { projects: ['name'], tasks: ['title', 'description'] }
 
 /** Mulberry32: the same numbers for the same seed. */
@@ -180,11 +183,25 @@ async function again(call) {
   }
 }
 
+/** Nothing is left to be pushed, and the server has written what follows from it. */
+async function settle(people) {
+  writeFileSync(PAUSE, '')
+  await sleep(500)
+  for (const { account } of people) {
+    for (const phone of account.phones) await syncPatiently(phone)
+  }
+  for (let waiting = -1; waiting !== 0; await sleep(50)) {
+    waiting = await (await fetch(`${process.env.MELON_URL}/api/v1/waiting`)).json()
+  }
+}
+
 for (const seed of SEEDS) {
   test(`the phones of two people at random converge (seed ${seed})`, async () => {
     const people = [new Chaos(seed, 1), new Chaos(seed, 2)]
+    if (PAUSE) rmSync(PAUSE, { force: true })
     await Promise.all(people.map((chaos) => chaos.signUp()))
     await Promise.all(people.map((chaos) => chaos.story()))
+    if (PAUSE) await settle(people)
     for (const { account, ledger } of people) {
       ledger.check(await again(() => account.converge()))
     }

@@ -13,7 +13,7 @@ const { default: logger } = require('@nozbe/watermelondb/utils/common/logger')
 
 const API = `${process.env.MELON_URL}/api/v1`
 const JSON_BODY = { 'Content-Type': 'application/json' }
-const PASSWORD = 'correct-horse-battery'
+export const PASSWORD = 'correct-horse-battery'
 
 // --- What the client complains of ------------------------------------------------------------
 // It logs a server's breach of the protocol and carries on. Here each such line fails its test.

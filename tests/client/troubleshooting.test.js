@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Account, NEW_APP, OLD_APP } from './account.js'
 import { pageText, snippet } from './guide.js'
-import { takeLines } from './phone.js'
+import { PASSWORD, takeLines } from './phone.js'
 import { Explained, PAGE, syncing } from './troubleshooting.js'
 
 const guide = new Explained((chapter) => chapter.startsWith('A sync'))
@@ -53,6 +53,22 @@ test('with the device_id that its database keeps it stays the same phone', async
   assert.equal(await deviceId(database), own)
   await signsInAgain({ deviceId: own }, (phone, id) => phone.remove('projects', id))
   assert.deepEqual(takeLines().filter((line) => line.includes('[Sync]')), [])
+})
+
+test('by the snippet’s sign-in a deletion after signing out and in stays one', async () => {
+  const { signIn, sync } = await snippet('docs/stock-client.md', 'sync')
+  const account = new Account()
+  const other = await account.phone()
+  const phone = await account.phone()
+  const signedIn = async () => (await signIn('/auth/login', phone.database, account.email, PASSWORD)).access_token
+  await sync(phone.database, await signedIn())
+  const project = await phone.create('projects', { name: 'Home' })
+  await sync(phone.database, await signedIn())
+  await phone.remove('projects', project)
+  await sync(phone.database, await signedIn())
+  assert.deepEqual(takeLines().filter((line) => line.includes('[Sync]')), [])
+  await other.sync()
+  assert.deepEqual((await account.converge()).projects, {})
 })
 
 /** Two phones edit different columns of one record; what becomes of the first edit. */

@@ -273,4 +273,7 @@ test('a web app whose origin is not named, and one that is', async () => {
   assert.equal((await fetched(`http://127.0.0.1:${WEB_APP_PORT}`)).result, 200)
 })
 
-guide.testTheRest({ 'Network request failed': 'fetch of React Native, whatever went wrong' })
+guide.testTheRest({
+  'Network request failed': 'fetch of React Native, whatever went wrong',
+  '"code":"refused"': 'an app with rules of its own: this one has none',
+})

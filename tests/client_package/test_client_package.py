@@ -15,10 +15,11 @@ from servers import Server, serving
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
-ALONE = "purge.test.js"  # it forgets the deletions of all accounts
+PURGED = "purge.test.js"  # it forgets the deletions of all accounts
+RESTORED = "restore.test.js"  # it loses the database of all accounts
 BOTH = "conflict.test.js"  # under either conflict policy
 PROCESSES = 4  # a test file each; they wait for the server most of the time
-NODE_SECONDS = 300  # against a hang
+NODE_SECONDS = int(os.environ.get("NODE_SECONDS", "600"))  # against a hang; a run takes one minute
 RESOLUTIONS = ("Node16", "Bundler", "Node10")
 
 
@@ -40,10 +41,13 @@ def run(*command: str | Path, cwd: Path, **environ: str) -> str:
 
 @pytest.fixture(scope="session")
 def project(melon_sync: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty project that has installed the packed package, and nothing else."""
-    folder = tmp_path_factory.mktemp("project")
+    """An empty project that has installed the package, packed from its sources, and no other."""
+    folder, sources = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("client")
+    made = shutil.ignore_patterns("node_modules", "dist")
+    shutil.copytree(melon_sync, sources, ignore=made, dirs_exist_ok=True)
+    (sources / "node_modules").symlink_to(melon_sync / "node_modules")
     packed = json.loads(
-        run("npm", "pack", "--json", "--silent", f"--pack-destination={folder}", cwd=melon_sync)
+        run("npm", "pack", "--json", "--silent", f"--pack-destination={folder}", cwd=sources)
     )
     (folder / "package.json").write_text('{"private": true}')
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
@@ -72,7 +76,7 @@ def run_tests(melon_sync: Path, server: Server, *files: str, **environ: str) -> 
 
 
 def test_the_package_syncs(melon_sync: Path, tmp_path: Path) -> None:
-    files = {path.name for path in (melon_sync / "tests").glob("*.test.js")} - {ALONE}
+    files = {path.name for path in (melon_sync / "tests").glob("*.test.js")} - {PURGED, RESTORED}
     with serving("sqlite", tmp_path) as server:
         run_tests(melon_sync, server, *sorted(files))
 
@@ -90,7 +94,12 @@ def test_the_package_syncs_where_conflicts_are_refused(melon_sync: Path, tmp_pat
 
 def test_the_package_comes_back_after_a_purge(melon_sync: Path, tmp_path: Path) -> None:
     with serving("sqlite", tmp_path, workers=1) as server:
-        run_tests(melon_sync, server, ALONE, MELON_PYTHON=sys.executable)
+        run_tests(melon_sync, server, PURGED, MELON_PYTHON=sys.executable)
+
+
+def test_the_package_comes_back_after_a_restore(melon_sync: Path, tmp_path: Path) -> None:
+    with serving("mysql", tmp_path, workers=1) as server:
+        run_tests(melon_sync, server, RESTORED, MELON_PYTHON=sys.executable)
 
 
 def test_it_works_where_it_is_installed(project: Path, tmp_path: Path) -> None:
@@ -181,3 +190,37 @@ def test_the_readme_names_every_error_and_option(melon_sync: Path) -> None:
     named = {*errors, *options, *calls} - private
     assert len(named) > 40
     assert not {name for name in named if f"`{name}" not in page}
+
+
+def _names(text: str) -> list[str]:
+    return re.findall(r"`(\w+)`", text)
+
+
+def _fields(source: str, interface: str) -> set[str]:
+    """The names of an interface's fields."""
+    found = re.search(rf"interface {interface} \{{(.*?)^\}}", source, re.DOTALL | re.MULTILINE)
+    assert found
+    return set(re.findall(r"^  (\w+)\??:", found[1], re.MULTILINE))
+
+
+def test_what_the_readme_names_is_there(melon_sync: Path) -> None:
+    """Options, answers, calls and error classes; codes are the package's own or the contract's."""
+    page = (melon_sync / "README.md").read_text()
+    source = {path.stem: path.read_text() for path in (melon_sync / "src").glob("*.ts")}
+    _, options = page.split("`createMelonClient({…})`")
+    table, rest = options.split("`sync(database, {…})`: ")
+    named = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    assert named == _fields(source["client"], "MelonOptions")
+    assert set(_names(rest.split(". It")[0])) == _fields(source["sync"], "SyncOptions")
+    answer = re.search(r"answers `\{ (.*?) \}`", rest)
+    assert answer
+    assert set(answer[1].split(", ")) == _fields(source["run"], "SyncResult")
+    calls = re.search(r"^The account: (.*?)\.$", page, re.DOTALL | re.MULTILINE)
+    assert calls
+    for name in _names(calls[1]):
+        assert re.search(rf"^  (async )?{name}\(", source["account"], re.MULTILINE), name
+    known = "".join(source.values()) + (ROOT / "docs" / "contract.md").read_text()
+    for row in re.findall(r"^\| (`\w+Error`.*?) \| (.*?) \|", page, re.MULTILINE):
+        assert all(f"  {name},\n" in source["index"] for name in _names(row[0])), row
+        codes = [code for code in _names(row[1]) if code != "http_502"]
+        assert all(code in known for code in codes), row

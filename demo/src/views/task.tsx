@@ -3,6 +3,7 @@ import type { Row } from '../store'
 import { Field } from './field'
 
 export function TaskRow({ phone, row }: { phone: Phone; row: Row }) {
+  const refusal = phone.refusals.value[row.id]
   return (
     <li class="task" data-id={row.id} data-done={row.isDone}>
       <label class="tick">
@@ -29,6 +30,11 @@ export function TaskRow({ phone, row }: { phone: Phone; row: Row }) {
           value={row.note}
           onSave={(note) => void phone.edit(row.id, { note })}
         />
+        {refusal && (
+          <p class="refusal" role="alert">
+            {refusal}
+          </p>
+        )}
       </div>
       <Dot unsynced={row.unsynced} />
       <button

@@ -1,0 +1,70 @@
+/** WatermelonDB's own marks on a record, which say whether it is still to be pushed. */
+
+import { Q, type Database, type Model } from '@nozbe/watermelondb'
+import type { Changes, RawRecord } from './changes.js'
+
+const BATCH = 1_000 // records
+
+/** Marks as synced what the server has stored of `sent`, unless it was edited meanwhile, and forgets the
+ * deletions. As WatermelonDB does after a push, whose time grows with the square of the records. */
+export function markSynced(
+  database: Database,
+  sent: Changes,
+  rejected: Record<string, string[]>,
+): Promise<void> {
+  return database.write(async () => {
+    for (const [table, { created, updated, deleted }] of Object.entries(sent)) {
+      const refused = new Set(rejected[table])
+      const stored = [...created, ...updated].filter(({ id }) => !refused.has(id as string))
+      const raws = new Map(stored.map((raw) => [raw['id'] as string, raw]))
+      const isAsSent = ({ _raw }: Model) => areEqual(_raw as unknown as RawRecord, raws.get(_raw.id))
+      await mark(database, table, [...raws.keys()], { _status: 'synced', _changed: '' }, isAsSent)
+      const gone = deleted.filter((id) => !refused.has(id))
+      if (gone.length) await database.adapter.destroyDeletedRecords(table, gone)
+    }
+  }, 'melon-sync-markSynced')
+}
+
+/** Marks what is synced as to be pushed whole: as made here, or as edited here in all columns. Within a
+ * writer. */
+export async function markUnsynced(
+  database: Database,
+  table: string,
+  { created, updated }: { created: string[]; updated: string[] },
+): Promise<void> {
+  const isSynced = ({ _raw }: Model) => _raw._status === 'synced'
+  const _changed = Object.keys(database.schema.tables[table as never]?.columns ?? {}).join(',')
+  await mark(database, table, created, { _status: 'created', _changed: '' }, isSynced)
+  await mark(database, table, updated, { _status: 'updated', _changed }, isSynced)
+}
+
+interface Marks {
+  _status: 'created' | 'updated' | 'synced'
+  _changed: string
+}
+
+async function mark(
+  database: Database,
+  table: string,
+  ids: string[],
+  marks: Marks,
+  isMeant: (record: Model) => boolean,
+): Promise<void> {
+  for (let at = 0; at < ids.length; at += BATCH) {
+    const some = Q.where('id', Q.oneOf(ids.slice(at, at + BATCH)))
+    const found = await database.get(table).query(some).fetch()
+    await database.batch(found.filter(isMeant).map((record) => withMarks(record, marks)))
+  }
+}
+
+/** Its columns as they are: `prepareUpdate` alone would set `updated_at` to now. */
+function withMarks(record: Model, marks: Marks): Model {
+  const raw = { ...record._raw, ...marks }
+  return record.prepareUpdate(() => {
+    record._raw = raw
+  })
+}
+
+function areEqual(a: RawRecord, b: RawRecord | undefined): boolean {
+  return b !== undefined && Object.keys(a).every((key) => a[key] === b[key])
+}
