@@ -83,3 +83,14 @@ def version(server_url: str) -> str:
     with connect(server_url) as server, server.cursor() as cursor:
         cursor.execute("SELECT VERSION()")
         return str(cursor.fetchone()[0])
+
+
+def asked(server_url: str) -> dict[str, int]:
+    """How many statements (COMMIT, too) and Redis commands these servers were ever sent, by
+    whomever."""
+    with connect(server_url) as server, server.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
+        statements = int(cursor.fetchone()[1])
+    with redis.Redis.from_url(REDIS) as client:
+        commands = client.info("stats")["total_commands_processed"]
+    return {"statements": statements, "Redis commands": commands}

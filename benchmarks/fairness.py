@@ -47,9 +47,7 @@ def _options() -> argparse.Namespace:
 
 def _start(stack: ExitStack, options: argparse.Namespace) -> Iterator[Any]:
     url = stack.enter_context(database.alone(options.database))
-    own = stack.enter_context(database.fresh(url, "melon_bench_ours"))
-    redis = stack.enter_context(database.redis_database(REDIS_OURS))
-    started = [stack.enter_context(servers.ours("ours", own, redis))]
+    started = [stack.enter_context(servers.ours_alone(url, REDIS_OURS))]
     if not options.alone:
         theirs = stack.enter_context(database.fresh(url, "melon_bench_peer"))
         redis = stack.enter_context(database.redis_database(REDIS_PEER))

@@ -77,9 +77,7 @@ def _options() -> argparse.Namespace:
 
 def _start(stack: ExitStack, url: str, name: str) -> Any:
     """Our server on an empty database, as the driver knows it."""
-    own = stack.enter_context(database.fresh(url, f"melon_bench_{name}"))
-    redis = stack.enter_context(database.redis_database(REDIS[name]))
-    running = stack.enter_context(servers.ours(name, own, redis))
+    running = stack.enter_context(servers.ours_alone(url, REDIS[name], name))
     return bench.Server(name, running.url, running.pid)
 
 

@@ -39,16 +39,21 @@ def main() -> int:
     options = _options()
     out = servers.RESULTS / f"profile-{options.row}-{options.database}.folded"
     with ExitStack() as stack:
-        server = _start(stack, options)
+        url = stack.enter_context(database.alone(options.database))
+        server = _start(stack, options, url)
         load = LOADS[options.row](server)
         load(min(2, options.seconds))  # warm
-        cpu = server.tree.cpu_seconds()
+        asked, cpu = database.asked(url), server.tree.cpu_seconds()
         recorder = _record(server.tree.root, out, options)
         count = load(options.seconds)
         cpu = server.tree.cpu_seconds() - cpu
+        asked = {name: n - asked[name] for name, n in database.asked(url).items()}
         recorder.send_signal(signal.SIGINT)
         _finish(recorder)
-    _tell(options, read(out.read_text()), count, cpu, out)
+    print(f"\n{options.row}: {count} requests, {cpu / count * 1000:.2f} ms of CPU each")
+    for name, n in asked.items():
+        print(f"  {n / count:.2f} {name} each, if nobody else uses these servers")
+    _tell(read(out.read_text()), out)
     return 0
 
 
@@ -61,17 +66,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--lines", action="store_true", help="by line, not by function")
     parser.add_argument("--wall", action="store_true", help="every thread counts, waiting or not")
     parser.add_argument("--native", action="store_true", help="C functions, too")
+    parser.add_argument("--off", help=f"of ours, with commas: {', '.join(servers.SWITCHES)}")
     parser.add_argument("--checkout", type=Path, default=ROOT, help="another checkout")
     return parser.parse_args()
 
 
-def _start(stack: ExitStack, options: argparse.Namespace) -> Any:
+def _start(stack: ExitStack, options: argparse.Namespace, url: str) -> Any:
     """Our server on an empty database, as the driver knows it."""
-    url = stack.enter_context(database.alone(options.database))
-    own = stack.enter_context(database.fresh(url, "melon_bench_ours"))
-    redis = stack.enter_context(database.redis_database(REDIS))
-    checkout = options.checkout.resolve()
-    running = stack.enter_context(servers.ours("ours", own, redis, checkout))
+    off = servers.switched_off(options.off)
+    ours = servers.ours_alone(url, REDIS, checkout=options.checkout.resolve(), **off)
+    running = stack.enter_context(ours)
     return bench.Server("ours", running.url, running.pid)
 
 
@@ -98,9 +102,8 @@ def _finish(recorder: "subprocess.Popen[str]") -> None:
         raise SystemExit(output)
 
 
-def _tell(options: argparse.Namespace, stacks: Stacks, count: int, cpu: float, out: Path) -> None:
-    each = cpu / count * 1000 if count else 0
-    print(f"\n{options.row}: {count} requests, {each:.2f} ms of CPU each; {stacks.total} samples")
+def _tell(stacks: Stacks, out: Path) -> None:
+    print(f"\n{stacks.total} samples")
     parts = {
         "packages, by themselves": stacks.packages(),
         "functions, by themselves": stacks.own(),

@@ -109,6 +109,6 @@ def _loop(server: Any, scenario: Any) -> Load:
     def run(seconds: float) -> int:
         scenario.seconds = seconds
         scenario.sample(server)
-        return len(server.pools[scenario.key])
+        return round(server.samples[f"{scenario.key}_rps"][-1] * seconds)
 
     return run

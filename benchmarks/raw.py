@@ -102,8 +102,6 @@ def small_push(
         cursor.execute("SELECT last_modified_at FROM users WHERE id = %s FOR UPDATE", user_id)
         tick = max(now_ms, cursor.fetchone()[0] + 1)
         upsert(connection, "tasks", names, rows(names, user_id, tick, records))
-        log = "INSERT INTO sync_pushes (user_id, clock, device, as_sent) VALUES (%s, %s, %s, 1)"
-        cursor.execute(log, (user_id, tick, DEVICE))
         cursor.execute("UPDATE users SET last_modified_at = %s WHERE id = %s", (tick, user_id))
     connection.commit()
 

@@ -32,17 +32,20 @@ class Row:
 
 
 ROWS = (
-    Row("first_pull_10000", "first pull of 10,000", "s", "less", 2.0, "raw fetch", 2.5),
-    Row("push_created_10000", "push of 10,000 created", "s", "less", 1.6, "raw upsert", 1.6),
-    Row("push_updated_10000", "push of 10,000 updated", "s", "less", 1.6, "raw upsert", 1.6),
+    Row("first_pull_10000", "first pull of 10,000", "s", "less", 2.2, "raw fetch", 2.5),
+    Row("push_created_10000", "push of 10,000 created", "s", "less", 2.4, "raw upsert", 1.6),
+    Row("push_updated_10000", "push of 10,000 updated", "s", "less", 1.8, "raw upsert", 1.6),
     Row("incremental_100", "pull of 100 changed of 10,000", "ms", "less", 1.2, "raw fetch"),
     Row("idle_c16_rps", "idle pulls, 16 connections", "/s", "more", 1.2, "bare WSGI"),
     Row("idle_c16_p99", "idle pulls, p99", "ms", "less", 1.0, "bare WSGI"),
-    Row("small_push_c16_rps", "small pushes, 16 connections", "/s", "more", 1.2, "bare, with SQL"),
+    Row("idle_c1_p50", "idle pulls, 1 connection, p50", "ms", "less", 1.4, "bare WSGI"),
+    Row("small_push_c16_rps", "small pushes, 16 connections", "/s", "more", 1.0, "bare, with SQL"),
     Row("small_push_c16_p99", "small pushes, p99", "ms", "less", 1.0, "bare, with SQL"),
     Row("login_c4_rps", "logins, 4 connections", "/s", "more", 1.0, "Argon2id"),
-    Row("idle_rss", "memory, idle", "MB", "less", 3.0, "bare gunicorn"),
-    Row("peak_rss", "memory, peak of 10,000", "MB", "less", 3.0, "bare gunicorn"),
+    Row("idle_pss", "memory (PSS), idle", "MB", "less", 2.0, "bare gunicorn"),
+    Row("after_pss", "memory (PSS), after 10,000", "MB", "less", 2.0, "bare gunicorn"),
+    Row("idle_rss", "memory (RSS), idle", "MB", "less", 1.0, "bare gunicorn"),
+    Row("peak_rss", "memory (RSS), peak of 10,000", "MB", "less", 1.0, "bare gunicorn"),
 )
 
 

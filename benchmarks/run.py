@@ -25,7 +25,7 @@ REDIS_OURS, REDIS_PEER = 14, 15
 SCENARIOS = {
     "flow": lambda: [bench.Flow(1000), bench.Flow(10_000)],
     "incremental": lambda: [bench.Incremental()],
-    "idle": lambda: [bench.Idle()],
+    "idle": lambda: [bench.Idle(), bench.IdleAlone()],
     "small_push": lambda: [bench.SmallPush()],
     "login": lambda: [bench.Logins()],
 }
@@ -54,6 +54,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--rows", help=f"only some, with commas between: {', '.join(SCENARIOS)} (default: all)"
     )
+    parser.add_argument("--off", help=f"of ours, with commas: {', '.join(servers.SWITCHES)}")
     parser.add_argument(
         "--checkout", type=Path, default=ROOT, help="measure another checkout of this project"
     )
@@ -63,7 +64,7 @@ def _options() -> argparse.Namespace:
 def _measure(stack: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
     build = built_peer()
     url = stack.enter_context(database.alone(options.database))
-    started = _start(stack, build, url, options.checkout.resolve())
+    started = _start(stack, build, url, options)
     before = bench.machine()
     measured = {
         name: bench.Server(name, f"{server.url}{'/floor' if name == 'floor' else ''}", server.pid)
@@ -78,12 +79,15 @@ def _measure(stack: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
         "machine": before,
         "database": f"{options.database} {database.version(url)}",
         "commit": _commit(options.checkout),
+        "as": f"without {options.off}" if options.off else "as deployed",
         "versions": _versions(build),
         "servers": {name: bench.result(server) for name, server in measured.items()},
     }
 
 
-def _start(stack: ExitStack, build: Path, url: str, checkout: Path) -> dict[str, servers.Running]:
+def _start(
+    stack: ExitStack, build: Path, url: str, options: argparse.Namespace
+) -> dict[str, servers.Running]:
     """Ours, the peer and the floor, each on an empty database of its own."""
     ours, theirs, floors = (
         stack.enter_context(database.fresh(url, f"melon_bench_{name}"))
@@ -92,7 +96,8 @@ def _start(stack: ExitStack, build: Path, url: str, checkout: Path) -> dict[str,
     redis_ours, redis_peer = (
         stack.enter_context(database.redis_database(n)) for n in (REDIS_OURS, REDIS_PEER)
     )
-    found = [servers.ours("ours", ours, redis_ours, checkout)]
+    checkout, off = options.checkout.resolve(), servers.switched_off(options.off)
+    found = [servers.ours("ours", ours, redis_ours, checkout, **off)]
     found.append(servers.peer(build, theirs, redis_peer))
     servers.migrate({"DATABASE_URL": floors})
     found.append(servers.floor(floors, redis_ours))
@@ -124,6 +129,7 @@ def _tell(result: dict[str, Any], path: Path) -> int:
     rows = lines(*(found[name]["rows"] for name in ("ours", "peer", "floor")))
     machine, when = result["machine"], time.strftime("%Y-%m-%d")
     title = f"{when}, {result['database']}, {machine['cpus']} cores, commit {result['commit']}"
+    title += f", {result['as']}"
     print(f"\n{title}\n\n{table(rows)}\n")
     print("\n".join(_asides(found["floor"]["rows"])))
     for answer in found.values():

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from benchmarks import database
 from benchmarks.peer_build import ROOT
+from melon_api.web.settings import LIMITS
 
 RESULTS = ROOT / "benchmarks" / "results"
 START_SECONDS, STOP_SECONDS = 60, 30
@@ -27,6 +29,10 @@ KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_P
 # The same holds for its `.env`; flask asks the first, python-dotenv the second.
 NO_ENV_FILE = {"FLASK_SKIP_DOTENV": "1", "PYTHON_DOTENV_DISABLED": "1"}
 ARGON2 = {"ARGON2_MEMORY_KIB": "19456", "ARGON2_ITERATIONS": "2", "ARGON2_PARALLELISM": "1"}
+# On, and never reached.
+HIGH_LIMITS = dict.fromkeys(LIMITS, "1000000000/minute")
+# What a user gets may be switched off, to see what it costs.
+SWITCHES = {"limits": {"RATELIMIT_ENABLED": "false"}, "log": {"LOG_LEVEL": "WARNING"}}
 FLOOR_APP = "benchmarks.floor_app:app"
 
 
@@ -43,16 +49,16 @@ class Running:
 def ours(
     name: str, database_url: str, redis_url: str, checkout: Path = ROOT, **more: str
 ) -> Iterator[Running]:
-    """This project (or another checkout of it) under gunicorn, its database migrated first."""
+    """This project (or another checkout of it) under gunicorn as it is deployed, its database
+    migrated first; `more`: settings, like those of SWITCHES."""
     environ = {
         "APP_ENV": "production",
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "JWT_SECRET_KEY": SECRET,
-        "RATELIMIT_ENABLED": "false",
-        "LOG_LEVEL": "WARNING",
         "MELON_APP": "tests.example",  # whatever is in app/
         "DRAIN_SECONDS": "0",
+        **HIGH_LIMITS,
         **ARGON2,
         **more,
     }
@@ -60,6 +66,27 @@ def ours(
     command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
     with running(name, command, checkout, environ) as server:
         yield server
+
+
+@contextmanager
+def ours_alone(
+    server_url: str, redis: int, name: str = "ours", checkout: Path = ROOT, **more: str
+) -> Iterator[Running]:
+    """Ours on an empty database of this server, and on this database of Redis."""
+    with (
+        database.fresh(server_url, f"melon_bench_{name}") as own,
+        database.redis_database(redis) as store,
+        ours(name, own, store, checkout, **more) as running,
+    ):
+        yield running
+
+
+def switched_off(names: str | None) -> dict[str, str]:
+    """The settings for some of SWITCHES, with commas between."""
+    wanted = names.split(",") if names else []
+    if unknown := set(wanted) - set(SWITCHES):
+        raise SystemExit(f"{', '.join(unknown)} cannot be switched off; {', '.join(SWITCHES)} can.")
+    return {name: value for off in wanted for name, value in SWITCHES[off].items()}
 
 
 def migrate(environ: dict[str, str], checkout: Path = ROOT) -> None:
@@ -83,9 +110,10 @@ def peer(build: Path, database_url: str, redis_url: str) -> Iterator[Running]:
 
 @contextmanager
 def floor(database_url: str, redis_url: str) -> Iterator[Running]:
-    """The bare WSGI application of `floor_app.py`, under the same gunicorn."""
+    """The bare WSGI application of `floor_app.py`, under gunicorn alone."""
     environ = {"FLOOR_DATABASE_URL": database_url, "FLOOR_REDIS_URL": redis_url}
-    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", FLOOR_APP]
+    settings = ["--config", "python:benchmarks.floor_settings"]
+    command = [sys.executable, "-m", "gunicorn", *settings, FLOOR_APP]
     with running("floor", command, ROOT, environ) as server:
         yield server
 

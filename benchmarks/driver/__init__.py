@@ -14,7 +14,15 @@ from benchmarks.driver.records import (
     new_project,
     new_task,
 )
-from benchmarks.driver.scenarios import Flow, Idle, Incremental, Logins, Scenario, SmallPush
+from benchmarks.driver.scenarios import (
+    Flow,
+    Idle,
+    IdleAlone,
+    Incremental,
+    Logins,
+    Scenario,
+    SmallPush,
+)
 from benchmarks.driver.server import Server
 
 __all__ = [
@@ -23,6 +31,7 @@ __all__ = [
     "Client",
     "Flow",
     "Idle",
+    "IdleAlone",
     "Incremental",
     "Logins",
     "Scenario",

@@ -2,6 +2,7 @@
 
 import selectors
 import time
+from statistics import median
 
 from benchmarks.driver.server import Server
 from benchmarks.driver.wire import Failed, Reply
@@ -29,8 +30,13 @@ class Client:
             self.connection.open().sendall(self.request)
 
 
+def percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
 def closed_loop(server: Server, key: str, clients: list[Client], seconds: float) -> None:
-    """For so many seconds; records requests/s, latencies, server CPU per request, errors."""
+    """For so many seconds; records requests/s, latencies in ms, server CPU per request, errors."""
     selector = selectors.DefaultSelector()
     errors = server.errors.setdefault(key, {})
     latencies: list[float] = []
@@ -83,7 +89,9 @@ def closed_loop(server: Server, key: str, clients: list[Client], seconds: float)
     for client in clients:
         client.connection.close()
     server.record(f"{key}_rps", in_time / seconds)
-    server.pools.setdefault(key, []).extend(latencies)
+    if latencies:
+        server.record(f"{key}_p50", median(latencies) * 1000)
+        server.record(f"{key}_p99", percentile(latencies, 0.99) * 1000)
     server.info[f"{key}_driver_cpu"] = round(
         (time.process_time() - own_cpu) / (time.perf_counter() - started), 2
     )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.driver.scenarios import Flow, Scenario
+from benchmarks.driver.scenarios import Scenario
 from benchmarks.driver.server import Server
 from benchmarks.driver.wire import Failed
 
@@ -34,24 +34,20 @@ def measure(
 def _run(scenario: Scenario, servers: list[Server], share: float, repeats: int) -> None:
     """Of `share` seconds the warm-ups may take four tenths; what they recorded does not count."""
     until = time.monotonic() + share
-    before = {server.name: {*server.samples, *server.pools} for server in servers}
+    before = {server.name: {*server.samples} for server in servers}
     _attempt(scenario.setup, servers, scenario)
     for _ in range(scenario.warmups):
         _attempt(scenario.warm, servers, scenario)
         if time.monotonic() > until - share * 0.6:
             break
     for server in servers:
-        for found in (server.samples, server.pools):
-            for key in found.keys() - before[server.name]:
-                del found[key]
+        for key in server.samples.keys() - before[server.name]:
+            del server.samples[key]
     for turn in range(repeats):
         if turn and time.monotonic() > until:
             _say(f"  only {turn} repeats: out of time")
             break
         _attempt(scenario.sample, servers, scenario)
-    for server in servers:
-        if isinstance(scenario, Flow) and scenario.n >= 5000 and server.tree:
-            server.info["after_pss"] = server.tree.pss_mb()
 
 
 def _attempt(step: Callable[[Server], object], servers: list[Server], scenario: Scenario) -> None:
@@ -70,11 +66,6 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def percentile(values: list[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
 def result(server: Server) -> dict:
     rows: dict[str, dict] = {}
     for key, values in server.samples.items():
@@ -87,11 +78,7 @@ def result(server: Server) -> dict:
         if name in ("first_pull", "push_created", "push_updated"):
             count = int(n) + (0 if name == "push_updated" else max(5, min(20, int(n) // 100)))
             rows[f"{key}_rate"] = {"value": count / rows[key]["value"], "n": len(values)}
-    for key, values in server.pools.items():
-        if values:
-            rows[f"{key}_p50"] = {"value": percentile(values, 0.5) * 1000, "n": len(values)}
-            rows[f"{key}_p99"] = {"value": percentile(values, 0.99) * 1000, "n": len(values)}
-    for key in ("idle_rss", "peak_rss", "idle_pss", "after_pss"):
+    for key in ("idle_rss", "peak_rss", "idle_pss"):
         if server.info.get(key):
             rows[key] = {"value": server.info[key], "n": 1}
     for row in rows.values():

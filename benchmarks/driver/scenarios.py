@@ -100,6 +100,8 @@ class Flow(Scenario):
             updated = changes(None, {"updated": account.tasks})
             self.timed(server, "push_updated", lambda: account.push(updated))
         account.pull(account.timestamp)
+        if server.tree and self.n >= 5000 and (memory := server.tree.pss_mb()):
+            server.record("after_pss", memory)
         return account
 
 
@@ -158,11 +160,12 @@ class Idle(Loaded):
 
     name = "idle pulls, concurrency 16"
     key = "idle_c16"
+    most = 16
     weight = 1.2
 
     def sample(self, server: Server) -> None:
         clients = []
-        for account in server.state["small"]:
+        for account in server.state["small"][: self.most]:
             time.sleep(0.002)
             account.pull(account.timestamp)
             pulled, _ = account.pull(account.timestamp)
@@ -172,6 +175,16 @@ class Idle(Loaded):
             request = server.build("POST", "/sync/pull", body, account.b)
             clients.append(Client(server, lambda request=request: request))
         closed_loop(server, self.key, clients, self.seconds)
+
+
+class IdleAlone(Idle):
+    """One of them alone."""
+
+    name = "idle pulls, one connection"
+    key = "idle_c1"
+    most = 1
+    seconds = 0.5
+    weight = 0.6
 
 
 class SmallPush(Loaded):

@@ -21,7 +21,6 @@ class Server:
         self.hard_deadline = time.monotonic() + 3600
         self.state: dict = {}
         self.samples: dict[str, list[float]] = {}
-        self.pools: dict[str, list[float]] = {}
         self.problems: list[str] = []
         self.errors: dict[str, dict[str, int]] = {}
         self.info: dict[str, object] = {}
