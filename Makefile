@@ -1,9 +1,9 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo client test mutations shape lint format migrate seed lock chaos fuzz bench profile bench-growth bench-fairness
+.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 run: ## install, migrate, seed and serve on http://127.0.0.1:8000
 	./scripts/serve
@@ -26,11 +26,17 @@ lint: ## style, format and types, as in CI
 format: ## put the code into the form that lint wants
 	. ./scripts/environment && install requirements-dev.txt && ruff check --fix . && ruff format .
 
+worker: ## run the jobs and webhooks, as the Procfile does: app/jobs.py
+	. ./scripts/environment && install requirements.txt && flask db upgrade && flask events work
+
 migrate: ## write a migration for what changed in the models: make migrate m="Add tags"
 	. ./scripts/environment && install requirements.txt && flask db upgrade && flask db migrate -m "$(m)"
 
 chaos: ## the stock client under fire for long: make chaos seeds=100
 	MELON_SEEDS=$$(seq -s, 1 $(or $(seeds),100)) NODE_SECONDS=7200 ./scripts/test -k "killed_workers or refused"
+
+killed: ## no event is lost: make killed commits=100000 kills=100
+	MELON_COMMITS=$(or $(commits),10000) MELON_KILLS=$(or $(kills),50) ./scripts/test -s -p no:xdist tests/events/test_killed.py
 
 mutations: ## break the engine on purpose, place by place: the tests see each
 	. ./scripts/environment && install requirements-dev.txt && python tests/mutations.py
@@ -45,13 +51,19 @@ lock: ## pin what requirements*.in choose, with hashes: make lock, or make lock 
 	./scripts/lock $(if $(upgrade),--upgrade-package $(upgrade))
 
 bench: ## beside the peer, with floors: make bench database=mysql rows=idle,login calm=600
-	./scripts/bench run --database $(or $(database),mariadb) $(if $(rows),--rows $(rows)) $(if $(calm),--calm $(calm))
+	./scripts/bench run --database $(or $(database),mariadb) $(if $(rows),--rows $(rows)) $(if $(calm),--calm $(calm)) $(if $(off),--off $(off))
 
 profile: ## where the CPU time goes: make profile row=idle_pull
-	./scripts/bench hotspots $(or $(row),idle_pull) --database $(or $(database),mariadb)
+	./scripts/bench hotspots $(or $(row),idle_pull) --database $(or $(database),mariadb) $(if $(off),--off $(off))
 
 bench-fairness: ## a small push beside another account's large ones and sign-ins
 	./scripts/bench fairness --database $(or $(database),mariadb)
+
+bench-crowd: ## a small pull beside 2,400 silent, slow and reluctant strangers
+	./scripts/bench crowd --database $(or $(database),mariadb)
+
+bench-first-pulls: ## other accounts' pulls beside 16 loops of first pulls of 50,000
+	./scripts/bench first_pulls --database $(or $(database),mariadb)
 
 bench-growth: ## 10 million rows beside 200,000: make bench-growth accounts=2000
 	./scripts/bench growth --database $(or $(database),mariadb) $(if $(accounts),--accounts $(accounts))

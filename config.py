@@ -13,18 +13,22 @@ from typing import ClassVar
 from environ import ConfigError, Setting
 from melon_api.auth.passwords.settings import PasswordSettings
 from melon_api.auth.settings import TokenSettings
+from melon_api.events.webhooks.settings import EventSettings
 from melon_api.ops.settings import OpsSettings
 from melon_api.room import RoomSettings
 from melon_api.storage.database_settings import DatabaseSettings
 from melon_api.storage.redis_settings import RedisSettings
 from melon_api.sync.rules.settings import SyncSettings
 from melon_api.web.settings import LimitSettings, WebSettings
+from server.settings import ServerSettings
 
 ROOT = Path(__file__).resolve().parent
 
 
 class Config(
+    ServerSettings,
     OpsSettings,
+    EventSettings,
     SyncSettings,
     LimitSettings,
     WebSettings,
@@ -45,6 +49,7 @@ class Development(Config):
 
     APP_ENV = "development"
     MAIL_IS_KEPT = True
+    RUNS_EVENTS = True
     DEMO_FOLDER = ROOT / "demo" / "dist"
 
 
@@ -93,5 +98,5 @@ def load(environ: Mapping[str, str] | None = None, instance: Path | None = None)
 
 
 def declared() -> list[Setting]:
-    """Every setting of the application; gunicorn's own are in gunicorn.conf.py."""
+    """Every setting, in the order of docs/settings.md."""
     return [APP_ENV, *Config.declared()]

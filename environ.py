@@ -1,7 +1,7 @@
 """Settings come from the environment: each is declared once, and all that is wrong is collected.
 
-The rooms of `melon_api/` declare theirs with this, and `gunicorn.conf.py` its own. gunicorn's
-master does without the application: nothing is imported here that is not Python's.
+The rooms of `melon_api/` declare theirs with this, and `server/` its own. gunicorn's master does
+without the application: nothing is imported here that is not Python's.
 """
 
 import re

@@ -4,9 +4,10 @@ import sys
 
 from environ import ConfigError
 from melon_api import create_app
-from melon_api.models.checks import ModelError
+from melon_api.models.names import ModelError
+from melon_api.room import AppError
 
 try:
     app = create_app()
-except (ConfigError, ModelError) as error:  # sentences for whoever wrote them, no fault of ours
+except (AppError, ConfigError, ModelError) as error:  # sentences for whoever wrote what is wrong
     sys.exit(str(error))

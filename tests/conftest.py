@@ -24,6 +24,7 @@ import config as settings
 from melon_api import create_app, room
 from melon_api.models.base import db
 from melon_api.ops.migrations import upgrade
+from melon_api.storage.redis_cache import RedisCache
 
 CLIENT = Path(__file__).parent / "client"
 BROWSER = Path(__file__).parent / "browser"
@@ -55,6 +56,7 @@ NO_ENV_FILE = {"FLASK_SKIP_DOTENV": "1", "PYTHON_DOTENV_DISABLED": "1"}
 os.environ |= NO_ENV_FILE
 
 CONNECTED: set[Engine] = set()
+MADE: list[Flask] = []
 
 
 @event.listens_for(Engine, "engine_connect")
@@ -65,11 +67,19 @@ def _note(connection: Connection) -> None:
 @pytest.fixture(autouse=True)
 def closed_engines() -> Iterator[None]:
     """What a test's own applications opened is closed when it ends, as Python 3.13 asks for."""
-    lasting = set(CONNECTED)
+    lasting, apps = set(CONNECTED), len(MADE)
     yield
+    while len(MADE) > apps:
+        close_cache(MADE.pop())
     for engine in CONNECTED - lasting:
         engine.dispose()
     CONNECTED.intersection_update(lasting)
+
+
+def close_cache(app: Flask) -> None:
+    """A thread of it would connect again."""
+    if isinstance(known := app.extensions["account_cache"], RedisCache):
+        known.close()
 
 
 def missing(what: str) -> None:
@@ -145,6 +155,7 @@ def make_app(environ: dict[str, str], folder: Path) -> Flask:
     app = create_app(settings.load(environ, folder))
     with app.app_context():
         upgrade()
+    MADE.append(app)
     return app
 
 
@@ -233,6 +244,7 @@ def app(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flas
     with fresh_database(backend.split("+", maxsplit=1)[0], folder) as url:
         app = make_app(environment(backend, url), folder)
         yield app
+        close_cache(app)
         with app.app_context():
             db.engine.dispose()
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 from conftest import NO_ENV_FILE
 
 from config import ROOT
@@ -13,6 +14,7 @@ from config import ROOT
 COPIED = (
     "melon_api",
     "migrations",
+    "server",
     "tests",
     "tools",
     "config.py",
@@ -48,8 +50,9 @@ def with_scripts(copy: Path) -> Path:
     for path in Path(sys.prefix).iterdir():
         if not path.name.endswith(".installed"):
             (copy / ".venv" / path.name).symlink_to(path)
-    lists = "cat requirements*.txt requirements.txt | cksum > .venv/requirements.txt.installed"
-    subprocess.run(["bash", "-c", lists], cwd=copy, check=True)
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lists = f"cat requirements*.txt {name} | cksum > .venv/{name}.installed"
+        subprocess.run(["bash", "-c", lists], cwd=copy, check=True)
     return copy
 
 
@@ -59,8 +62,13 @@ def run(copy: Path, *command: str, **environ: str) -> str:
     kept |= NO_ENV_FILE
     kept["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     kept["INSTANCE_PATH"] = str(copy / "instance")
-    done = subprocess.run(
-        command, cwd=copy, env=kept | environ, capture_output=True, text=True, check=False
-    )
+    environ = kept | environ
+    module = command[2:] if command[:2] == (sys.executable, "-m") else command
+    if module != command or command[0] in ("flask", "gunicorn"):
+        done = forks.run(*module, cwd=copy, environ=environ)
+    else:
+        done = subprocess.run(
+            command, cwd=copy, env=environ, capture_output=True, text=True, check=False
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

@@ -19,11 +19,13 @@ from melon_api.auth.docs import ADA, MAILED
 from melon_api.auth.docs import calls as auth_calls
 from melon_api.auth.tokens import digest
 from melon_api.errors import NotFound
+from melon_api.logic import Changes, before_push, registry
 from melon_api.models.base import db, now_ms, utc_now
 from melon_api.models.mailed_token import MailedToken
+from melon_api.models.synced import Synced
 from melon_api.sync.docs.examples import LONG_AGO, NOW
 from melon_api.sync.docs.examples import calls as sync_calls
-from melon_api.users import admin
+from melon_api.users import admin, finding
 from melon_api.users.docs import NEW_ADDRESS
 from melon_api.users.docs import calls as user_calls
 from melon_api.web.openapi.call import Call
@@ -105,7 +107,7 @@ class World:
         self.app.config["REQUIRE_VERIFIED_EMAIL"] = self.app.config["RATELIMIT_ENABLED"] = False
         for email in (ADA["email"], NEW_ADDRESS["email"]):
             with self.app.app_context(), suppress(NotFound):
-                admin.delete(admin.find(email))
+                admin.delete(finding.find(email))
         if operation.id == "register" and code != "email_taken":
             return
         self.user = self._post("register", ADA)["user"]
@@ -237,6 +239,24 @@ def with_its_request(code: str) -> Provocation:
     )
 
 
+def by_a_rule(world: World, operation: Operation) -> TestResponse:
+    """Of an app that refuses whatever is called as in the example."""
+    ((table, _),) = operation.call.problems["refused"].request["changes"].items()
+    (places,) = operation.call.problems["refused"].errors["changes"][table]["created"].values()
+    ((column, (text,)),) = places.items()
+    (model,) = (model for model in Synced.__subclasses__() if model.__table__.name == table)
+
+    @before_push(model)
+    def refuse(changes: Changes) -> None:
+        for record in changes.created:
+            record.refuse(text, column)
+
+    try:
+        return with_its_request("refused")(world, operation)
+    finally:
+        registry.rules.clear()
+
+
 def wrongly(world: World, operation: Operation) -> TestResponse:
     if operation.id == "pullByQuery":
         return world.send(operation, query={"cursor": "another server's"})
@@ -292,12 +312,13 @@ PROVOCATIONS: dict[str, Provocation] = {
     "validation_failed": wrongly,
     "unknown_table": with_its_request("unknown_table"),
     "unknown_parent": with_its_request("unknown_parent"),
+    "refused": by_a_rule,
     "rate_limited": too_often,
 }
 
 # What only those calls can meet that say so.
 OWN = {"invalid_credentials", "email_taken", "sync_conflict", "foreign_clock", "validation_failed"}
-OWN |= {"unknown_table", "unknown_parent", "push_outdated"}
+OWN |= {"unknown_table", "unknown_parent", "push_outdated", "refused"}
 CASES = [
     (name, code)
     for name, call in CALLS.items()

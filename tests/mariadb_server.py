@@ -21,10 +21,11 @@ OPTIONS = ("--no-defaults", f"--user={getpass.getuser()}")
 class PrivateMariaDB:
     """Shows `certificate`, a PEM file with its key, which is for 127.0.0.1.
 
-    `url` is a database's that is there as soon as the server answers.
+    `url` is a database's that is there as soon as the server answers; `options` are further ones
+    of mariadbd.
     """
 
-    def __init__(self, folder: Path, certificate: Path) -> None:
+    def __init__(self, folder: Path, certificate: Path, *options: str) -> None:
         self.port = free_port()
         self.url = f"mysql://melon:melon@127.0.0.1:{self.port}/melon"
         self._data, self._log = folder / "data", folder / "mariadb.log"
@@ -49,6 +50,7 @@ class PrivateMariaDB:
             f"--ssl-cert={certificate}",
             f"--ssl-key={certificate}",
             "--require-secure-transport=ON",
+            *options,
         ]
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import forks
 import redis
 from conftest import NO_ENV_FILE, environment, fresh_database, make_app, missing, want_servers
 from devices import holds_a_secret
@@ -25,7 +25,7 @@ from melon_api.models.base import db
 from melon_api.ops.settings import OPTIONAL
 
 APPLICATION = "wsgi:app"
-START_SECONDS, STOP_SECONDS = 60, 40  # gunicorn itself gives its workers 25 s to finish
+START_SECONDS, STOP_SECONDS = 180, 40  # gunicorn itself gives its workers 25 s to finish
 TAIL_CHARACTERS = 4_000
 # Outgoing connections have higher ones: none of them can hold the port of a server that is stopped.
 PORTS = range(20_000, 32_000)
@@ -41,6 +41,13 @@ KEPT = (
     "PYTHONPATH",
     "LD_LIBRARY_PATH",
 )
+# Settings that production starts with, where nobody answers.
+DEPLOYED = {
+    "APP_ENV": "production",
+    "DATABASE_URL": "mysql://melon:melon@127.0.0.1:1/melon",
+    "REDIS_URL": "redis://127.0.0.1:1",
+    "JWT_SECRET_KEY": "for-tests-only-0123456789abcdef012345",
+}
 
 
 def free_port() -> int:
@@ -95,25 +102,50 @@ def serving_copy(copy: Path) -> Iterator[Server]:
 
 
 @contextmanager
+def running(server: Server, application: str, *command: str, **more_env: str) -> Iterator[None]:
+    """A command of the application beside its server; it has to be at work until the end."""
+    log = server.log.with_name(f"{command[0]}.log")
+    shell = {name: os.environ[name] for name in KEPT if name in os.environ}
+    with log.open("wb") as output:
+        process = forks.start(
+            "flask",
+            *("--app", application, *command),
+            cwd=ROOT,
+            environ=shell | server.environ | more_env,
+            output=output,
+            errors=output,
+        )
+    try:
+        yield
+        assert process.poll() is None, log.read_text(errors="replace")[-TAIL_CHARACTERS:]
+    finally:
+        _stop(process)
+
+
+@contextmanager
 def _gunicorn(
     environ: dict[str, str], log: Path, application: str = APPLICATION, checkout: Path = ROOT
 ) -> Iterator[Server]:
     port = free_port()
     shell = {name: os.environ[name] for name in KEPT if name in os.environ}
-    command = [sys.executable, "-m", "gunicorn", application]
+    place = {"HOST": "127.0.0.1", "PORT": str(port)}
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
+        process = forks.start(
+            "gunicorn",
+            application,
             cwd=checkout,
-            env=shell | environ | {"HOST": "127.0.0.1", "PORT": str(port)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            environ=shell | environ | place,
+            output=output,
+            errors=output,
         )
     server = Server(f"http://127.0.0.1:{port}", process.pid, log, environ)
     try:
         _wait_until_up(server, process)
-        yield server
+        try:
+            yield server
+        except Exception as error:
+            error.add_note(f"The server's log ends:\n{server.log_tail()}")
+            raise
         if application == APPLICATION:  # others raise what they should not, on purpose
             told = log.read_text(errors="replace")
             assert not holds_a_secret(told), "a secret is in the log"
@@ -121,7 +153,7 @@ def _gunicorn(
         _stop(process)
 
 
-def _wait_until_up(server: Server, process: "subprocess.Popen[bytes]") -> None:
+def _wait_until_up(server: Server, process: forks.Process) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not _is_up(server):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -137,7 +169,7 @@ def _is_up(server: Server) -> bool:
         return False
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: forks.Process) -> None:
     """Politely, then by force; the workers too, which are of the same process group."""
     process.terminate()
     try:

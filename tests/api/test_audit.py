@@ -12,11 +12,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from devices import PASSWORD, Account
+from devices import PASSWORD, Account, new_id
 from flask import Flask
 from servers import PrivateRedis, Server, serving
+from sqlalchemy import event as listening
 
 from melon_api.audit import Event
+from melon_api.loading import accounts
 from melon_api.models.base import db
 from melon_api.models.session import Session
 from melon_api.ops import logs
@@ -32,7 +34,7 @@ class Lines(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.setFormatter(logs._formatter(is_json=True))
+        self.setFormatter(logs.Formatter(is_json=True))
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -130,8 +132,10 @@ OF_A_SESSION = set(STORIES) - {
 
 
 def test_every_event_has_a_story() -> None:
-    """`account_registered` is told below, `password_reset_requested` with the mails."""
-    assert set(Event) - set(STORIES) == {Event.REGISTERED, Event.RESET_REQUESTED}
+    """`account_registered` and `accounts_loaded` are told below, `password_reset_requested` with
+    the mails."""
+    told_elsewhere = {Event.REGISTERED, Event.ACCOUNTS_LOADED, Event.RESET_REQUESTED}
+    assert set(Event) - set(STORIES) == told_elsewhere
 
 
 @pytest.mark.parametrize("event", STORIES)
@@ -146,6 +150,43 @@ def test_an_event_says_who_and_in_which_request(app: Flask, lines: Lines, event:
     else:
         assert told["request_id"] == answer.headers["X-Request-ID"]
         assert told["client"] == "127.0.0.1"
+
+
+def test_loaded_accounts_are_counted(app: Flask, lines: Lines, tmp_path: Path) -> None:
+    """By how many, and once: a file may hold a million."""
+    file = tmp_path / "accounts.jsonl"
+    people = ({"email": f"{new_id()}@example.com", "verified": True} for _ in range(3))
+    file.write_text("\n".join(map(json.dumps, people)))
+    for _ in range(2):
+        assert app.test_cli_runner().invoke(args=["users", "load", str(file)]).exit_code == 0
+    (told,) = lines.events()
+    assert (told["event"], told["count"], told["request_id"]) == ("accounts_loaded", 3, "-")
+    assert "account_id" not in told
+
+
+def test_loaded_accounts_are_counted_up_to_where_it_was_cut_off(
+    app: Flask, lines: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "PER_TRANSACTION", 2)
+    file = tmp_path / "accounts.jsonl"
+    people = [{"email": f"{new_id()}@example.com"} for _ in range(3)]
+    file.write_text("\n".join(map(json.dumps, people)))
+
+    with app.app_context():
+        engine = db.engine
+
+    def at_the_third(_connection: Any, _cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        if statement.startswith("INSERT INTO users") and people[2]["email"] in str(given):
+            raise KeyboardInterrupt
+
+    listening.listen(engine, "before_cursor_execute", at_the_third)
+    try:
+        done = app.test_cli_runner().invoke(args=["users", "load", str(file)])
+    finally:
+        listening.remove(engine, "before_cursor_execute", at_the_third)
+    assert "Aborted" in done.output
+    (told,) = lines.events()
+    assert (told["event"], told["count"]) == ("accounts_loaded", 2)
 
 
 def test_a_registration_is_told(app: Flask, lines: Lines) -> None:

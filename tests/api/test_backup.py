@@ -4,12 +4,12 @@ the restored server (docs/operations.md)."""
 import os
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forks
 import pytest
 from conftest import DATABASES, NO_ENV_FILE, environment, fresh_database, make_app
 from devices import NOTHING, Account, bare, created, edited, new_id, project, task, updated
@@ -35,11 +35,8 @@ class Host:
         return self.folder / "melon.sql.gz"
 
     def run(self, what: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "deploy/backup.py", what, str(self.file)]
         environ = {"PATH": os.environ["PATH"], "DATABASE_URL": self.url, **NO_ENV_FILE, **environ}
-        return subprocess.run(
-            command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
-        )
+        return forks.run("deploy.backup", what, str(self.file), cwd=ROOT, environ=environ)
 
     def dump(self) -> None:
         done = self.run("dump")
@@ -84,9 +81,11 @@ def everything(host: Host) -> dict[str, list[Any]]:
 
 def test_a_restored_database_is_the_same(host: Host) -> None:
     """In every byte of every table, whatever people wrote."""
-    phone = Account(host.app).first
+    account = Account(host.app)
+    phone, tablet = account.first, account.device()
     home = project(name=TRICKY, created_at=1e300, description=None)
     phone.push(projects=created(home), tasks=created(task(home["id"], title=TRICKY)))
+    tablet.push(projects=created(home))  # which it had of its own
     before = everything(host)
     assert all(before[name] for name in ("users", "sessions", "projects", "tasks", "sync_pushes"))
     host.dump()

@@ -5,6 +5,7 @@ Each `Worker` is what another process has: a cache of its own, with its own conn
 
 import hashlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,14 +23,14 @@ from round_trips import round_trips
 from servers import PrivateRedis
 
 from melon_api.models.base import db
-from melon_api.storage import near_cache
 from melon_api.storage import redis as redis_module
 from melon_api.storage import redis_cache as cache_module
-from melon_api.storage.cache import Moment, NoCache, Put
+from melon_api.storage.cache import VALUE_SECONDS, Moment, NoCache, Put
+from melon_api.storage.memory import near_cache
 from melon_api.storage.redis_cache import RedisCache
 
-PATIENCE_SECONDS = 20
-NAME, LIFETIME = "profile", 60
+PATIENCE_SECONDS = 60
+NAME = "profile"
 LONG_AGO = Moment(0, "")
 
 
@@ -63,6 +64,21 @@ def a_moment(*workers: "Worker") -> None:
     eventually(lambda: all(worker.cache.moment().ms > newest for worker in workers))
 
 
+class NoDoubts:
+    """Redis may always be believed, and nobody need be warned: doubts are for test_doubts.py."""
+
+    def none_until(self) -> float:
+        return math.inf
+
+    def stands(self) -> bool:
+        return True
+
+    def withdraw(self, owes: Any) -> None:
+        pass
+
+    close = raise_one = lambda _: None
+
+
 class Worker:
     """One process's cache. With a user of its own, Redis can be taken away from it alone."""
 
@@ -70,7 +86,8 @@ class Worker:
         self.user = user
         self._operator = redis.Redis.from_url(server.url)
         self.mend()
-        self.cache = RedisCache(server.url.replace("//", f"//{user}:secret@" if user else "//"))
+        url = server.url.replace("//", f"//{user}:secret@" if user else "//")
+        self.cache = RedisCache(url, NoDoubts())  # type: ignore[arg-type]
         self.read("somebody")  # a worker has served somebody before
 
     def read(self, account: str, name: str = NAME) -> Any:
@@ -87,7 +104,7 @@ class Worker:
     ) -> None:
         """What a reader does with what the database said, just now or at `as_of`."""
         as_of = self.cache.moment() if as_of is None else as_of
-        self.cache.put(account, Put(name, version, value or f"as of {version}", as_of, LIFETIME))
+        self.cache.put(account, Put(name, version, value or f"as of {version}", as_of))
 
     def invalidate(self, account: str, version: int, name: str = NAME) -> None:
         self.cache.invalidate(account, {name: version})
@@ -235,9 +252,7 @@ def test_several_names_are_put_and_outdated_together(two: Any, ada: str) -> None
     one, other = two
     one.invalidate(ada, 5, "b")
     now = one.cache.moment()
-    one.cache.put(
-        ada, Put("a", 1, "A", now, 60), Put("b", 4, "B", now, 60), Put("c", 0, {}, now, 60)
-    )
+    one.cache.put(ada, Put("a", 1, "A", now), Put("b", 4, "B", now), Put("c", 0, {}, now))
     assert other.cache.read(ada, "a", "b", "c") == ["A", None, {}]
     other.cache.invalidate(ada, {"a": 2, "c": 1})
     assert one.cache.read(ada, "a", "b", "c") == [None, None, None]
@@ -252,7 +267,9 @@ def test_every_entry_ends(two: Any, operator: Any, ada: str) -> None:
     assert len(keys) == 3
     longest_ms = cache_module.INVALIDATED_SECONDS * 1000
     assert all(0 < operator.pttl(key) <= longest_ms for key in keys)
-    assert all(operator.pttl(key) <= LIFETIME * 1000 for key in keys if key.endswith(b"profile"))
+    assert all(
+        operator.pttl(key) <= VALUE_SECONDS * 1000 for key in keys if key.endswith(b"profile")
+    )
 
 
 def test_nobody_ever_reads_less_than_was_committed(new_worker: Any, operator: Any) -> None:
@@ -269,7 +286,7 @@ def test_nobody_ever_reads_less_than_was_committed(new_worker: Any, operator: An
             else:
                 as_of = worker.cache.moment()
                 version = committed["version"]
-                worker.cache.put(account, Put(NAME, version, version, as_of, LIFETIME))
+                worker.cache.put(account, Put(NAME, version, version, as_of))
             if version < known:
                 failures.append((version, known))
 
@@ -307,6 +324,17 @@ def test_a_new_process_trusts_nothing_that_was_there_before(new_worker: Any, ada
     a_moment(one, later)
     later.put(ada, 1)
     assert later.read(ada) == one.read(ada) == "as of 1"
+
+
+def test_a_value_is_not_trusted_for_longer_than_it_lives(two: Any, ada: str) -> None:
+    """Redis was paused when it was put, and has counted its life since it went on."""
+    one, _ = two
+    for worker in two:
+        worker.cache._entries._trusted_from_ms = 0
+    now = one.cache.moment()
+    for age_s, wanted in ((VALUE_SECONDS + 1, None), (VALUE_SECONDS // 2, "as of 1")):
+        one.put(ada, 1, as_of=now._replace(ms=now.ms - age_s * 1000))
+        assert [worker.read(ada) for worker in two] == [wanted, wanted]
 
 
 def test_a_cut_connection_makes_a_worker_ask_the_database(
@@ -561,7 +589,7 @@ def test_what_could_not_be_told_is_told_when_redis_is_back(unequal: Any, ada: st
     one.invalidate(ada, 2)
     one.cache.invalidate(ada, {NAME: 3, "clock": 2})
     assert one.pending == 2
-    assert other.cache.read(ada, NAME, "clock") == ["as of 1", "as of 1"]  # see cache.py: is left
+    assert other.cache.read(ada, NAME, "clock") == ["as of 1", "as of 1"]  # doubts are for that
     one.mend()
     eventually(lambda: not one.pending)  # nobody calls meanwhile
     assert other.cache.read(ada, NAME, "clock") == [None, None]
@@ -569,6 +597,31 @@ def test_what_could_not_be_told_is_told_when_redis_is_back(unequal: Any, ada: st
     assert other.read(ada) is None
     other.put(ada, 3)
     assert other.read(ada) == "as of 3"
+
+
+def test_a_change_waits_for_no_redis_that_is_doubted(unequal: Any, ada: str) -> None:
+    """Nobody believes it, and there is a thread that tells it later: a frozen one would take
+    seconds of each change."""
+    one, other = unequal
+    one.put(ada, 1)
+    one.cut()
+    one.invalidate(ada, 2)
+    tried = []
+    told = one.cache._entries.invalidate
+
+    def invalidate(versions: dict[str, int]) -> None:
+        tried.append(threading.current_thread())
+        told(versions)
+
+    one.cache._entries.invalidate = invalidate
+    for version in range(3, 9):
+        one.invalidate(ada, version)
+        one.cache.flush()
+    assert threading.current_thread() not in tried
+    one.mend()
+    eventually(lambda: not one.pending)
+    other.put(ada, 7)
+    assert other.read(ada) is None
 
 
 def test_what_is_pending_is_sent_before_anything_else(
@@ -683,6 +736,14 @@ def test_a_redis_that_only_reads_delays_the_news_and_no_more(
     assert other.read(ada) is None
 
 
+def remember_the_older(other: Any, ada: str) -> None:
+    """Another worker reads, and puts, what is not yet changed."""
+    other.read(ada)
+    a_moment(other)
+    other.put(ada, 1)
+    assert other.read(ada) == "as of 1"
+
+
 def test_what_was_outdated_long_before_its_commit_is_outdated_again(
     two: Any, operator: Any, monkeypatch: pytest.MonkeyPatch, ada: str
 ) -> None:
@@ -694,12 +755,74 @@ def test_what_was_outdated_long_before_its_commit_is_outdated_again(
     time.sleep(0.05)
     writer.invalidate(ada, 5, "another")
     operator.flushall()
-    other.read(ada)
-    a_moment(other)
-    other.put(ada, 1)
-    assert other.read(ada) == "as of 1"
+    remember_the_older(other, ada)
     writer.cache.flush()
     assert other.read(ada) is None
+
+
+@pytest.mark.parametrize("before", ["PING", "COMMIT"])
+def test_a_redis_that_starts_again_before_the_commit_is_told_again(
+    two: Any, server: PrivateRedis, monkeypatch: pytest.MonkeyPatch, ada: str, before: str
+) -> None:
+    """However quickly; somebody has read meanwhile what was not yet changed."""
+    writer, other = two
+    monkeypatch.setattr(cache_module, "LONG_SECONDS", 3600)
+    ping = redis.Redis.ping
+
+    def restart() -> None:
+        server.kill()
+        server.start()
+        remember_the_older(other, ada)
+
+    def late(self: Any) -> Any:
+        monkeypatch.setattr(redis.Redis, "ping", ping)
+        restart()
+        return ping(self)
+
+    if before == "PING":
+        monkeypatch.setattr(redis.Redis, "ping", late)
+    writer.invalidate(ada, 2)
+    if before == "COMMIT":
+        restart()
+        writer.cache.flush()
+    assert other.read(ada) is None
+
+
+def test_what_was_told_by_a_connection_that_has_ended_is_told_again(
+    two: Any, operator: Any, monkeypatch: pytest.MonkeyPatch, ada: str
+) -> None:
+    """It may have been another Redis behind the same name."""
+    writer, other = two
+    monkeypatch.setattr(cache_module, "LONG_SECONDS", 3600)
+    writer.invalidate(ada, 2)
+    (used,) = writer.cache._entries._writers
+    assert operator.client_kill_filter(_id=used.client_id()) == 1
+    operator.delete(*operator.keys())
+    remember_the_older(other, ada)
+    writer.cache.flush()
+    assert other.read(ada) is None
+
+
+def test_what_an_emptied_redis_forgot_before_the_commit_is_told_again(
+    two: Any, operator: Any, monkeypatch: pytest.MonkeyPatch, ada: str
+) -> None:
+    """However quickly, and though no connection broke."""
+    writer, other = two
+    monkeypatch.setattr(cache_module, "LONG_SECONDS", 3600)
+    writer.invalidate(ada, 2)
+    operator.flushall()
+    remember_the_older(other, ada)
+    writer.cache.flush()
+    assert other.read(ada) is None
+
+
+def test_what_redis_has_kept_is_told_once(two: Any, server: PrivateRedis, ada: str) -> None:
+    writer, _ = two
+    writer.put(ada, 0)  # the script is there from the first time on
+    with round_trips(server.url) as commands:
+        writer.invalidate(ada, 2)
+        writer.cache.flush()
+    assert commands == ["EVALSHA", "PING"]
 
 
 # what it costs, what it holds
@@ -716,7 +839,7 @@ def test_what_each_call_asks_of_redis(
         (lambda: one.read(ada), []),
         (lambda: one.cache.read(ada, "a", "b", "c", "d"), ["MGET"]),
         (lambda: one.put(ada, 1), ["EVALSHA"]),
-        (lambda: one.cache.put(ada, *(Put(n, 1, 1, LONG_AGO, 60) for n in "ab")), ["EVALSHA"]),
+        (lambda: one.cache.put(ada, *(Put(n, 1, 1, LONG_AGO) for n in "ab")), ["EVALSHA"]),
         (lambda: one.invalidate(ada, 2), ["EVALSHA", "PING"]),
         (lambda: one.cache.invalidate(ada, {"a": 2, "b": 2, "c": 2}), ["EVALSHA", "PING"]),
     ):
@@ -727,7 +850,7 @@ def test_what_each_call_asks_of_redis(
 
 def test_without_a_redis_nothing_is_remembered() -> None:
     cache = NoCache()
-    cache.put("ada", Put("a", 1, "x", cache.moment(), 60))
+    cache.put("ada", Put("a", 1, "x", cache.moment()))
     cache.invalidate("ada", {"a": 1})
     assert cache.read("ada", "a", "b") == [None, None]
 
@@ -770,10 +893,9 @@ def test_an_entry_of_another_release_is_read_from_the_database(app: Flask, odd: 
     assert account.first.call("GET", "/users/me").status_code == 200
     with app.app_context():
         held = cache_module.cache()
-        seconds = 60
-        put = cache_module.Put("profile", 0, odd, held.moment(), seconds)
+        put = cache_module.Put("profile", 0, odd, held.moment())
         held.put(account.user["id"], put)
         (session_id,) = (s["id"] for s in account.first.call("GET", "/auth/sessions").json)
         name = f"session:{session_id}"
-        held.put(account.user["id"], cache_module.Put(name, 0, odd, held.moment(), seconds))
+        held.put(account.user["id"], cache_module.Put(name, 0, odd, held.moment()))
     assert account.first.call("GET", "/users/me").json == account.user

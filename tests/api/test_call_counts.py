@@ -11,6 +11,7 @@ from servers import PrivateRedis
 
 from melon_api.storage import redis as redis_module
 from melon_api.storage.call_counts import CallCounts
+from melon_api.storage.memory.leases import Window
 from melon_api.web.limiter import Key, Limiter, rule
 
 SETTINGS = {
@@ -39,7 +40,7 @@ def test_it_is_a_storage_as_the_library_wants_one(counts: CallCounts) -> None:
     assert counts.get(key) == 3
     assert 58 < counts.get_expiry(key) - time.time() <= 60
     assert counts.incr(key, 60, amount=5) == 8
-    assert counts.count([(key, 60), ("another", 60)])[0].calls == 9
+    assert counts.count([Window(key, 60), Window("another", 60)])[0].calls == 9
     counts.clear(key)
     assert counts.get(key) == 0
     assert strategy.test(item, "somebody")

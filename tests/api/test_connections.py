@@ -100,7 +100,7 @@ def test_a_push_whose_connection_is_lost_stores_nothing(app: Flask) -> None:
         engine = db.engine
 
     def cut(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("INSERT INTO sync_pushes"):
+        if statement.startswith("UPDATE users"):
             end_connections(app)
 
     event.listen(engine, "before_cursor_execute", cut)
@@ -161,12 +161,12 @@ def test_a_commit_that_is_still_under_way_is_waited_for(app: Flask) -> None:
     with app.app_context():
         engine = db.engine
     other = create_engine(engine.url, poolclass=NullPool)
-    logged: list[tuple[str, Any]] = []
+    raised: list[tuple[str, Any]] = []
     ends: list[threading.Timer] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.startswith("INSERT INTO sync_pushes"):
-            logged.append((statement, parameters))
+        if statement.startswith("UPDATE users"):
+            raised.append((statement, parameters))
 
     def lose(_connection: Any) -> None:
         if ends:  # the one that asks
@@ -174,7 +174,7 @@ def test_a_commit_that_is_still_under_way_is_waited_for(app: Flask) -> None:
         end_connections(app)
         server_side = late.enter_context(other.connect())
         server_side.exec_driver_sql("SELECT id FROM users FOR UPDATE")
-        server_side.exec_driver_sql(*logged[0])
+        server_side.exec_driver_sql(*raised[0])
         ends.append(threading.Timer(0.5, server_side.commit))
         ends[0].start()
 
@@ -196,7 +196,7 @@ def test_a_small_push_asks_the_database_no_more_than_it_must(app: Flask) -> None
     with app.app_context():
         db.engine.dispose()
     asked = spent(app, lambda: phone.push(tasks=created(task(home["id"]))))
-    assert asked == {"Questions": 6, "Com_rollback": 0, "Com_admin_commands": 0}
+    assert asked == {"Questions": 5, "Com_rollback": 0, "Com_admin_commands": 0}
 
 
 def test_a_connection_that_rested_is_asked_whether_it_lives(app: Flask, monkeypatch: Any) -> None:

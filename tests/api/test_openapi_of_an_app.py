@@ -2,11 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import forks
 import pytest
 from conftest import environment
 from flask import Blueprint, Flask
@@ -117,14 +116,8 @@ def test_an_app_without_tables_is_described(tmp_path: Path) -> None:
     (tmp_path / "bare" / "__init__.py").write_text('"""Nothing yet."""')
     url = f"sqlite:///{tmp_path}/bare.db"
     places = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": os.environ["PATH"]}
-    done = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "wsgi", "openapi", "print"],
-        cwd=ROOT,
-        env=environment("sqlite", url, MELON_APP="bare", INSTANCE_PATH=str(tmp_path)) | places,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environ = environment("sqlite", url, MELON_APP="bare", INSTANCE_PATH=str(tmp_path)) | places
+    done = forks.run("flask", "--app", "wsgi", "openapi", "print", cwd=ROOT, environ=environ)
     assert done.returncode == 0, done.stderr
     spec = json.loads(done.stdout)
     assert [error.message for error in OpenAPIV31SpecValidator(spec).iter_errors()] == []

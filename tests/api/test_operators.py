@@ -41,6 +41,28 @@ def login(app: Flask, email: str, password: str) -> Any:
     return app.test_client().post(f"{API}/auth/login", json=body)
 
 
+NO_TEXT = "caf\udce9"  # what Python makes of a terminal that is no UTF-8
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (("users", "list", NO_TEXT), "text"),
+        (("users", "sessions", NO_TEXT), "account"),
+        (("users", "create", "a@example.com", "--name", NO_TEXT, "--password", NEW), "name"),
+        (("users", "create", "a@example.com", "--password", f"{NEW}{NO_TEXT}"), "password"),
+        (("events", "retry", "an-id", NO_TEXT), "event_ids"),
+        (("events", "drop", "--yes", "--target", NO_TEXT), "target"),
+    ],
+)
+def test_bytes_that_are_no_text_are_said_and_not_stored(
+    app: Flask, words: tuple[str, ...], place: str
+) -> None:
+    """Without a password in it."""
+    result = app.test_cli_runner().invoke(args=words)
+    assert (result.exit_code, result.output) == (1, f"Error: {place}: not UTF-8\n")
+
+
 def test_an_operator_opens_an_account(app: Flask) -> None:
     email = f"Ada.{new_id()}@Example.com"
     output = flask(app, "create", email, "--name", "Ada", keys=f"{NEW}\n{NEW}\n")

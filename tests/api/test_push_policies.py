@@ -336,3 +336,19 @@ def test_a_push_that_changes_nothing_moves_no_clock(account: Account) -> None:
     assert phone.push(projects=updated(edited(home, name=home["name"]))) == timestamp
     assert phone.push(projects=deleted("nobody")) == timestamp
     assert phone.push() == timestamp
+
+
+def test_who_edits_what_it_has_deleted_is_told_the_deletion(account: Account) -> None:
+    """Contract push 7: also when it pushes again before it pulls, and again after a lost answer."""
+    phone, home = account.first, project()
+    phone.push(projects=created(home))
+    phone.pull()
+    phone.push(projects=deleted(home["id"]))
+    edit = updated(edited(home, name="written by a copy of its database"))
+    assert phone.push(projects=edit) is None
+    other = account.device()
+    other.pull()
+    assert phone.push(projects=edit) is None
+    assert other.ask_pull(other.pulled_at).json["timestamp"] == other.pulled_at
+    assert phone.push(projects=created(project())) is None
+    assert phone.pull()["projects"]["deleted"] == [home["id"]]

@@ -1,5 +1,6 @@
 """What only a real server shows: bodies that are cut, endless, or refused while they arrive."""
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -104,6 +105,46 @@ def test_who_falls_silent_lets_go_of_its_thread(tmp_path: Path, path: str) -> No
         for phone in held:
             phone.sendall(request)
         assert talk(server, "GET /healthz HTTP/1.1").startswith("HTTP/1.1 200")
-        answers = [phone.recv(65_536) for phone in held]
-    refused = b"HTTP/1.1 400" if path.endswith("login") else b"HTTP/1.1 401"
-    assert all(answer.startswith(refused) for answer in answers)
+        assert [phone.recv(65_536) for phone in held] == [b"", b""]
+
+
+ODD_REQUESTS = {
+    "long line": (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n", 414),
+    "200 headers": (
+        b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(200)) + b"\r\n",
+        431,
+    ),
+    "a long header": (b"GET / HTTP/1.1\r\nX: " + b"x" * 9_000 + b"\r\n\r\n", 431),
+    "method": (b"G\x00T / HTTP/1.1\r\nHost: melon\r\n\r\n", 400),
+    "version": (b"GET / HTTP/7.7\r\nHost: melon\r\n\r\n", 400),
+    "no line": (b"<script>alert(1)</script>\r\n\r\n", 400),
+    "header": (b"GET / HTTP/1.1\r\nHost melon\r\n\r\n", 400),
+    "folded": (b"GET / HTTP/1.1\r\nHost: melon\r\nX: 1\r\n 2\r\n\r\n", 400),
+    "length": (b"POST /api/v1/auth/login HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+    "lengths": (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "coding": (b"POST / HTTP/1.1\r\nHost: melon\r\nTransfer-Encoding: zip\r\n\r\n", 400),
+    "expectation": (b"POST / HTTP/1.1\r\nHost: melon\r\nExpect: miracles\r\n\r\n", 417),
+    "unknown method": (b"BREW /healthz HTTP/1.1\r\nHost: melon\r\nConnection: close\r\n\r\n", 405),
+    "foreign host": (b"GET /nowhere HTTP/1.1\r\nHost: <x>\r\nConnection: close\r\n\r\n", 404),
+    "chunk": (LOGIN.encode() + b"\r\nHost: melon\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+}
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), ODD_REQUESTS.values(), ids=ODD_REQUESTS)
+def test_the_web_servers_own_errors_are_no_pages(
+    server: Server, request_bytes: bytes, status: int
+) -> None:
+    """Contract, Errors 1 and 3; no answer is HTML."""
+    url = urlsplit(server.url)
+    with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
+        connection.sendall(request_bytes)
+        answer = b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
+    head, _, body = answer.partition("\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    assert "\r\nContent-Type: application/problem+json" in head
+    problem = json.loads(body)
+    assert problem["status"] == status
+    assert problem["code"] == (
+        "method_not_allowed" if status == 405 else "not_found" if status == 404 else "bad_request"
+    )
+    assert f"\r\nX-Request-ID: {problem['request_id']}" in head

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import REDIS, environment, fresh_database
+from conftest import REDIS, environment, fresh_database, make_app
 from devices import Account
 from flask import Flask
 from sqlalchemy import Engine
@@ -141,3 +141,14 @@ def test_cors_lets_a_web_app_read_the_answer(plain_app: Flask) -> None:
     answer = Account(plain_app).first.call("GET", "/users/me", headers={"Origin": "https://a.app"})
     assert answer.headers["Access-Control-Allow-Origin"] in ("*", "https://a.app")
     assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]
+
+
+@pytest.mark.parametrize("method", ["get", "options", "post"])
+def test_where_no_web_app_may_call_no_answer_speaks_of_it(tmp_path: Path, method: str) -> None:
+    """As in production, unless CORS_ORIGINS says otherwise."""
+    url = f"sqlite:///{tmp_path}/plain.db"
+    app = make_app(environment("sqlite", url, CORS_ORIGINS=""), tmp_path)
+    headers = {"Origin": "https://a.app", "Access-Control-Request-Method": "GET"}
+    answer = getattr(app.test_client(), method)(f"{API}/users/me", headers=headers)
+    assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
+    assert answer.status_code == {"get": 401, "options": 200, "post": 405}[method]

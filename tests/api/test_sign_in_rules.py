@@ -16,13 +16,14 @@ from devices import PASSWORD, Account, Device, new_id
 from flask import Flask
 from sqlalchemy import update
 
+from melon_api import bulkheads
 from melon_api.auth import passwords, recovery, schemas
 from melon_api.auth.passwords import hashing, strength
 from melon_api.errors import NotFound, Unavailable
 from melon_api.models.base import db
 from melon_api.models.session import Session
 from melon_api.models.user import EMAIL_LENGTH, User
-from melon_api.users import admin
+from melon_api.users import finding
 
 LONG = "".join(chr(0x4E00 + i * 37 % 128) for i in range(128))
 
@@ -69,16 +70,16 @@ def test_no_more_hashes_at_once_than_the_setting_says(
 def test_who_waits_too_long_for_a_hash_is_told(
     plain_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hashing, "TURN_SECONDS", 0.01)
+    monkeypatch.setattr(bulkheads, "TURN_SECONDS", 0.01)
     monkeypatch.setitem(plain_app.config, "ARGON2_AT_ONCE", 1)
     is_over = threading.Event()
-    another = hashing._threads(1).submit(is_over.wait)
+    another = hashing._pool(1).threads.submit(is_over.wait)
     with plain_app.app_context():
         with pytest.raises(Unavailable):
             passwords.hash_password("another one")
         is_over.set()
         assert another.result()
-        monkeypatch.setattr(hashing, "TURN_SECONDS", 10)
+        monkeypatch.setattr(bulkheads, "TURN_SECONDS", 10)
         assert passwords.hash_password("another one")
 
 
@@ -86,7 +87,7 @@ def test_who_is_being_hashed_is_not_sent_away(
     plain_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time is for the turn; a hash itself may take longer on a busy machine."""
-    monkeypatch.setattr(hashing, "TURN_SECONDS", 1)
+    monkeypatch.setattr(bulkheads, "TURN_SECONDS", 1)
     monkeypatch.setitem(plain_app.config, "ARGON2_AT_ONCE", 1)
     with plain_app.app_context():
         assert hashing._in_turn(lambda: time.sleep(1.5) or "hashed") == "hashed"
@@ -225,7 +226,7 @@ def test_an_address_too_long_to_be_one_is_not_even_normalised(
             answer = account.first.call(method, path, data=data, headers=headers)
             assert (answer.status_code, "email" in answer.json["errors"]) == (422, True)
     with account.app.app_context(), pytest.raises(NotFound):
-        admin.find(f"a@{long}.example")
+        finding.find(f"a@{long}.example")
     assert max(seen, default=0) <= EMAIL_LENGTH
 
 

@@ -30,8 +30,8 @@ from sqlalchemy import create_engine, text
 
 from config import ROOT
 from melon_api.models.base import db
-from melon_api.storage import near_cache
 from melon_api.storage.database_settings import sqlalchemy_url
+from melon_api.storage.memory import near_cache
 from melon_api.storage.redis import AWAY_SECONDS
 
 WORKERS = 3
@@ -474,9 +474,13 @@ def test_what_redis_knows_needs_no_database(
         phone.pull()
         phone.pull()
         for ask in (lambda: phone.call("GET", "/users/me"), phone.pull):
-            with statements(app) as sql, round_trips(redis.url) as asked:
-                ask()
-            assert (sql, asked) == ([], [])
+            for _ in range(20):  # Redis may still be telling of what we wrote ourselves
+                with statements(app) as sql, round_trips(redis.url) as asked:
+                    ask()
+                assert sql == []
+                if not asked:
+                    break
+            assert asked == []
         phone.push(projects=created(project()))
         assert "projects" in phone.pull()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+import forks
 from conftest import APP, NO_ENV_FILE, redis_url
 from servers import START_SECONDS, free_port
 
@@ -45,9 +46,8 @@ def start_release(environ: dict[str, str], options: str = "") -> "subprocess.Pop
 
 def release(environ: dict[str, str], options: str = "") -> tuple[int, str]:
     """The same to its end: its exit code and what it said."""
-    process = start_release(environ, options)
-    output, _ = process.communicate()
-    return process.returncode, output
+    done = forks.run(*f"{PROCFILE['release']} {options}".split(), cwd=ROOT, environ=environ)
+    return done.returncode, done.stdout + done.stderr
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Web:
     """The web process. `process` is gunicorn's master, which leads a process group of its own."""
 
     port: int
-    process: "subprocess.Popen[bytes]"
+    process: forks.Process
     log: Path
 
     def connect(self) -> HTTPConnection:
@@ -111,13 +111,12 @@ def starting(environ: dict[str, str], folder: Path) -> Iterator[Web]:
     port = free_port()
     log = folder / f"web.{port}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            ["bash", "-c", PROCFILE["web"]],
+        process = forks.start(
+            *PROCFILE["web"].split(),
             cwd=ROOT,
-            env=environ | {"PORT": str(port)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            environ=environ | {"PORT": str(port)},
+            output=output,
+            errors=output,
         )
     try:
         yield Web(port, process, log)

@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import forks
 import pymysql
 import pytest
 from certificates import Authority
@@ -155,8 +155,6 @@ def test_nothing_is_dumped_from_who_cannot_be_verified(
 
 
 def dump(url: str, folder: Path, **more: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "deploy/backup.py", "dump", str(folder / "dump.gz")]
     environ = {"PATH": os.environ["PATH"], "DATABASE_URL": url, **NO_ENV_FILE, **more}
-    return subprocess.run(
-        command, cwd=config.ROOT, env=environ, capture_output=True, text=True, check=False
-    )
+    file = str(folder / "dump.gz")
+    return forks.run("deploy.backup", "dump", file, cwd=config.ROOT, environ=environ)

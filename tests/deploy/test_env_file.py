@@ -20,7 +20,6 @@ from config import ROOT
 READ_IT = dict.fromkeys(NO_ENV_FILE, "")
 # What makes or reads the database that DATABASE_URL names.
 COMMANDS = {
-    "flask": "flask --app wsgi db upgrade",
     "make migrate": "make migrate m=Nothing",
     "make seed": "make seed",
     "backup": "flask --app wsgi db upgrade && python deploy/backup.py dump dump.gz && ls dump.gz",

@@ -61,6 +61,7 @@ def test_the_image_holds_what_the_server_needs_and_no_more() -> None:
         "environ.py",
         "gunicorn.conf.py",
         "melon_api",
+        "server",
         "migrations",
         "tools",
         "wsgi.py",

@@ -1,13 +1,12 @@
 """A server that cannot start says why: a list of sentences, once, and no traceback."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+import forks
 import pytest
 from conftest import NO_ENV_FILE
-from servers import free_port
+from servers import DEPLOYED, free_port
 
 from config import ROOT
 
@@ -29,24 +28,17 @@ SENTENCE = "Wrong: the name 'constructor' is reserved or not a name; WatermelonD
 GUNICORN = ("gunicorn", "--workers", "3")
 
 
-def refused(folder: Path, *command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def refused(folder: Path, *command: str, **environ: str) -> str:
     """What a command says that has to fail."""
     (folder / "wrong.py").write_text(WRONG_MODEL)
+    environ = {"HOST": "127.0.0.1", "PORT": str(free_port()), **environ}
     environ |= {"PATH": os.environ["PATH"], **NO_ENV_FILE, "PYTHONPATH": str(folder)}
-    environ |= {"INSTANCE_PATH": str(folder), "HOST": "127.0.0.1", "PORT": str(free_port())}
-    done = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=ROOT,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    environ |= {"INSTANCE_PATH": str(folder)}
+    done = forks.run(*command, cwd=ROOT, environ=environ)
     assert done.returncode != 0
-    assert "Traceback" not in done.stdout
-    return done
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    return said
 
 
 @pytest.mark.parametrize(
@@ -55,9 +47,9 @@ def refused(folder: Path, *command: str, **environ: str) -> subprocess.Completed
     ids=["gunicorn", "flask"],
 )
 def test_all_that_is_missing_is_said_once(tmp_path: Path, command: tuple[str, ...]) -> None:
-    done = refused(tmp_path, *command, APP_ENV="production")
+    said = refused(tmp_path, *command, APP_ENV="production")
     for setting in (MISSING, "  - REDIS_URL: ", "  - JWT_SECRET_KEY: "):
-        assert done.stdout.count(setting) == 1, done.stdout
+        assert said.count(setting) == 1, said
 
 
 @pytest.mark.parametrize(
@@ -66,14 +58,62 @@ def test_all_that_is_missing_is_said_once(tmp_path: Path, command: tuple[str, ..
     ids=["gunicorn", "flask"],
 )
 def test_a_wrong_model_is_said_once(tmp_path: Path, command: tuple[str, ...]) -> None:
-    done = refused(tmp_path, *command)
-    assert done.stdout.count(SENTENCE) == 1, done.stdout
+    said = refused(tmp_path, *command)
+    assert said.count(SENTENCE) == 1, said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(*GUNICORN, "wsgi:app"), ("flask", "--app", "wsgi", "db", "upgrade")],
+    ids=["gunicorn", "flask"],
+)
+def test_a_fault_in_the_app_is_one_line(tmp_path: Path, command: tuple[str, ...]) -> None:
+    room = tmp_path / "shop"
+    room.mkdir()
+    (room / "rules.py").write_text("x = 1\ndef rule(:\n")
+    said = refused(tmp_path, *command, MELON_APP="shop")
+    fault = f"{room / 'rules.py'}, line 2: SyntaxError: invalid syntax"
+    assert said.count(fault) == 1 and said.count("rules.py") == 1, said
+
+
+FAULTY_MODELS = {
+    "x = 1\ny = 1 / 0\n": "models.py, line 2: ZeroDivisionError: division by zero",
+    WRONG_MODEL.replace("from wsgi import app", ""): SENTENCE,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY_MODELS.values(), ids=["module", "model"])
+def test_a_deployed_apps_faulty_tables_are_said_once(tmp_path: Path, fault: str) -> None:
+    """The master makes them, for all workers."""
+    room, metrics = tmp_path / "shop", tmp_path / "tmp"
+    room.mkdir()
+    metrics.mkdir()
+    (room / "models.py").write_text(next(k for k, v in FAULTY_MODELS.items() if v == fault))
+    command = (*GUNICORN, "wsgi:app")
+    said = refused(tmp_path, *command, MELON_APP="shop", TMPDIR=str(metrics), **DEPLOYED)
+    assert said.count(fault) == 1 and said.count("shop/models.py") <= 1, said
+    assert not [*metrics.glob("melon-metrics-*")]
+
+
+@pytest.mark.parametrize("workers", ["two", "", "0"])
+def test_what_gunicorn_fails_at_is_said_before_it_starts(tmp_path: Path, workers: str) -> None:
+    """By `flask release` and by what scripts/serve runs first; with the application's own."""
+    environ = {"WEB_CONCURRENCY": workers, "WEB_THREADS": "0", "PORT": "abc"}
+    said = refused(tmp_path, "flask", "--app", "wsgi", "release", **environ)
+    assert said.splitlines() == [
+        "cannot start in development:",
+        "  - WEB_THREADS: '0' is no whole number from 1 to 1000",
+        "  - PORT: 'abc' is no whole number from 0 to 65535",
+        f"  - WEB_CONCURRENCY: {workers!r} is no whole number from 1 to 1000000000",
+    ]
 
 
 def test_gunicorns_own_settings_are_checked_together(tmp_path: Path) -> None:
-    done = refused(tmp_path, *GUNICORN, "wsgi:app", SILENCE_SECONDS="long", DRAIN_SECONDS="-1")
-    assert done.stdout.splitlines() == [
+    wrong = {"SILENCE_SECONDS": "long", "PROMETHEUS_MULTIPROC_DIR": "/nowhere"}
+    said = refused(tmp_path, *GUNICORN, "wsgi:app", DRAIN_SECONDS="-1", **wrong)
+    assert said.splitlines() == [
         "cannot serve:",
         "  - DRAIN_SECONDS: '-1' is no number of seconds",
         "  - SILENCE_SECONDS: 'long' is no whole number from 1 to 1000000000",
+        "  - PROMETHEUS_MULTIPROC_DIR: '/nowhere' is no folder",
     ]

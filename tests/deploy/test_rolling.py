@@ -230,7 +230,8 @@ def test_a_stop_in_the_middle_of_the_start_is_heard(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     """While the workers import the application; a platform that scales down may do it."""
-    with starting(environ, tmp_path) as served:
+    all_is_imported = {"PYTHONUNBUFFERED": "1"}  # forks.py forks no such one, which imports little
+    with starting(environ | all_is_imported, tmp_path) as served:
         while served.log.read_text().count("Booting worker") < 2:
             assert served.process.poll() is None
             time.sleep(0.01)

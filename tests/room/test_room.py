@@ -15,6 +15,7 @@ from own_tables_page import add_tables, block, named_block
 import config
 from environ import ConfigError
 from melon_api import room
+from melon_api.room import AppError
 from melon_api.web import app_routes
 
 FLASK = ("flask", "--app", "wsgi")
@@ -70,17 +71,66 @@ def test_routes_without_a_blueprint_stop_the_start(package: Path) -> None:
     (package / "routes.py").write_text("blueprints = []\n")
     app = Flask(__name__)
     app.config["MELON_APP"] = package.name
-    with pytest.raises(TypeError, match=r"routes: `blueprint` must be a flask\.Blueprint"):
+    with pytest.raises(AppError, match=r"routes: `blueprint` must be a flask\.Blueprint"):
         app_routes.init_app(app)
 
 
+def test_routes_by_the_name_of_melons_stop_the_start(plain_app: Flask, package: Path) -> None:
+    (package / "routes.py").write_text(
+        "from flask import Blueprint\nblueprint = Blueprint('users', __name__)\n"
+    )
+    plain_app.config["MELON_APP"] = package.name
+    with pytest.raises(AppError, match="the name 'users' is Melon's; give your blueprint another"):
+        app_routes.init_app(plain_app)
+
+
 @pytest.mark.parametrize("name", ["models", "rules", "routes", "seed"])
-def test_a_module_may_be_missing_and_what_fails_in_one_is_raised(package: Path, name: str) -> None:
+def test_a_module_may_be_missing_and_what_fails_in_one_is_said(package: Path, name: str) -> None:
     """Also when what it imports is missing: that is not the same."""
     assert room.part(package.name, name) is None
     (package / f"{name}.py").write_text("import nowhere_to_be_found\n")
-    with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):
+    with pytest.raises(AppError) as failed:
         room.part(package.name, name)
+    missing = "ModuleNotFoundError: No module named 'nowhere_to_be_found'"
+    assert str(failed.value) == f"{package / name}.py, line 1: {missing}"
+
+
+LIBRARY = "from json import loads\n"
+FAULTS = {
+    "syntax": ("x = 1\ndef rule(:\n", "line 2: SyntaxError: invalid syntax"),
+    "in_a_library": (f"{LIBRARY}\n\nloads('')\n", "line 4: JSONDecodeError: Expecting value"),
+    "name": (f"{LIBRARY}\n\nlads('')\n", "line 4: NameError: name 'lads' is not defined"),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("name", ["rules", "__init__", "helpers"])
+def test_the_line_of_the_app_is_named(package: Path, name: str, kind: str) -> None:
+    """Whichever of its modules fails, and however deep in a library."""
+    text, said = FAULTS[kind]
+    (package / "rules.py").write_text(f"import {package.name}.helpers\n")
+    (package / f"{name}.py").write_text(text)
+    with pytest.raises(AppError) as failed:
+        room.part(package.name, "rules")
+    assert str(failed.value).startswith(f"{package / name}.py, {said}")
+    assert "\n" not in str(failed.value)
+
+
+def test_what_a_seed_gets_wrong_is_said_by_its_place(copy: Path) -> None:
+    run(copy, *FLASK, "db", "upgrade")
+    (copy / "app" / "seed.py").write_text(
+        "def pushes(records):\n    yield {'nothings': {'created': [{'id': 'a'}]}}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", *FLASK, "seed"],
+        cwd=copy,
+        env={"PATH": "/usr/bin:/bin", "FLASK_SKIP_DOTENV": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "  changes.nothings: " in done.stderr
 
 
 def test_a_process_has_the_tables_of_one_app(package: Path) -> None:

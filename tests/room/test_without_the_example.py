@@ -28,9 +28,16 @@ print("verified", phone.call("POST", "/sync/verify", json=held).status_code)
 print("exported", phone.call("GET", "/users/me/export").status_code)
 for page in ("/demo/", "/", "/docs/", "/openapi.json"):
     print(page, app.test_client().get(page).status_code)
+print("demo" if "/demo/" in app.test_client().get("/").text else "no demo")
 """
 ANSWERS = {"pulled {}", "paged {}", "again {}", "pushed 200", "verified 200", "exported 200"}
-PAGES = {"/demo/ 404", "/ 200", "/docs/ 200", "/openapi.json 200"}
+PAGES = {"/demo/ 404", "/ 200", "/docs/ 200", "/openapi.json 200", "no demo"}
+# What stands in its other files knows its tables.
+CODE = {
+    "rules.py": "from app.models import Task\n",
+    "routes.py": "from flask import Blueprint\n\nfrom app.models import Task\n\n"
+    "blueprint = Blueprint('tasks', __name__)\n",
+}
 OWN = '''"""The app's tables."""
 
 from sqlalchemy import String
@@ -54,14 +61,16 @@ def clone(tmp_path: Path) -> Path:
     text = (versions / "example_0001_projects_and_tasks.py").read_text()
     (versions / "example_0001_projects_and_tasks.py").unlink()
     (versions / EXAMPLE).write_text(text.replace("example_0001", "app_0001"))
+    for name, text in CODE.items():
+        (clone / "app" / name).write_text(text)
     return clone
 
 
-def remove(clone: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
+def remove(clone: Path, *options: str, **environ: str) -> "subprocess.CompletedProcess[str]":
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     given = NO_ENV_FILE | {"PATH": path, "INSTANCE_PATH": str(clone / "instance")}
     return subprocess.run(
-        ["bash", "-euc", named_block("app.md", "remove")],
+        ["bash", "-euc", " ".join([named_block("app.md", "remove").strip(), *options])],
         cwd=clone,
         env=given | environ,
         capture_output=True,
@@ -76,11 +85,9 @@ def test_the_example_goes_and_ones_own_comes(clone: Path) -> None:
     run(clone, *FLASK, "seed")
     done = remove(clone)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (
-        not list((clone / "app").rglob("*0001*.py")) and not (clone / "app" / "models.py").exists()
-    )
+    assert [path.name for path in (clone / "app").rglob("*.py")] == ["__init__.py"]
 
-    assert "Seeded no records." in run(clone, *FLASK, "seed")
+    assert "without records: app/seed.py has none" in run(clone, *FLASK, "seed")
     told = run(clone, sys.executable, "-c", ASK).splitlines()
     assert {*told} >= ANSWERS | PAGES
 
@@ -98,7 +105,8 @@ def test_the_example_goes_and_ones_own_comes(clone: Path) -> None:
 
 def test_a_server_may_be_without_a_table(clone: Path, tmp_path: Path) -> None:
     """On MySQL, which writes a pull's text itself."""
-    (clone / "app" / "models.py").unlink()
+    for name in ("models.py", *CODE):
+        (clone / "app" / name).unlink()
     (clone / "app" / "migrations" / "versions" / EXAMPLE).unlink()
     with fresh_database("mysql", tmp_path) as url:
         environ = environment("mysql", url, MELON_APP="app")
@@ -111,6 +119,17 @@ def test_it_is_no_command_for_a_server_of_people(clone: Path) -> None:
     done = remove(clone, APP_ENV="production")
     assert done.returncode == 1 and "APP_ENV is production" in done.stderr
     assert (clone / "app" / "models.py").exists()
+
+
+def test_records_of_others_go_only_when_that_is_said(clone: Path) -> None:
+    """Development's database may be somebody's all the same."""
+    run(clone, *FLASK, "db", "upgrade")
+    run(clone, *FLASK, "seed", "--email", "ada@example.com", "--records", "3")
+    done = remove(clone)
+    assert done.returncode == 1 and "has 5 records that are not the demo account's" in done.stderr
+    assert (clone / "app" / "models.py").exists()
+    assert remove(clone, "--with-records").returncode == 0
+    assert not (clone / "app" / "models.py").exists()
 
 
 def test_it_is_too_late_after_a_migration_of_ones_own(clone: Path) -> None:

@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import forks
 from conftest import APP, NO_ENV_FILE
 
 import config as settings
@@ -38,10 +38,8 @@ def flask(
     kept = {name: os.environ[name] for name in (*NO_ENV_FILE, "PATH", "HOME") if name in os.environ}
     if cwd == settings.ROOT:
         kept["MELON_APP"] = APP
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "sync", *arguments]
-    return subprocess.run(
-        command, cwd=cwd, env=kept | environ, capture_output=True, text=True, check=False
-    )
+    command = ("flask", "--app", "wsgi", "sync", *arguments)
+    return forks.run(*command, cwd=cwd, environ=kept | environ)
 
 
 def printed(folder: Path, *arguments: str) -> str:

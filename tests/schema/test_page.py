@@ -65,5 +65,5 @@ def test_an_apps_own_schema_is_checked(tmp_path: Path) -> None:
 
 def test_every_gravity_and_option_is_on_the_page() -> None:
     options = set(re.findall(r"--[a-z-]+", flask("schema", "--help").stdout)) - {"--help"}
-    assert options == {"--format", "--output", "--force", "--first-version"}
+    assert options == {"--format", "--output", "--force", "--first-version", "--since"}
     assert not {option for option in options if option not in PAGE}

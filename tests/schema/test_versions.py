@@ -12,10 +12,17 @@ from conftest import install_packages
 from flask import Flask
 from printed import HERE, compiled, node
 
-from melon_api.models.checks import NAME
-from tools.app_schema.history import HistoryError, Version, drift, versions, versions_in
+from melon_api.models.names import PHONE
+from tools.app_schema.history import (
+    HistoryError,
+    Version,
+    check_beginning,
+    drift,
+    versions,
+    versions_in,
+)
 from tools.app_schema.statements import Sql
-from tools.app_schema.steps import AddColumns, CreateTable, Past, change
+from tools.app_schema.steps import AddColumns, Change, CreateTable, Past, change
 from tools.app_schema.typescript import migrations_module, schema_module
 from tools.app_schema.view import AppColumn, Tables
 
@@ -28,9 +35,11 @@ NOTES_OF_5 = {"table": "notes", "columns": ["body", "text"]}
 def history(plain_app: Flask, tmp_path: Path) -> History:
     """The versions of these years."""
 
-    def read(years: Any = past.YEARS, first: int = 1) -> list[Version]:
+    def read(years: Any = past.YEARS, first: int = 1, since: str | None = None) -> list[Version]:
+        name = f"since-{since}" if since else "migrations"
+        folder = past.write(tmp_path / name, years)
         with plain_app.app_context():
-            return versions_in(past.write(tmp_path / "migrations", years), first=first)
+            return versions_in(folder, first=first, since=since)
 
     return read
 
@@ -57,6 +66,32 @@ def test_an_app_may_begin_with_a_version_of_its_own(history: History) -> None:
     text = migrations_module(found).text()
     assert "migrationsAfter = (own: Migrations)" in text
     assert "export const migrations " not in text
+
+
+def test_what_phones_have_already_is_not_made_again(history: History) -> None:
+    """The app's own version 7 has all tables up to a revision."""
+    found = history(first=7, since="0004")
+    assert [(v.number, v.origin[:4]) for v in found][:2] == [(7, "0004"), (8, "0005")]
+    assert "folders" in found[0].tables
+    assert "createTable" not in migrations_module(found[:2]).text()
+    whole = history(first=7, since="0009")
+    assert [version.number for version in whole] == [7]
+    with pytest.raises(HistoryError, match="there is no revision 4711"):
+        history(first=7, since="4711")
+
+
+def test_where_the_apps_version_ends_must_be_said(app: Flask) -> None:
+    """`flask sync schema --first-version 7` alone would be a guess with several revisions."""
+    with app.app_context():
+        assert [version.number for version in versions(7)] == [7]
+        several = [
+            Version(7, "a_0001 x", {}, Change([], [])),
+            Version(8, "a_0002 y", {}, Change([], [])),
+        ]
+        with pytest.raises(HistoryError, match="a_0001, a_0002; say with --since"):
+            check_beginning(several, 7, None)
+        check_beginning(several, 7, "a_0001")
+        check_beginning(several, 1, None)
 
 
 def test_each_version_adds_what_is_new(history: History) -> None:
@@ -215,15 +250,15 @@ def test_what_a_phone_holds_stays(phones: dict[str, Any], version: int) -> None:
 
 
 def test_a_table_in_between_is_called_as_no_model_can_be() -> None:
-    """`tasks_next` may be a synced table itself."""
+    """`tasks_next` and `_next_tasks` may be synced tables themselves."""
     size = AppColumn("size", "string")
-    before: Tables = {name: {"size": size} for name in ("tasks", "tasks_next", "next_tasks")}
+    before: Tables = {name: {"size": size} for name in ("tasks", "tasks_next", "_next_tasks")}
     after: Tables = {**before, "tasks": {"size": AppColumn("size", "number")}}
     past_names = Past()
     past_names.note(before)
     made = [one.text for one in change(before, after, past_names).steps if isinstance(one, Sql)]
     names = {text.split('"')[1] for text in made if text.startswith("create table")}
-    assert names and not any(NAME.match(name) for name in names)
+    assert names and not any(PHONE.match(name) for name in names)
     phone = Phone(":memory:")
     for name in before:
         phone.execute(f'create table "{name}" (id primary key, _changed, _status, size)')

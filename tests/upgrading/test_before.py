@@ -1,7 +1,9 @@
 """Databases that were made before the app had migrations of its own: upgraded where they stand."""
 
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from conftest import DATABASES, environment, fresh_database
+from conftest import DATABASES, NO_ENV_FILE, environment, fresh_database
+from copies import copied
 from flask import Flask
 from flask_migrate import downgrade
 from own_tables_page import named_block
@@ -190,3 +193,40 @@ def due_dates() -> list[Any]:
 
 def columns(table: str) -> set[str]:
     return {column["name"] for column in inspect(db.engine).get_columns(table)}
+
+
+TAG = """
+from sqlalchemy.orm import Mapped
+from melon_api.{base} import db
+from melon_api.models.synced import Synced
+
+class Tag(Synced, db.Model):
+    __tablename__ = "tags"
+    is_mine: Mapped[bool]
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("extensions", "tag.py, line 3: ModuleNotFoundError: "),
+        ("models.base", "Tag: it stands in "),
+    ],
+)
+def test_a_table_that_stands_where_it_stood_then_is_named(
+    tmp_path: Path, base: str, said: str
+) -> None:
+    """And where it belongs; in one line."""
+    copy = copied(tmp_path / "copy")
+    (copy / "melon_api" / "models" / "tag.py").write_text(TAG.format(base=base))
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"],
+        cwd=copy,
+        env={"PATH": os.environ["PATH"], **NO_ENV_FILE},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and said in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "stand in app/ now (docs/upgrading.md)" in line

@@ -2,12 +2,15 @@
 newer Melon that brings a migration; on each database, with data in all tables."""
 
 import json
+import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import DATABASES, environment, fresh_database
+from conftest import DATABASES, NO_ENV_FILE, environment, fresh_database
 from copies import copied, run
 from own_tables_page import add_tables, block, named_block
 
@@ -57,7 +60,20 @@ with engine.begin() as connection:
     counts = {t.name: select(func.count()).select_from(t) for t in mine}
     print(json.dumps({name: connection.scalar(query) for name, query in counts.items()}))
 """
-ALL = {"users", "sessions", "sync_pushes", "mailed_tokens", "projects", "tasks", "tags", "comments"}
+ALL = {
+    "users",
+    "sessions",
+    "sync_pushes",
+    "alterations",
+    "outbox",
+    "event_queues",
+    "mailed_tokens",
+    "redis_doubts",
+    "projects",
+    "tasks",
+    "tags",
+    "comments",
+}
 
 
 def git(folder: Path, *words: str) -> str:
@@ -127,7 +143,7 @@ def test_a_newer_melon_and_an_app_of_ones_own(
             return run(clone, "flask", "--app", "wsgi", *words, **environ)
 
         def rows(*words: str) -> dict[str, int]:
-            told = run(clone, sys.executable, "rows.py", *words, **environ)
+            told = run(clone, sys.executable, "-m", "rows", *words, **environ)
             found: dict[str, int] = json.loads(told.splitlines()[-1])
             return found
 
@@ -149,6 +165,14 @@ def test_a_newer_melon_and_an_app_of_ones_own(
         assert rows() == dict.fromkeys(ALL - {"tags", "comments"}, 1)
         flask("db", "upgrade")
         assert rows() == dict.fromkeys(ALL - {"tags", "comments"}, 1) | {"tags": 0, "comments": 0}
+        flask("db", "downgrade")
+        flask("db", "downgrade")
+        assert rows().keys() == ALL - {"tags", "comments", "projects", "tasks"}
+        nothing = failed(clone, "downgrade", **environ)
+        assert (
+            nothing
+            == "Error: No migration of the app's is there to take back; Melon's last: melon@-1"
+        )
         flask("db", "downgrade", "base")
         assert rows() == {}
         flask("db", "upgrade")
@@ -177,3 +201,50 @@ def test_branches_that_were_merged_nevertheless_have_an_order(clone: Path, melon
     )
     run(clone, "bash", "-euc", block("migrate"))
     assert "version: 3" in run(clone, *flask, "sync", "schema")
+
+    for gone in ("hates", "tags", "projects"):  # step by step, the merge in between
+        assert gone in tables_of(clone)
+        run(clone, *flask, "db", "downgrade")
+        assert gone not in tables_of(clone)
+    assert "nack" in tables_of(clone)
+
+
+def tables_of(clone: Path) -> str:
+    """Its SQLite's tables and columns."""
+    with closing(sqlite3.connect(clone / "instance" / "melon.db")) as database:
+        return str(database.execute("SELECT sql FROM sqlite_master").fetchall())
+
+
+def failed(clone: Path, *words: str, **environ: str) -> str:
+    """The one line of a `flask db` that has to fail."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "db", *words],
+        cwd=clone,
+        env={"PATH": os.environ["PATH"], "INSTANCE_PATH": str(clone / "instance"), **NO_ENV_FILE}
+        | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    (line,) = (done.stdout + done.stderr).splitlines()
+    return line
+
+
+def test_two_last_migrations_are_told_apart(clone: Path) -> None:
+    run(clone, "flask", "--app", "wsgi", "db", "upgrade")
+    for name in ("aaa", "bbb"):
+        beside = ("--rev-id", name, "--head", "example_0001", "--splice")
+        run(clone, "flask", "--app", "wsgi", "db", "revision", "-m", name, *beside)
+    run(clone, "flask", "--app", "wsgi", "db", "upgrade")
+    assert "stand beside each other: name where to go back to" in failed(clone, "downgrade")
+
+
+@pytest.mark.parametrize("command", ["upgrade", "downgrade", "migrate", "current"])
+def test_an_older_release_says_that_the_database_is_newer(clone: Path, command: str) -> None:
+    run(clone, "flask", "--app", "wsgi", "db", "upgrade")
+    newer(clone)
+    run(clone, "flask", "--app", "wsgi", "db", "upgrade")
+    git(clone, "checkout", "--quiet", "HEAD", "melon_api")
+    (clone / "migrations" / "versions" / "9001_nicknames.py").unlink()
+    assert "at revision 9001, which a newer release has made" in failed(clone, command)

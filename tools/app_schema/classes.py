@@ -26,10 +26,12 @@ TIMES = ("created_at", "updated_at")
 
 @dataclass(frozen=True)
 class Child:
-    """A column of another table that names our record."""
+    """A column of another table that names our record; `is_first` of those of its table."""
 
     table: str
     column: str
+    cascades: bool
+    is_first: bool
 
 
 class ModelClass:
@@ -59,10 +61,11 @@ class ModelClass:
 
     def _associated(self) -> Iterator[tuple[str, str]]:
         """Later ones replace earlier: a tree's has_many is worth more than its belongs_to, and of
-        several columns that name one table the first counts."""
+        several columns that name one table the first counts. What only refers to the record is no
+        has_many, all of which `experimentalMarkAsDeleted` deletes."""
         for parent in reversed(self._table.parents):
             yield parent.table, f"type: 'belongs_to', key: '{parent.column}'"
-        for child in reversed(self._children):
+        for child in reversed([one for one in self._children if one.cascades]):
             yield child.table, f"type: 'has_many', foreignKey: '{child.column}'"
 
     def _association_lines(self) -> list[str]:
@@ -103,13 +106,13 @@ class ModelClass:
         for child in self._children:
             self._imports[WATERMELON].add("type Query")
             kind = self._names[child.table]
-            if self._associations[child.table].endswith(f"foreignKey: '{child.column}'"):
+            named = child.table if child.is_first else f"{child.table}_by_{child.column}"
+            name = self._scope.give(camel(named), "Children")
+            if self._associations.get(child.table, "").endswith(f"foreignKey: '{child.column}'"):
                 self._imports[DECORATORS].add("children")
-                name = self._scope.give(camel(child.table), "Children")
                 yield f"@children('{child.table}') {name}!: Query<{kind}>"
                 continue
             self._imports[WATERMELON].add("Q")
-            name = self._scope.give(camel(f"{child.table}_by_{child.column}"), "Children")
             yield f"get {name}(): Query<{kind}> {{"
             yield f"  const all = this.collections.get<{kind}>('{child.table}')"
             yield f"  return all.query(Q.where('{child.column}', this.id))"
@@ -147,7 +150,9 @@ def _index(names: list[str]) -> Module:
 
 def _children(name: str, tables: dict[str, SyncedTable]) -> Iterator[Child]:
     for table in tables.values():
-        yield from (Child(table.name, p.column) for p in table.parents if p.table == name)
+        for count, parent in enumerate(one for one in table.parents if one.table == name):
+            cascades = parent.on_delete == "cascade"
+            yield Child(table.name, parent.column, cascades, is_first=count == 0)
 
 
 def _limits(column: Column) -> Iterator[str]:

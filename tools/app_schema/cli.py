@@ -41,10 +41,13 @@ from tools.app_schema.view import from_models
     show_default=True,
     help="The app's version when it began with this server.",
 )
+@click.option("--since", help="The last revision whose tables phones have in that version.")
 @with_appcontext
-def schema_command(form: str, output: Path | None, force: bool, first_version: int) -> None:
+def schema_command(
+    form: str, output: Path | None, force: bool, first_version: int, since: str | None
+) -> None:
     """Print the app's schema, migrations and model classes."""
-    found = _versions(first_version)
+    found = _versions(first_version, since)
     if form == "json":
         if output:
             raise click.UsageError("--output writes TypeScript; send JSON where you want it with >")
@@ -81,9 +84,9 @@ def check_schema_command(file: str) -> None:
     click.echo("The app's schema fits the server's." if not found else "Nothing is lost.")
 
 
-def _versions(first: int) -> list[Version]:
+def _versions(first: int, since: str | None) -> list[Version]:
     try:
-        return versions(first)
+        return versions(first, since)
     except HistoryError as error:
         raise click.ClickException(str(error)) from None
 

@@ -63,7 +63,10 @@ def _columns(table: SyncedTable, app: Columns, server: Columns) -> Iterator[Diff
 
 def _unknown(name: str) -> str:
     if name in INTERNAL:
-        return "the server keeps this one for itself; take another name"
+        return (
+            "the server has a column of this name for itself; give the model one that phones call "
+            f'so: info=phone_name("{name}") (docs/own-tables.md)'
+        )
     return "the server has no such column; a push drops its values, the next pull empties them"
 
 

@@ -38,20 +38,34 @@ class Version:
     change: Change
 
 
-def versions(first: int = 1) -> list[Version]:
-    """All versions, the oldest as number `first`. Raises HistoryError and ModelError."""
+def versions(first: int = 1, since: str | None = None) -> list[Version]:
+    """All versions, the oldest as number `first`: what phones hold of it is there after revision
+    `since`, which must be named where there are several. Raises HistoryError and ModelError."""
     wanted = from_models()
-    found = versions_in(*migrations.folders(), first=first)
+    found = versions_in(*migrations.folders(), first=first, since=since)
     _check(found[-1].tables if found else {}, wanted)
+    check_beginning(found, first, since)
     return found
 
 
-def versions_in(folder: Path, *more: Path, first: int = 1) -> list[Version]:
+def check_beginning(found: list[Version], first: int, since: str | None) -> None:
+    """Whether it is known what version `first` holds. Raises HistoryError."""
+    if first > 1 and since is None and len(found) > 1:
+        revisions = ", ".join(version.origin.partition(" ")[0] for version in found)
+        raise HistoryError(
+            f"the tables were made by more than one revision: {revisions}; say with --since which"
+            f" of them version {first} ends with, or phones would be told to make what they have"
+        )
+
+
+def versions_in(
+    folder: Path, *more: Path, first: int = 1, since: str | None = None
+) -> list[Version]:
     """What the migrations of these folders make. Raises HistoryError."""
     config, scripts = migrations.read(folder, *more)
     found: list[Version] = []
     past = Past()
-    for origin, tables in _snapshots(config, scripts):
+    for origin, tables in _from(since, _snapshots(config, scripts)):
         before = found[-1].tables if found else {}
         if tables == before:
             continue
@@ -59,6 +73,16 @@ def versions_in(folder: Path, *more: Path, first: int = 1) -> list[Version]:
         found.append(Version(first + len(found), origin, tables, step))
         past.note(tables)
     return found
+
+
+def _from(since: str | None, all_: list[tuple[str, Tables]]) -> list[tuple[str, Tables]]:
+    """What comes before `since` is part of it. Raises HistoryError."""
+    if since is None:
+        return all_
+    revisions = [origin.partition(" ")[0] for origin, _ in all_]
+    if since not in revisions:
+        raise HistoryError(f"there is no revision {since}; there are {', '.join(revisions)}")
+    return all_[revisions.index(since) :]
 
 
 def _check(migrated: Tables, wanted: Tables) -> None:
@@ -97,6 +121,7 @@ def _snapshots(config: Any, scripts: Any) -> list[tuple[str, Tables]]:
     from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
 
     found = []
+    phone_names: migrations.PhoneNames = {}
     with _memory() as connection, EnvironmentContext(config, scripts) as environment:
         # In a transaction of Alembic's each, without which there is no `autocommit_block`.
         environment.configure(connection=connection, transactional_ddl=True)
@@ -105,7 +130,9 @@ def _snapshots(config: Any, scripts: Any) -> list[tuple[str, Tables]]:
             for one in _in_order(scripts):
                 with context.begin_transaction():
                     _upgrade(one)
-                    found.append((f"{one.revision} {one.doc}", _seen(connection, one.revision)))
+                    phone_names |= migrations.phone_names_of(one)
+                    seen = _seen(connection, phone_names, one.revision)
+                    found.append((f"{one.revision} {one.doc}", seen))
     return found
 
 
@@ -159,9 +186,9 @@ def _names(revisions: str | Iterable[str] | None) -> Iterable[str]:
     return [revisions] if isinstance(revisions, str) else revisions or ()
 
 
-def _seen(connection: Connection, revision: str) -> Tables:
+def _seen(connection: Connection, phone_names: migrations.PhoneNames, revision: str) -> Tables:
     try:
-        return from_database(connection)
+        return from_database(connection, phone_names)
     except UnknownType as error:
         raise HistoryError(f"after revision {revision}, {error}") from None
 

@@ -34,8 +34,10 @@ TAKEN = _words(
 
 
 def camel(name: str) -> str:
-    """A column's name as a property's: `project_id` is `projectId`."""
-    first, *more = [part for part in name.split("_") if part]
+    """A column's name as a property's: `project_id` is `projectId`; `_` and `_1` stay."""
+    first, *more = [part for part in name.split("_") if part] or [""]
+    if not first[:1].isalpha():
+        return name
     return first[0].lower() + first[1:] + "".join(part[0].upper() + part[1:] for part in more)
 
 

@@ -9,7 +9,7 @@ from tools.app_schema.view import Columns
 STANDARD = ("id", "_changed", "_status")  # of every table on a phone
 EMPTY: dict[AppType, str] = {"string": "''", "number": "0", "boolean": "0"}  # `nullValue` in SQLite
 # Tables of the time between: no synced table's name begins so (WatermelonDB's rules for names).
-NEXT, HELD = "_next_", "_held_"
+NEXT, HELD = "__next_", "__held_"
 
 
 @dataclass(frozen=True)

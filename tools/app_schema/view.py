@@ -4,7 +4,7 @@ Taken from the models, and from a database as its migrations left it; the two mu
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Boolean, Connection, String, inspect
@@ -12,6 +12,7 @@ from sqlalchemy.dialects.mysql import TINYINT
 
 from melon_api.models.base import ID_LENGTH
 from melon_api.models.synced import INTERNAL
+from melon_api.ops.migrations import PhoneNames
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.kinds import app_type
 from melon_api.sync.rules.kinds.kind import AppType
@@ -49,11 +50,14 @@ def from_models() -> Tables:
 def _app_columns(table: SyncedTable) -> Iterator[tuple[str, AppColumn]]:
     indexed = _indexed(index.columns.keys() for index in table.table.indexes)
     for column in table.columns:
-        name, kind = column.name, column.kind
-        yield name, AppColumn(name, kind.app_type, column.optional, name in indexed, kind.refers)
+        kind, is_indexed = column.kind, column.sql in indexed
+        yield (
+            column.name,
+            AppColumn(column.name, kind.app_type, column.optional, is_indexed, kind.refers),
+        )
 
 
-def from_database(connection: Connection) -> Tables:
+def from_database(connection: Connection, phone_names: PhoneNames) -> Tables:
     """The synced tables that are there. Raises UnknownType."""
     inspector = inspect(connection)
     found: Tables = {}
@@ -62,11 +66,13 @@ def from_database(connection: Connection) -> Tables:
         if not {column["name"] for column in columns} >= SIGNS:
             continue
         indexed = _indexed([index["column_names"] for index in inspector.get_indexes(table)])
-        found[table] = {
-            c["name"]: app_column(table, c["name"], c["type"], bool(c["nullable"]), indexed)
+        seen = (
+            app_column(table, c["name"], c["type"], bool(c["nullable"]), indexed)
             for c in columns
             if c["name"] not in HIDDEN
-        }
+        )
+        named = (replace(c, name=phone_names.get(f"{table}.{c.name}", c.name)) for c in seen)
+        found[phone_names.get(table, table)] = {column.name: column for column in named}
     return found
 
 
