@@ -18,7 +18,7 @@ export class Phone {
   readonly wire = new Wire()
   readonly rows = signal<Row[]>([])
   readonly waiting = signal(0)
-  readonly hasList = signal(false)
+  readonly hasList = signal<boolean | null>(null) // null: not looked yet
   readonly isBusy = signal(false)
   readonly syncs = signal(0) // that have ended, well or not
   /** By record: why the server did not take it at the last sync. */
@@ -52,7 +52,7 @@ export class Phone {
     } catch (error) {
       this.complain(error)
     } finally {
-      await this.look() // nobody is told when pushed deletions are forgotten
+      await this.look().catch(this.complain) // nobody is told when pushed deletions are forgotten
       this.isBusy.value = false
       this.syncs.value++
     }
@@ -112,6 +112,6 @@ export class Phone {
   complain = (error: unknown): void => {
     const seconds = error instanceof Refused ? error.answer.retryAfter : 0
     this.notBefore = Date.now() + seconds * 1000
-    this.notice.value = { mood: 'bad', text: sentence(error) }
+    this.notice.value = { mood: 'bad', text: sentence(this.store.unreadable ?? error) }
   }
 }

@@ -1,6 +1,7 @@
 // What a phone stores: a WatermelonDB of its own in the browser's IndexedDB.
 import { Database, Q } from '@nozbe/watermelondb'
 import LokiJSAdapter from '@nozbe/watermelondb/adapters/lokijs'
+import { Disk } from './disk'
 import { Project, schema, Task, type TaskValues } from './schema'
 
 const SAVE_MS = 100 // between an edit and the disk
@@ -14,16 +15,22 @@ export class Gone extends Error {}
 
 export class Store {
   readonly database: Database
+  /** Why nothing of it can be read or written. */
+  unreadable: Error | null = null
 
   /** `onTrouble` hears what the browser's storage complains of. */
   constructor(key: string, onTrouble: (error: Error) => void) {
+    const extraLokiOptions = { autosaveInterval: SAVE_MS, adapter: new Disk() }
     const adapter = new LokiJSAdapter({
       dbName: key,
       schema,
       useWebWorker: false,
       useIncrementalIndexedDB: true,
-      extraLokiOptions: { autosaveInterval: SAVE_MS },
-      onSetUpError: onTrouble,
+      extraLokiOptions,
+      onSetUpError: (error) => {
+        this.unreadable = error
+        onTrouble(error)
+      },
       onQuotaExceededError: onTrouble,
     })
     this.database = new Database({ adapter, modelClasses: [Project, Task] })

@@ -1,4 +1,5 @@
 // What is said to a visitor.
+import { Unreadable } from './disk'
 import type { Outcome } from './exchange'
 import { Refused } from './session'
 import { Gone } from './store'
@@ -21,6 +22,7 @@ export type Result = {
 export class Faster extends Error {}
 
 const GONE = 'That task is no more: the other phone deleted it.'
+const UNREADABLE = 'This browser could not read what the phone stores. Load the page again.'
 const SILENCE = {
   offline: 'Offline: nothing was sent. Edits wait on this phone.',
   silent: 'The server does not answer. Edits wait on this phone; sync again later.',
@@ -30,6 +32,7 @@ const SILENCE = {
 /** Why something did not go as wished. */
 export function sentence(error: unknown): string {
   if (error instanceof Gone) return GONE
+  if (error instanceof Unreadable) return UNREADABLE
   if (error instanceof NoAnswer) return SILENCE[error.outcome]
   if (error instanceof Faster) return 'Other phones were faster each time: sync again.'
   if (!(error instanceof Refused)) return `Something is wrong in this page: ${String(error)}`

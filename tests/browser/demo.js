@@ -14,6 +14,9 @@ const NARROW = { width: 390, height: 844 }
 // database anew, and says of itself that it is no failure.
 const EXPECTED = ['blocked by another connection', /Failed to load resource: .* (401|409|429) /]
 
+// Of WatermelonDB, where the browser fails to read.
+const UNREAD = ['transaction was aborted', 'Database failed to load', 'driver is not set up']
+
 async function byHand(demo) {
   await stories.anEditOnOneIsNoMerge(demo)
   await stories.editsOnBothStay(demo)
@@ -56,6 +59,8 @@ const VISITS = {
     await trouble.anOldTokenIsRefreshed(demo)
     await trouble.aDeadSessionSignsInAgain(demo)
     await stories.aReloadKeepsAll(demo)
+    await trouble.anUnreadableDiskLosesNothing(demo)
+    for (const part of UNREAD) forget(complaints, part)
     await stories.aSecondTabWaits(demo)
     await stories.startingAfreshIsAnotherAccount(demo)
     await trouble.aServerThatIsDownIsTold(demo)

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 
 export class PhoneOnPage {
-  constructor(page, name) {
+  /** `key` names its database. */
+  constructor(page, name, key) {
     this.page = page
+    this.key = key
     this.column = page.getByRole('region', { name, exact: true })
     this.phone = this.column.locator('.phone')
   }
@@ -89,6 +91,12 @@ export class PhoneOnPage {
     return Object.fromEntries(found)
   }
 
+  /** Until what is stored is as wanted: LokiJS saves a moment after the edit. `waitForFunction` would
+   * take a promise for a yes. */
+  async isOnDisk(isWanted) {
+    while (!isWanted(await this.page.evaluate(diskText, this.key)));
+  }
+
   /** What it says of the wire, the oldest first. */
   async exchanges() {
     const lines = this.column.locator('.wire li')
@@ -106,12 +114,26 @@ export class PhoneOnPage {
   }
 }
 
+/** In the page: all that is stored, as text. */
+async function diskText(name) {
+  const done = (request) =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = () => reject(request.error)
+    })
+  const database = await done(indexedDB.open(name))
+  const store = database.transaction('LokiIncrementalData').objectStore('LokiIncrementalData')
+  const chunks = await done(store.getAll())
+  database.close()
+  return chunks.map(({ value }) => value).join('\n')
+}
+
 export class Demo {
   constructor(page, origin) {
     this.page = page
     this.url = `${origin}/demo/`
-    this.a = new PhoneOnPage(page, 'Phone A')
-    this.b = new PhoneOnPage(page, 'Phone B')
+    this.a = new PhoneOnPage(page, 'Phone A', 'melon-demo-a')
+    this.b = new PhoneOnPage(page, 'Phone B', 'melon-demo-b')
   }
 
   /** Open it, the stories at full speed; back when the first syncs are over. */

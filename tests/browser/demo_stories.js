@@ -173,7 +173,7 @@ export async function aReloadKeepsAll(demo) {
   await a.turn('Online', false)
   await a.add('<img src=x onerror=alert(1)>') // a title is text
   await a.mark('<img src=x onerror=alert(1)>').waitFor()
-  await page.waitForFunction(stored, 'melon-demo-a')
+  await a.isOnDisk((text) => text.includes('onerror'))
   const before = await a.tasks()
   await page.reload()
   await a.mark('<img src=x onerror=alert(1)>').waitFor()
@@ -186,23 +186,6 @@ export async function aReloadKeepsAll(demo) {
   const paths = (await a.exchanges()).map(({ path }) => path)
   assert.ok(!paths.includes('/auth/login'), 'its tokens are kept, too')
   await demo.same()
-}
-
-/** In the page: whether the newest task is on the disk (LokiJS saves a moment later). */
-async function stored(name) {
-  const database = await new Promise((resolve) => {
-    const request = indexedDB.open(name)
-    request.onsuccess = () => resolve(request.result)
-  })
-  const chunks = await new Promise((resolve) => {
-    const request = database
-      .transaction('LokiIncrementalData')
-      .objectStore('LokiIncrementalData')
-      .getAll()
-    request.onsuccess = () => resolve(request.result)
-  })
-  database.close()
-  return JSON.stringify(chunks).includes('onerror')
 }
 
 /** Two tabs would write over each other's database. */

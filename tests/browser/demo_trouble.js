@@ -56,6 +56,35 @@ export async function tooManyCallsAreTold(demo) {
   assert.deepEqual(await latest(demo.a, 1), ['/sync/pull 429'])
 }
 
+/** The browser fails to read what is stored, once; LokiJS would take it for empty, and wipe it. */
+export async function anUnreadableDiskLosesNothing(demo) {
+  const { page, a, b } = demo
+  const before = await demo.same()
+  const isUnsynced = /"_status":"(created|updated|deleted)"/
+  for (const phone of [a, b]) await phone.isOnDisk((text) => !isUnsynced.test(text))
+  await page.addInitScript(() => {
+    if (window.name !== 'fails') return
+    const { getAllKeys } = IDBObjectStore.prototype
+    IDBObjectStore.prototype.getAllKeys = function () {
+      const request = getAllKeys.call(this)
+      this.transaction.abort()
+      return request
+    }
+  })
+  await page.evaluate(() => void (window.name = 'fails'))
+  await page.reload()
+  for (const phone of [a, b]) {
+    await phone.phone.getByText('could not read what the phone stores. Load the page again.').waitFor()
+    await phone.column.getByText('Not read yet.').waitFor()
+  }
+  assert.match(await a.sync(), /could not read/)
+  await page.evaluate(() => void (window.name = ''))
+  await page.reload()
+  await a.title(before[0].title).waitFor()
+  await b.title(before[0].title).waitFor()
+  assert.deepEqual(await demo.same(), before)
+}
+
 /** The last one: nothing answers after it. */
 export async function aServerThatIsDownIsTold(demo) {
   await demo.a.add('Candles')

@@ -28,8 +28,10 @@ export function PhoneView({ phone }: { phone: Phone }) {
   )
 }
 
-const emptiness = (hasList: boolean) =>
-  hasList ? 'Nothing to buy.' : 'This phone has no list yet: sync to fetch it.'
+function emptiness(hasList: boolean | null): string {
+  if (hasList === null) return 'Not read yet.'
+  return hasList ? 'Nothing to buy.' : 'This phone has no list yet: sync to fetch it.'
+}
 
 /** That it is cut off, and how much the server has not seen. */
 function State({ phone }: { phone: Phone }) {
