@@ -1,12 +1,13 @@
-"""The app's tables. Two for example: projects, and tasks that belong to them."""
+"""The app's tables. For example projects, which people may share, with their tasks, and templates
+for everybody."""
 
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from melon_api.models import Synced, belongs_to, db
+from melon_api.models import Catalogue, Shareable, Synced, belongs_to, db
 
 
-class Project(Synced, db.Model):
+class Project(Shareable, db.Model):
     __tablename__ = "projects"
 
     name: Mapped[str] = mapped_column(String(255))
@@ -20,3 +21,10 @@ class Task(Synced, db.Model):
     description: Mapped[str | None] = mapped_column(Text)
     is_completed: Mapped[bool]
     project_id: Mapped[str] = belongs_to("projects")
+
+
+class Template(Catalogue, db.Model):
+    __tablename__ = "templates"
+
+    name: Mapped[str] = mapped_column(String(255))
+    body: Mapped[str] = mapped_column(Text)

@@ -6,6 +6,6 @@ A module put into this folder is found by itself. An app's tables are in a room 
 
 from melon_api.models.base import JsonText, db
 from melon_api.models.names import phone_name
-from melon_api.models.synced import Synced, belongs_to
+from melon_api.models.synced import Catalogue, Shareable, Synced, belongs_to
 
-__all__ = ["JsonText", "Synced", "belongs_to", "db", "phone_name"]
+__all__ = ["Catalogue", "JsonText", "Shareable", "Synced", "belongs_to", "db", "phone_name"]

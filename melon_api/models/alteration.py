@@ -1,6 +1,6 @@
 """What devices have sent where the app's own code stored something else."""
 
-from sqlalchemy import BigInteger, ForeignKey
+from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from melon_api.models.base import TABLE_OPTIONS, Id, LongText, db
@@ -13,9 +13,7 @@ class Alteration(db.Model):
     __tablename__ = "alterations"
     __table_args__ = TABLE_OPTIONS
 
-    user_id: Mapped[str] = mapped_column(
-        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[str] = mapped_column(Id, primary_key=True)  # an account, or a shared space
     clock: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     device: Mapped[int] = mapped_column(BigInteger)

@@ -1,6 +1,6 @@
 """What was committed and is still to be told: to the app's jobs, and to webhooks."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text
+from sqlalchemy import BigInteger, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from melon_api.models.base import TABLE_OPTIONS, Id, LongText, ascii_key, db
@@ -22,9 +22,7 @@ class OutboxEvent(db.Model):
         TABLE_OPTIONS,
     )
 
-    user_id: Mapped[str] = mapped_column(
-        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[str] = mapped_column(Id, primary_key=True)  # an account, or a shared space
     target: Mapped[str] = mapped_column(ascii_key(TARGET_LENGTH), primary_key=True)
     is_set_aside: Mapped[bool] = mapped_column(primary_key=True, default=False)
     clock: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -44,9 +42,7 @@ class EventQueue(db.Model):
     __tablename__ = "event_queues"
     __table_args__ = (Index("idx_event_queues_due_at", "due_at"), TABLE_OPTIONS)
 
-    user_id: Mapped[str] = mapped_column(
-        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[str] = mapped_column(Id, primary_key=True)  # an account, or a shared space
     target: Mapped[str] = mapped_column(ascii_key(TARGET_LENGTH), primary_key=True)
     newest: Mapped[int] = mapped_column(BigInteger)  # clock of the newest event
     # When it may be taken. Who takes it puts that off, again and again while it works.

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Index, Table
+from sqlalchemy import BigInteger, Double, Index, Table
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
@@ -67,9 +67,8 @@ class Synced:
     __table__: Table
     __table_args__: Any = TABLE_OPTIONS
 
-    user_id: Mapped[str] = mapped_column(
-        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, sort_order=-2
-    )
+    # The space: an account's own has the account's id. No foreign key: a shared one is no account.
+    user_id: Mapped[str] = mapped_column(Id, primary_key=True, sort_order=-2)
     id: Mapped[str] = mapped_column(Id, primary_key=True, sort_order=-1)
     created_at: Mapped[float] = mapped_column(Double, default=0, sort_order=90)
     updated_at: Mapped[float] = mapped_column(Double, default=0, sort_order=91)
@@ -107,6 +106,22 @@ class Synced:
                 Index(index_name(table.name, column.name), table.c.user_id, column)
 
 
+class Shareable(Synced):
+    """In place of Synced, makes a root table one whose records may be shared: `space_id` names the
+    space that a record is in, null the account's own (contract, Spaces 1)."""
+
+    __abstract__ = True
+
+    space_id: Mapped[str | None] = mapped_column(Id, sort_order=89)
+
+
+class Catalogue(Synced):
+    """In place of Synced, makes a table one that every account reads and the server alone writes
+    (contract, Spaces 6)."""
+
+    __abstract__ = True
+
+
 def is_synced(model: Any) -> bool:
     """Whether it is a model whose records sync."""
     return isinstance(model, type) and issubclass(model, Synced) and model is not Synced
@@ -133,9 +148,7 @@ class Adoption(db.Model):
     __tablename__ = "sync_pushes"
     __table_args__ = TABLE_OPTIONS
 
-    user_id: Mapped[str] = mapped_column(
-        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[str] = mapped_column(Id, primary_key=True)  # an account, or a shared space
     clock: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     device: Mapped[int] = mapped_column(BigInteger)
     session: Mapped[int | None] = mapped_column(BigInteger)  # that release's

@@ -48,3 +48,6 @@ class User(db.Model):
     run_clock: Mapped[int] = mapped_column(
         BigInteger, default=_same_clock, server_default=text("0")
     )
+    # Its newest clock at which a timestamp began to stand for more than the own space: 0 for nearly
+    # all, who share none (models/space.py).
+    shared_clock: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
