@@ -16,6 +16,7 @@ from melon_api.mail import outbox
 from melon_api.models.base import db
 from melon_api.ops import health, logs, metrics, migrations, queries, reports
 from melon_api.ops.release import release
+from melon_api.passwordless.routes import blueprint as passwordless
 from melon_api.seed import seed
 from melon_api.storage import engine, redis_cache
 from melon_api.sync.cli import sync as sync_commands
@@ -66,7 +67,7 @@ def create_app(settings: object | None = None) -> Flask:
     webhooks.init_app(app)
     events.init_app(app)
 
-    for blueprint in (auth, users, sync):
+    for blueprint in (auth, passwordless, users, sync):
         app.register_blueprint(blueprint)
     health.init_app(app)
     metrics.init_app(app)

@@ -20,6 +20,7 @@ class Event(StrEnum):
     """The events' names; docs/security.md says when each one comes."""
 
     REGISTERED = "account_registered"
+    UPGRADED = "account_upgraded"
     ACCOUNTS_LOADED = "accounts_loaded"
     SIGNED_IN = "signed_in"
     SIGN_IN_FAILED = "sign_in_failed"

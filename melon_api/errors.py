@@ -1,11 +1,11 @@
 """Every error that the API answers, one class each: what is sent, and what the app does about it.
 
-The answers (web/problems.py), `/openapi.json` and the tables of docs/contract.md and docs/api.md
-are made from these classes or held to them. Pure: neither Flask nor SQLAlchemy.
+The answers (web/problems.py, which finds them by code, too), `/openapi.json` and the tables of
+docs/contract.md and docs/api.md are made from these classes or held to them. Pure: neither Flask
+nor SQLAlchemy.
 """
 
-from collections.abc import Iterator, Mapping
-from http import HTTPStatus
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 
@@ -85,6 +85,12 @@ class EmailNotVerified(DomainError):
     code, status = "email_not_verified", 403
     advice = "only with REQUIRE_VERIFIED_EMAIL: ask for the token of the mail"
     example = Example("Confirm your e-mail address first; POST /auth/email/resend.")
+
+
+class Forbidden(DomainError):
+    code, status = "forbidden", 403
+    advice = "this account may not do that"
+    example = Example("This account has a way in already.")
 
 
 class NotFound(DomainError):
@@ -213,38 +219,3 @@ class Unavailable(DomainError):
     code, status = "unavailable", 503
     advice = "wait for `Retry-After` seconds; nothing was applied"
     example = Example("The database does not answer at the moment.")
-
-
-def by_code() -> dict[str, type[DomainError]]:
-    """Every error there is, in the order of their statuses; those of the app, too."""
-    return {kind.code: kind for kind in sorted(_below(DomainError), key=lambda kind: kind.status)}
-
-
-def _below(base: type[DomainError]) -> Iterator[type[DomainError]]:
-    for kind in base.__subclasses__():
-        if "code" in vars(kind):
-            yield kind
-        yield from _below(kind)
-
-
-def of_status(status: int) -> type[DomainError]:
-    """What an error becomes that has a status only, as those of Werkzeug: the first with it."""
-    other = BadRequest if status < 500 else InternalError
-    return next((kind for kind in by_code().values() if kind.status == status), other)
-
-
-def as_problem(
-    kind: type[DomainError], said: Example, request_id: str | None, status: int | None = None
-) -> dict[str, Any]:
-    """The body of an answer (RFC 9457); 422 always has `errors` (contract, Errors 2)."""
-    status = status or kind.status
-    errors = {} if said.errors is None and status == 422 else said.errors
-    return {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": kind.code,
-        "detail": said.detail,
-        **({} if errors is None else {"errors": errors}),
-        "request_id": request_id,
-    }

@@ -30,7 +30,8 @@ def refuse(outbox: Any, peer: Any, error: BaseException) -> int:
     """Answer it and log it (contract, Errors 1 and 3); the status. What a client wrote is not
     repeated at length."""
     # Not at the top: the master, which imports this module, does without the application.
-    from melon_api.errors import Example, as_problem, of_status  # noqa: PLC0415
+    from melon_api.errors import Example  # noqa: PLC0415
+    from melon_api.web.problems import as_problem, of_status  # noqa: PLC0415
 
     status = next((s for kind, s in STATUSES.items() if isinstance(error, kind)), 500)
     name, kind = uuid4().hex, of_status(status)

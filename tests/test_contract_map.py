@@ -17,7 +17,7 @@ from flask import Flask
 
 import config as settings
 from melon_api import create_app
-from melon_api.errors import by_code
+from melon_api.web.problems import by_code
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent

@@ -10,7 +10,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 
 from melon_api.errors import EmailTaken, TokenRevoked
-from melon_api.models.user import User
+from melon_api.models.user import NO_PASSWORD, User
 from melon_api.storage.cache import Moment, Put, cache
 from melon_api.storage.transactions import Unit
 
@@ -23,12 +23,28 @@ class Profile:
     """What is told of an account without asking the database."""
 
     id: str
-    email: str
+    email: str | None
     name: str | None
     is_active: bool
     created_at: datetime
     updated_at: datetime
     email_verified_at: datetime | None
+    providers: str
+    has_password: bool
+
+    @property
+    def identities(self) -> list[str]:
+        """The providers that know them."""
+        return [name for name in self.providers.split(",") if name]
+
+    @property
+    def email_verified(self) -> bool:
+        return self.email_verified_at is not None
+
+    @property
+    def is_guest(self) -> bool:
+        """Contract, Accounts 18: nothing but its sessions leads into the account."""
+        return self.email is None and not self.has_password and not self.providers
 
     @classmethod
     def of(cls, row: Row[Any] | User) -> "Profile":
@@ -49,7 +65,12 @@ class Profile:
 
 
 COLUMNS = tuple(field.name for field in fields(Profile))
-PROFILE_COLUMNS = [*User.__table__.c[COLUMNS], User.__table__.c.version]
+_stored = User.__table__.c
+PROFILE_COLUMNS = [
+    *_stored[tuple(name for name in COLUMNS if name in _stored)],
+    (_stored.password != NO_PASSWORD).label("has_password"),
+    _stored.version,
+]
 
 
 @dataclass(frozen=True)

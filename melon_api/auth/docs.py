@@ -11,6 +11,10 @@ USER = {
     "email": ADA["email"],
     "name": "Ada",
     "is_active": True,
+    "is_guest": False,
+    "has_password": True,
+    "email_verified": False,
+    "identities": [],
     "created_at": MOMENT,
     "updated_at": MOMENT,
 }

@@ -1,7 +1,7 @@
 """The guard before every route that needs a sign-in, and the JWT errors in the contract's words."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -12,7 +12,7 @@ from jwt import ExpiredSignatureError, PyJWTError
 
 from melon_api.auth.accounts import Caller, is_verified_enough
 from melon_api.auth.callers import authenticate
-from melon_api.auth.sessions import note_use
+from melon_api.auth.sessions import Device, note_use
 from melon_api.auth.tokens import verified_tokens
 from melon_api.errors import EmailNotVerified, TokenExpired, TokenInvalid, TokenMissing
 from melon_api.web.openapi.notes import note
@@ -57,6 +57,11 @@ def caller() -> Caller:
     """Who makes this request; behind `signed_in` only."""
     found: Caller = g.caller
     return found
+
+
+def device_of(body: Mapping[str, Any]) -> Device:
+    """What a sign-in's body and headers say of the phone."""
+    return Device(body["device_id"], body["device_name"], request.headers.get("User-Agent"))
 
 
 def bearer_token() -> str:

@@ -105,10 +105,10 @@ def verify(token: str) -> None:
 
 
 def resend(caller: Caller) -> None:
-    """Mail another token to verify the caller's address, unless that is done. Raises
-    Unavailable."""
+    """Mail another token to verify the caller's address, unless that is done or there is none.
+    Raises Unavailable."""
     profile = caller.profile
-    if profile is None or profile.email_verified_at is not None:
+    if profile is None or profile.email is None or profile.email_verified:
         return
     if not send_verification(caller.user_id, profile.email):
         raise Unavailable("Too many mails wait to be sent.")
@@ -123,9 +123,11 @@ def _send_verification(user_id: str, email: str) -> None:
     send(VERIFY, email, _new_token(VERIFY, user_id, email))
 
 
-def notify(name: str, email: str) -> None:
-    """Tell an account's owner by mail what has been changed (ASVS 6.3.7)."""
-    outbox().post(lambda: send(name, email))
+def notify(name: str, email: str | None) -> None:
+    """Tell an account's owner, where there is an address, by mail what has been changed (ASVS
+    6.3.7)."""
+    if email is not None:
+        outbox().post(lambda: send(name, email))
 
 
 def replace_password(

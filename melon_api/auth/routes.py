@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from flask import request
-
 from melon_api.auth import docs, recovery, service
 from melon_api.auth import sessions as devices
-from melon_api.auth.guard import bearer_token, caller, claims, signed_in
+from melon_api.auth.guard import bearer_token, caller, claims, device_of, signed_in
 from melon_api.auth.schemas import (
     ForgotSchema,
     LoginSchema,
@@ -17,8 +15,7 @@ from melon_api.auth.schemas import (
     SignedInSchema,
     TokenSchema,
 )
-from melon_api.auth.service import SignedIn
-from melon_api.auth.sessions import Device, SignIn
+from melon_api.auth.sessions import SignIn
 from melon_api.auth.tokens import TokenPair
 from melon_api.web.calls import accepts, answers
 from melon_api.web.limits import limited, limited_anonymous, limited_mail, may_mail
@@ -51,8 +48,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
     chosen by the app, tells that a later sign-in is the same phone with the same local database. A
     mail asks to confirm the address.
     """
-    answer = service.register(body["email"], body["password"], body["name"], _device(body))
-    return _signed_in(answer)
+    return service.register(body["email"], body["password"], body["name"], device_of(body)).answer
 
 
 @blueprint.post("/login")
@@ -65,7 +61,7 @@ def login(body: dict[str, Any]) -> dict[str, Any]:
     Signs a phone in; other phones of the account stay signed in. An unknown address and a wrong
     password answer alike, in body, status and time.
     """
-    return _signed_in(service.login(body["email"], body["password"], _device(body)))
+    return service.login(body["email"], body["password"], device_of(body)).answer
 
 
 @blueprint.post("/refresh")
@@ -178,11 +174,3 @@ def resend_verification() -> None:
     Mails another token to confirm the caller's address; nothing where that is done.
     """
     recovery.resend(caller())
-
-
-def _device(body: dict[str, Any]) -> Device:
-    return Device(body["device_id"], body["device_name"], request.headers.get("User-Agent"))
-
-
-def _signed_in(answer: SignedIn) -> dict[str, Any]:
-    return {**vars(answer.tokens), "user": answer.user}

@@ -50,9 +50,9 @@ class Name(fields.String):
         super().__init__(allow_none=True, validate=validate.Length(max=longest), **kwargs)
 
 
-class LoginSchema(Schema):
-    email = EmailAddress(required=True)
-    password = fields.String(required=True, metadata={"format": "password"})
+class DeviceSchema(Schema):
+    """What a phone says of itself."""
+
     device_name = Name(LABEL_LENGTH, load_default=None)
     device_id = fields.String(
         load_default=None,
@@ -64,6 +64,11 @@ class LoginSchema(Schema):
             "pattern": "^[A-Za-z0-9_.-]{1,64}$",  # as JavaScript writes it
         },
     )
+
+
+class LoginSchema(DeviceSchema):
+    email = EmailAddress(required=True)
+    password = fields.String(required=True, metadata={"format": "password"})
 
 
 class RegisterSchema(LoginSchema):
@@ -85,9 +90,17 @@ class ResetSchema(MailedTokenSchema):
 
 class UserSchema(Schema):
     id = fields.String(required=True)
-    email = fields.Email(required=True)
+    email = fields.Email(required=True, allow_none=True)
     name = fields.String(required=True, allow_none=True)
     is_active = fields.Boolean(required=True)
+    is_guest = fields.Boolean(
+        required=True, metadata={"description": "no address, no password, no identity"}
+    )
+    has_password = fields.Boolean(required=True)
+    email_verified = fields.Boolean(required=True)
+    identities = fields.List(
+        fields.String(), required=True, metadata={"description": "providers that know them"}
+    )
     created_at = fields.DateTime(required=True, format="iso")
     updated_at = fields.DateTime(required=True, format="iso")
 

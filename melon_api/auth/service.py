@@ -1,6 +1,5 @@
 """Opening an account, signing in, refreshing. Knows no HTTP; each call is its own transaction."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import bindparam, select
@@ -16,7 +15,7 @@ from melon_api.auth.accounts import (
     unique_address,
 )
 from melon_api.auth.passwords.decoys import stored_for
-from melon_api.auth.sessions import Device, invalidate, open_session
+from melon_api.auth.sessions import Device, SignedIn, invalidate, open_session
 from melon_api.auth.tokens import TokenPair
 from melon_api.errors import (
     AccountDisabled,
@@ -38,13 +37,6 @@ _IS_VERIFIED = (USERS.id == bindparam("id"), USERS.password == bindparam("passwo
 VERIFIED = select(*PROFILE_COLUMNS).where(*_IS_VERIFIED).with_for_update()
 
 
-@dataclass(frozen=True)
-class SignedIn:
-    user: User | Profile
-    tokens: TokenPair
-    session_id: str
-
-
 def register(email: str, password: str, name: str | None, device: Device) -> SignedIn:
     """Open an account and sign its first device in. Raises ValidationFailed, EmailTaken."""
     hashed = passwords.hash_password(passwords.check_strength(password, email))
@@ -53,7 +45,7 @@ def register(email: str, password: str, name: str | None, device: Device) -> Sig
         user = User(email=email, password=hashed, name=name)
         unit.add(user)
         unit.flush()
-        return SignedIn(user, *open_session(unit, user.id, device))
+        return SignedIn(Profile.of(user), *open_session(unit, user.id, device))
 
     with unique_address():
         answer = unit_of_work(work)

@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import current_app
 from sqlalchemy import ColumnElement, Engine, and_, delete, false, insert, or_, select, update
 
 from melon_api.audit import Event, record
 from melon_api.auth import tokens
-from melon_api.auth.accounts import Caller, lock_account
+from melon_api.auth.accounts import Caller, Profile, lock_account
 from melon_api.auth.tokens import TokenPair
 from melon_api.errors import NotFound
 from melon_api.models.base import db, new_id, utc_now
@@ -32,6 +32,19 @@ class Device:
     key: str | None = None
     name: str | None = None
     user_agent: str | None = None
+
+
+class SignedIn(NamedTuple):
+    """A sign-in that has just been made."""
+
+    user: Profile
+    tokens: TokenPair
+    session_id: str
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """As `SignedInSchema` writes it."""
+        return {**vars(self.tokens), "user": self.user}
 
 
 @dataclass(frozen=True)

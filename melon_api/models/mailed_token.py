@@ -1,4 +1,4 @@
-"""Tokens that were mailed: to set a new password, to verify an address."""
+"""What was mailed: tokens to set a new password or to verify an address, codes of six digits."""
 
 from datetime import datetime
 
@@ -19,5 +19,19 @@ class MailedToken(db.Model):
     user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
     purpose: Mapped[str] = mapped_column(ascii_key(16))
     email: Mapped[str] = mapped_column(String(EMAIL_LENGTH))  # where it was sent
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class MailedCode(db.Model):
+    """The newest code of an address, whether or not there is an account. Only a keyed hash of it is
+    stored: of a million codes each could be tried."""
+
+    __tablename__ = "mailed_codes"
+    __table_args__ = TABLE_OPTIONS
+
+    email: Mapped[str] = mapped_column(String(EMAIL_LENGTH), primary_key=True)
+    digest: Mapped[str] = mapped_column(ascii_key(64))
+    wrong: Mapped[int] = mapped_column(default=0)  # guesses so far
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -6,7 +6,8 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from melon_api.errors import DomainError, EmailTaken, by_code
+from melon_api.errors import DomainError, EmailTaken
+from melon_api.web.problems import by_code
 from melon_api.web.request import API
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of everybody in a test

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
@@ -25,7 +26,7 @@ class Overview:
     """An account in a list; `sessions` that can still be used."""
 
     id: str
-    email: str
+    email: str | None
     is_active: bool
     is_verified: bool
     created_at: datetime
@@ -33,18 +34,19 @@ class Overview:
 
 
 def overview(text: str = "", *, only_inactive: bool = False) -> Iterator[Overview]:
-    """Every account whose address or name holds `text`, by address."""
-    last = ""
-    while page := _page(last, text, only_inactive):
-        yield from page
-        last = page[-1].email
+    """Every account whose address or name holds `text`, by address; at the end those without."""
+    for key, which in ((User.email, User.email.is_not(None)), (User.id, User.email.is_(None))):
+        last = ""
+        while page := _page(key, which & (key > last), text, only_inactive):
+            yield from page
+            last = (page[-1].id if key is User.id else page[-1].email) or ""
 
 
-def _page(after: str, text: str, only_inactive: bool) -> list[Overview]:
+def _page(key: Any, which: ColumnElement[bool], text: str, only_inactive: bool) -> list[Overview]:
     usable = select(func.count()).where(Session.user_id == User.id, is_usable()).scalar_subquery()
     verified = User.email_verified_at.is_not(None)
     query = select(User.id, User.email, User.is_active, verified, User.created_at, usable)
-    query = query.where(User.email > after).order_by(User.email).limit(ACCOUNTS_PER_QUERY)
+    query = query.where(which).order_by(key).limit(ACCOUNTS_PER_QUERY)
     if text:
         columns = (User.email, func.lower(User.name))
         holds = (column.contains(text.lower(), autoescape=True) for column in columns)
@@ -75,10 +77,10 @@ def set_active(user_id: str, *, is_active: bool) -> None:
 def set_password(user_id: str, password: str) -> None:
     """Set a new password and sign every device out. Raises ValidationFailed."""
     with snapshot(db.engine) as connection:
-        email = connection.scalar(select(User.email).where(User.id == user_id)) or ""
-    hashed = passwords.hash_password(passwords.check_strength(password, email))
+        known = connection.scalar(select(User.email).where(User.id == user_id)) or ""
+    hashed = passwords.hash_password(passwords.check_strength(password, known))
 
-    def work(unit: Unit) -> str:
+    def work(unit: Unit) -> str | None:
         user = lock_account(unit, user_id)
         recovery.replace_password(unit, user, hashed)
         return user.email

@@ -34,10 +34,8 @@ def list_command(text: str, inactive: bool) -> None:
     for found in admin.overview(text, only_inactive=inactive):
         state = "active" if found.is_active else "inactive"
         verified = "verified" if found.is_verified else "unverified"
-        since = f"{found.created_at:%Y-%m-%d}"
-        click.echo(
-            f"{found.id}  {found.email}  {state}  {verified}  {found.sessions} sessions  {since}"
-        )
+        since, email = f"{found.created_at:%Y-%m-%d}", found.email or "-"
+        click.echo(f"{found.id}  {email}  {state}  {verified}  {found.sessions} sessions  {since}")
 
 
 @users.command("create")

@@ -1,33 +1,36 @@
 """The end of an account: everything that is stored of it, in one transaction."""
 
-from sqlalchemy import Engine, delete, select
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine, delete, select
 
 from melon_api.auth.accounts import GONE, PROFILE
-from melon_api.errors import ValidationFailed
 from melon_api.models.alteration import Alteration
-from melon_api.models.mailed_token import MailedToken
+from melon_api.models.mailed_token import MailedCode, MailedToken
 from melon_api.models.outbox import EventQueue, OutboxEvent
 from melon_api.models.session import Session
 from melon_api.models.synced import Adoption
-from melon_api.models.user import User
+from melon_api.models.user import Identity, User
 from melon_api.storage.cache import cache
 from melon_api.storage.transactions import writing
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql import clock, deletions
 
-NOT_THE_PASSWORD = "This is not the account's password."  # noqa: S105 - a sentence
+OWNED = (Adoption, Alteration, EventQueue, OutboxEvent, Session, MailedToken, Identity)
 
 
-def erase(engine: Engine, user_id: str, stored: str | None = None) -> None:
-    """Everything that is stored of an account, in one transaction. Raises ValidationFailed when its
-    password is not `stored` any more."""
+def erase(
+    engine: Engine, user_id: str, confirm: Callable[[Connection], None] = lambda _: None
+) -> None:
+    """Everything that is stored of an account, in one transaction. `confirm` is asked when the
+    account is held; what it raises leaves all as it is."""
     with writing(engine) as connection:
         clock.lock(connection, user_id)
-        password = connection.scalar(select(User.password).where(User.id == user_id))
-        if stored not in (None, password):
-            raise ValidationFailed({"password": [NOT_THE_PASSWORD]})
+        confirm(connection)
+        email = connection.scalar(select(User.email).where(User.id == user_id))
+        connection.execute(delete(MailedCode).where(MailedCode.email == email))
         deletions.delete_all(connection, synced_tables().values(), user_id)
-        for model in (Adoption, Alteration, EventQueue, OutboxEvent, Session, MailedToken):
+        for model in OWNED:
             connection.execute(delete(model).where(model.user_id == user_id))
         connection.execute(delete(User).where(User.id == user_id))
         cache().invalidate(user_id, {PROFILE: GONE})

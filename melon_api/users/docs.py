@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from melon_api.auth.docs import ADA, NEW_PASSWORD, SESSION, USER
+from melon_api.auth.docs import ADA, NEW_PASSWORD, SESSION, TOO_SHORT, USER
 from melon_api.auth.schemas import SessionSchema, UserSchema
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.docs.examples import records
@@ -26,6 +26,18 @@ def calls() -> dict[str, Call]:
     everything = {"user": USER, "sessions": [SESSION]}
     everything |= {EXPORTED_AS.get(name, name): found for name, found in records().items()}
     return {
+        "upgrade": Call(
+            requests={
+                "whole": Example("With a password and a name", ADA | {"name": "Ada"}),
+                "shortest": Example("The least", {"email": ADA["email"]}),
+            },
+            answers=ME,
+            problems={
+                "email_taken": Problem({"email": ADA["email"]}),
+                "forbidden": Problem({"email": ADA["email"]}),
+                "validation_failed": Problem(ADA | {"password": "short"}, TOO_SHORT),
+            },
+        ),
         "get_me": Call(answers=ME),
         "update_me": Call(
             requests={

@@ -10,6 +10,8 @@ from melon_api.auth.accounts import Profile
 from melon_api.auth.guard import caller, signed_in
 from melon_api.auth.schemas import SessionSchema, UserSchema
 from melon_api.bulkheads import scans
+from melon_api.passwordless import guests, proofs
+from melon_api.passwordless.schemas import UpgradeSchema
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.users import docs, service
@@ -25,12 +27,12 @@ blueprint = Blueprint("users", __name__, "User", docs.calls, url_prefix=f"{API}/
 
 @limited("LOGIN")
 def _check_deletion(body: dict[str, str | None]) -> None:
-    service.check_password(caller(), body.get("password"), "password")
+    proofs.check(caller(), body, "password")
 
 
 @limited("LOGIN")
 def _check_change(body: dict[str, str | None]) -> None:
-    service.check_change(caller(), body.get("current_password"), body.get("new_password"))
+    service.check_change(caller(), body)
 
 
 @limited("LOGIN", when=lambda body: "email" in body)
@@ -51,7 +53,7 @@ def get_me() -> Profile:
 
 @blueprint.delete("/me")
 @signed_in()
-@accepts(DeletionSchema, _check_deletion)
+@accepts(DeletionSchema, _check_deletion, needed=False)
 @limited("LOGIN")
 @answers(204)
 def delete_me(body: dict[str, str]) -> None:
@@ -59,7 +61,7 @@ def delete_me(body: dict[str, str]) -> None:
 
     Deletes the account and all its data, for good. Every phone is signed out.
     """
-    service.delete_account(caller(), body["password"])
+    service.delete_account(caller(), body)
 
 
 @blueprint.post("/me/password")
@@ -74,7 +76,7 @@ def change_password(body: dict[str, str]) -> None:
     Sets a new password; every other phone is signed out. A wrong `current_password` is 422: a 401
     would send the app to its refresh.
     """
-    service.change_password(caller(), body["current_password"], body["new_password"])
+    service.change_password(caller(), body)
 
 
 @blueprint.get("/me/export")
@@ -100,6 +102,22 @@ def _export(user: Any, sessions: Any, records: ChangesText) -> Iterator[bytes]:
         yield from records.values(name, "created")
         yield b"]"
     yield b"}"
+
+
+@blueprint.post("/me/upgrade")
+@signed_in()
+@accepts(UpgradeSchema, guests.check_upgrade)
+@limited("REGISTER")
+@limited_mail()
+@answers(200, UserSchema)
+def upgrade(body: dict[str, Any]) -> Profile:
+    """Give a guest an address, and a password if it likes; all that it has stays
+
+    Gives a guest an address: it keeps its id, its sessions and its records, and has a way in from
+    other phones, by the password or by a mailed code. A mail asks to confirm the address. 403 for
+    an account that is no guest.
+    """
+    return guests.upgrade(caller(), body)
 
 
 @blueprint.patch("/me")

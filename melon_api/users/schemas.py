@@ -7,12 +7,12 @@ from melon_api.models.user import NAME_LENGTH
 
 
 class PasswordSchema(Schema):
-    current_password = fields.String(required=True, metadata=PASSWORD)
+    current_password = fields.String(metadata=PASSWORD)
     new_password = fields.String(required=True, metadata=NEW_PASSWORD)
 
 
 class DeletionSchema(Schema):
-    password = fields.String(required=True, metadata=PASSWORD)
+    password = fields.String(metadata=PASSWORD)
 
 
 class ProfileSchema(Schema):

@@ -1,8 +1,7 @@
 """The caller's own account."""
 
 from dataclasses import dataclass
-
-from sqlalchemy import select
+from typing import Any
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
@@ -14,16 +13,19 @@ from melon_api.auth.accounts import (
     unique_address,
 )
 from melon_api.auth.sessions import SignIn, sign_ins
-from melon_api.errors import TokenRevoked, ValidationFailed
+from melon_api.errors import TokenRevoked
 from melon_api.models.base import db
 from melon_api.models.session import Session
-from melon_api.models.user import User
+from melon_api.passwordless import proofs
+from melon_api.passwordless.proofs import Proof
 from melon_api.refusals import Refusals
 from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_work
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.first_pull import read_living
-from melon_api.users.deletion import NOT_THE_PASSWORD, erase
+from melon_api.users.deletion import erase
+
+CURRENT = "current_password"
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,19 @@ def profile(caller: Caller) -> Profile:
     return caller.profile
 
 
-def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
+def change_profile(caller: Caller, changes: dict[str, Any]) -> Profile:
     """Change `name`, `email` or both. Raises ValidationFailed, EmailTaken.
 
-    A new address needs `current_password`, so that a borrowed phone cannot take the account over;
-    the old address is told, the new one asked to be confirmed.
+    A new address needs a proof, so that a borrowed phone cannot take the account over; the old
+    address is told, the new one asked to be confirmed.
     """
-    stored = check_profile(caller, changes)
+    proof = check_profile(caller, changes)
 
-    def work(unit: Unit) -> tuple[str, Profile]:
+    def work(unit: Unit) -> tuple[str | None, Profile]:
         user = lock_account(unit, caller.user_id)
         before = user.email
-        if stored is not None:
-            _still(user, stored)
+        if proof is not None:
+            proof.confirm(unit.connection())
         if "name" in changes:
             change(user, name=changes["name"])
         if (email := changes.get("email")) and email != before:
@@ -63,28 +65,26 @@ def change_profile(caller: Caller, changes: dict[str, str | None]) -> Profile:
 
     with unique_address():
         before, now = unit_of_work(work)
-    if now.email != before:
+    if now.email is not None and now.email != before:
         record(Event.EMAIL_CHANGED, caller.user_id, caller.session_id)
         recovery.notify("email_changed", before)
         recovery.send_verification(caller.user_id, now.email)
     return now
 
 
-def check_profile(caller: Caller, changes: dict[str, str | None]) -> str | None:
-    """The stored hash where a change needs the password. Raises ValidationFailed."""
-    if "email" not in changes:
-        return None
-    return check_password(caller, changes.get("current_password"))
+def check_profile(caller: Caller, changes: dict[str, Any]) -> Proof | None:
+    """The proof where a change needs one. Raises ValidationFailed."""
+    return proofs.check(caller, changes, CURRENT) if "email" in changes else None
 
 
-def change_password(caller: Caller, current: str, new: str) -> None:
+def change_password(caller: Caller, body: dict[str, Any]) -> None:
     """Set a new password and sign every other device out. Raises ValidationFailed."""
-    strong, stored = check_change(caller, current, new)
+    strong, proof = check_change(caller, body)
     hashed = passwords.hash_password(strong)
 
-    def work(unit: Unit) -> str:
+    def work(unit: Unit) -> str | None:
         user = lock_account(unit, caller.user_id)
-        _still(user, stored)
+        proof.confirm(unit.connection())
         recovery.replace_password(unit, user, hashed, Session.id != caller.session_id)
         return user.email
 
@@ -93,25 +93,26 @@ def change_password(caller: Caller, current: str, new: str) -> None:
     recovery.notify("password_changed", email)
 
 
-def check_change(caller: Caller, current: str | None, new: str | None) -> tuple[str, str]:
-    """The new password as it will be hashed, the stored hash of the old one.
+def check_change(caller: Caller, body: dict[str, Any]) -> tuple[str, Proof]:
+    """The new password as it will be hashed, and what proves that it may be changed.
 
     None is what was refused already. Raises ValidationFailed for all that is wrong.
     """
-    refusals, strong, stored = Refusals(), "", ""
-    if new is not None:
+    refusals, strong, proof = Refusals(), "", proofs.NOTHING
+    if (new := body.get("new_password")) is not None:
         with refusals.noted():
-            strong = passwords.check_strength(new, profile(caller).email, "new_password")
+            strong = passwords.check_strength(new, profile(caller).email or "", "new_password")
     with refusals.noted():
-        stored = check_password(caller, current)
+        proof = proofs.check(caller, body, CURRENT)
     refusals.raise_any()
-    return strong, stored
+    return strong, proof
 
 
-def delete_account(caller: Caller, password: str) -> None:
-    """The account and all its data, gone for good. Raises ValidationFailed for a wrong password."""
-    stored = check_password(caller, password, "password")
-    retrying(lambda: erase(db.engine, caller.user_id, stored))
+def delete_account(caller: Caller, body: dict[str, Any]) -> None:
+    """The account and all its data, gone for good. Raises ValidationFailed where nothing proves
+    whose it is."""
+    proof = proofs.check(caller, body, "password")
+    retrying(lambda: erase(db.engine, caller.user_id, proof.confirm))
     record(Event.DELETED, caller.user_id, caller.session_id)
 
 
@@ -121,26 +122,3 @@ def export(caller: Caller) -> Export:
         records = read_living(connection, synced_tables(), caller.user_id)
     record(Event.EXPORTED, caller.user_id, caller.session_id)
     return Export(profile(caller), sign_ins(caller, ended=True), records)
-
-
-def check_password(caller: Caller, password: str | None, field: str = "current_password") -> str:
-    """The stored hash, if the password is right.
-
-    Raises ValidationFailed: a 401 would send the app to its refresh (contract, Accounts 8).
-    """
-    if not password:
-        raise ValidationFailed({field: ["Missing data for required field."]})
-    with snapshot(db.engine) as connection:
-        stored = connection.scalar(select(User.password).where(User.id == caller.user_id))
-    if stored is None:
-        raise TokenRevoked("This account does not exist any more.")
-    if not passwords.verify(stored, password):
-        record(Event.PASSWORD_REFUSED, caller.user_id, caller.session_id)
-        raise ValidationFailed({field: [NOT_THE_PASSWORD]})
-    return stored
-
-
-def _still(user: User, stored: str) -> None:
-    """Raises ValidationFailed when the password was changed since it was checked."""
-    if user.password != stored:
-        raise ValidationFailed({"current_password": [NOT_THE_PASSWORD]})

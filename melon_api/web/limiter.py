@@ -94,10 +94,11 @@ class Limiter:
 
 
 def rule(call: str, settings: Mapping[str, str]) -> list[Limit]:
-    """All limits of a kind of calls, the shortest first."""
+    """All limits of a kind of calls, the shortest first; some have none of an account."""
     limits = [
         Limit(item, who, item.key_for(PREFIX, "%s", scope(call, who)), most_held(item.amount))
         for who in (ACCOUNT, ADDRESS)
+        if setting(call, who) in settings
         for item in parse_many(settings[setting(call, who)])
     ]
     return sorted(limits, key=lambda limit: limit.item)

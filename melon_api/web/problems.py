@@ -2,7 +2,9 @@
 
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
 
 import orjson
 from flask import Flask, Response, current_app, g, got_request_exception
@@ -11,14 +13,13 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from melon_api.errors import (
+    BadRequest,
     DomainError,
     Example,
     InternalError,
     InvalidCredentials,
     TokenMissing,
     Unavailable,
-    as_problem,
-    of_status,
 )
 from melon_api.storage.transactions import error_number, is_outage
 
@@ -83,3 +84,38 @@ def _challenge(kind: type[DomainError]) -> str:
     if kind in (TokenMissing, InvalidCredentials):
         return 'Bearer realm="melon"'
     return f'Bearer realm="melon", error="invalid_token", error_description="{kind.code}"'
+
+
+def by_code() -> dict[str, type[DomainError]]:
+    """Every error there is, in the order of their statuses; those of the app, too."""
+    return {kind.code: kind for kind in sorted(_below(DomainError), key=lambda kind: kind.status)}
+
+
+def _below(base: type[DomainError]) -> Iterator[type[DomainError]]:
+    for kind in base.__subclasses__():
+        if "code" in vars(kind):
+            yield kind
+        yield from _below(kind)
+
+
+def of_status(status: int) -> type[DomainError]:
+    """What an error becomes that has a status only, as those of Werkzeug: the first with it."""
+    other = BadRequest if status < 500 else InternalError
+    return next((kind for kind in by_code().values() if kind.status == status), other)
+
+
+def as_problem(
+    kind: type[DomainError], said: Example, request_id: str | None, status: int | None = None
+) -> dict[str, Any]:
+    """The body of an answer (RFC 9457); 422 always has `errors` (contract, Errors 2)."""
+    status = status or kind.status
+    errors = {} if said.errors is None and status == 422 else said.errors
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": kind.code,
+        "detail": said.detail,
+        **({} if errors is None else {"errors": errors}),
+        "request_id": request_id,
+    }

@@ -90,6 +90,7 @@ class LimitSettings(Settings):
     RATELIMIT_FORGOT_PER_ACCOUNT = _limit(
         "5/hour", "mails to one recipient, by whichever call, and mails that one account asks for"
     )
+    RATELIMIT_GUEST_PER_ADDRESS = _per_address("60/hour", "new guests")
     RATELIMIT_REFRESH_PER_ADDRESS = _per_address("600/minute", "refreshes")
     RATELIMIT_REFRESH_PER_ACCOUNT = _per_account("60/minute", "refreshes")
     RATELIMIT_PULL_PER_ADDRESS = _per_address("6000/minute", "pulls")

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from devices import PASSWORD, Account, new_id
+from devices import PASSWORD, Account, guest, new_id
 from flask import Flask
 from servers import PrivateRedis, Server, serving
 from sqlalchemy import event as listening
@@ -104,6 +104,14 @@ def change_password(account: Account, current: str = PASSWORD) -> Any:
     return account.first.call("POST", "/users/me/password", json=body)
 
 
+def upgrade(account: Account) -> Any:
+    """The account is a guest from before on."""
+    account.first = guest(account.app)
+    account.user = account.first.call("GET", "/users/me").json
+    body = {"email": f"up.{account.email}"}
+    return account.first.call("POST", "/users/me/upgrade", json=body)
+
+
 Story = Callable[[Account], Any]
 STORIES: dict[Event, Story] = {
     Event.SIGNED_IN: lambda a: sign_in(a, PASSWORD),
@@ -119,6 +127,7 @@ STORIES: dict[Event, Story] = {
     Event.DEACTIVATED: lambda a: cli(a, "deactivate"),
     Event.ACTIVATED: lambda a: cli(a, "activate"),
     Event.EXPORTED: lambda a: a.first.call("GET", "/users/me/export"),
+    Event.UPGRADED: upgrade,
     Event.DELETED: lambda a: a.first.call("DELETE", "/users/me", json={"password": PASSWORD}),
 }
 # The session that acts, or that is acted on; others are nobody's, or of many.

@@ -27,15 +27,15 @@ from flask import Flask
 
 import config as settings
 from melon_api import create_app
-from melon_api.errors import by_code
 from melon_api.models.base import db
 from melon_api.web.limits import limiter
+from melon_api.web.problems import by_code
 from melon_api.web.request import API
 from melon_api.web.settings import LIMITS
 
 OPERATIONS = [
     "register login refresh logout logoutAll listSessions endSession forgotPassword resetPassword",
-    "verifyEmail resendVerification getMe updateMe deleteMe changePassword exportMe",
+    "guest upgrade verifyEmail resendVerification getMe updateMe deleteMe changePassword exportMe",
     "pull pullByQuery push verify",
 ]
 API_CALLS = " ".join(OPERATIONS).split()

@@ -13,8 +13,9 @@ from marshmallow import Schema, fields
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from melon_api.auth.guard import signed_in
-from melon_api.errors import DomainError, Example, by_code
+from melon_api.errors import DomainError, Example
 from melon_api.web.calls import accepts, answers
+from melon_api.web.problems import by_code
 from melon_api.web.request import API
 
 ROOT = Path(__file__).parents[2]

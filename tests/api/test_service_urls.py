@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 import config as settings
 from melon_api import create_app
-from melon_api.errors import by_code
 from melon_api.storage import engine
+from melon_api.web.problems import by_code
 from melon_api.web.request import API
 
 # The calls that need no token.

@@ -14,7 +14,7 @@ from servers import serving
 
 import config
 from melon_api.auth.tokens import key_id
-from melon_api.errors import by_code
+from melon_api.web.problems import by_code
 
 HERE = Path(__file__).resolve().parent
 PAGE = (config.ROOT / "docs" / "signing-in.md").read_text()

@@ -26,6 +26,7 @@ FLOORS = [
     ["melon_api.storage", "melon_api.bulkheads", "melon_api.audit", "melon_api.mail"],
     ["melon_api.sentences"],
     ["melon_api.auth", "melon_api.sync", "melon_api.events", "melon_api.web", "melon_api.ops"],
+    ["melon_api.passwordless"],
     ["melon_api.users", "melon_api.seed"],
     ["config"],
     ["melon_api"],

@@ -34,6 +34,11 @@ def json_body(*, is_sync: bool = False, has_records: bool = False) -> Any:
     return parse_json(_unpacked(_arrived(limit), limit, has_records))
 
 
+def has_body() -> bool:
+    """Whether the request says that it has one."""
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
+
+
 def _arrived(limit: int) -> bytes:
     """The whole body, as it was sent; a shorter one than announced is refused, not parsed."""
     announced = request.content_length

@@ -11,10 +11,10 @@ from flask import Flask
 from marshmallow import Schema, fields
 from werkzeug.routing import Rule
 
-from melon_api.errors import by_code
 from melon_api.web.openapi import words
 from melon_api.web.openapi.call import Blueprint, Call, Problem
 from melon_api.web.openapi.operation import example, headers, operation
+from melon_api.web.problems import by_code
 from melon_api.web.request import API
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}

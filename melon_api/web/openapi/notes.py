@@ -14,6 +14,7 @@ def note(view: F, **facts: Any) -> F:
 
 
 def notes(view: View) -> Mapping[str, Any]:
-    """`body`, `status`, `answer` of here, `tokens`, `verified` of `signed_in`, `limited`."""
+    """`body`, `body_needed`, `status`, `answer`, `creates` of web/calls.py, `limited`;
+    `tokens`, `verified` of `signed_in`."""
     noted: Mapping[str, Any] = getattr(view, "notes", {})
     return noted

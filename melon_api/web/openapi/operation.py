@@ -13,10 +13,11 @@ from typing import Any
 import orjson
 
 from melon_api import errors
-from melon_api.errors import DomainError, as_problem, by_code
+from melon_api.errors import DomainError
 from melon_api.web.openapi.call import JSON, TEXT, Call, Example, Problem
 from melon_api.web.openapi.notes import View, notes
 from melon_api.web.openapi.words import HEADERS, REQUEST_ID
+from melon_api.web.problems import as_problem, by_code
 
 LIMITS = tuple(name for name in HEADERS if name.startswith("RateLimit-"))
 OF_STATUS = {401: ("WWW-Authenticate",), 429: ("Retry-After", *LIMITS), 503: ("Retry-After",)}
@@ -41,7 +42,7 @@ def operation(view: View, call: Call, *, speaks_json: bool) -> dict[str, Any]:
     doc |= {} if call.security is None else {"security": call.security}
     doc |= {"parameters": [{"in": "query", "schema": call.asks}]} if call.asks else {}
     if taken := _body(call, noted):
-        doc["requestBody"] = {"required": True, "content": taken}
+        doc["requestBody"] = {"required": noted.get("body_needed", True), "content": taken}
     known = {kind.code for kind in _guards(noted, bool(taken), speaks_json)} | call.problems.keys()
     kinds = [kind for code, kind in by_code().items() if code in known]
     doc["responses"] = _success(call, noted) | _problems(kinds, call.problems)
@@ -105,7 +106,8 @@ def _success(call: Call, noted: Mapping[str, Any]) -> dict[str, Any]:
     answer["headers"] = headers(*(LIMITS if noted.get("limited") else ()))
     if schema := noted.get("answer") or call.gives:
         answer["content"] = {call.media: _content(call.media, schema, call.answers)}
-    return {str(status): answer}
+    told = {str(status): answer}
+    return told | ({"201": answer | {"description": "Created"}} if noted.get("creates") else {})
 
 
 def _problems(kinds: list[type[DomainError]], own: Mapping[str, Problem]) -> dict[str, Any]:

@@ -1,0 +1,18 @@
+"""Bodies of the calls without a password."""
+
+from marshmallow import Schema, fields
+
+from melon_api.auth.schemas import NEW_PASSWORD, DeviceSchema, EmailAddress, Name
+from melon_api.models.user import NAME_LENGTH
+
+
+class GuestSchema(DeviceSchema):
+    name = Name(NAME_LENGTH, load_default=None)
+
+
+class UpgradeSchema(Schema):
+    """An address for a guest; what is absent stays."""
+
+    email = EmailAddress(required=True)
+    password = fields.String(metadata=NEW_PASSWORD)
+    name = Name(NAME_LENGTH)
