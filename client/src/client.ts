@@ -1,7 +1,5 @@
 /** `createMelonClient`: the parts, put together. */
 
-import type { Database } from '@nozbe/watermelondb'
-import { hasUnsyncedChanges } from '@nozbe/watermelondb/sync/index.js'
 import { Account } from './account.js'
 import { Api } from './api.js'
 import type { RejectedRecord } from './changes.js'
@@ -10,6 +8,7 @@ import { MelonError, SignedOutError } from './errors.js'
 import { teller, type Listener } from './events.js'
 import { platformGzip } from './gzip.js'
 import { httpSender, type Fetch, type Gzip } from './http.js'
+import { hasUnsynced } from './local.js'
 import { exclusive } from './locks.js'
 import { PushNumbers } from './numbers.js'
 import { retryPolicy, type RetryPolicy } from './retry.js'
@@ -18,12 +17,16 @@ import type { MelonStorage } from './storage.js'
 import { syncInLine, type StartRun, type SyncOptions } from './sync.js'
 import { Tokens } from './tokens.js'
 import { askVerdict, heldContents, type VerifyOptions, type VerifyResult } from './verify.js'
+import type { Database, Watermelon } from './watermelon.js'
 
 export interface MelonOptions {
   /** Where the server is: `https://api.example.com`, without `/api/v1`. */
   url: string
   /** Where the tokens are kept. */
   storage: MelonStorage
+  /** `Q` and `synchronize` of the app's WatermelonDB: of `@nozbe/watermelondb`, if not given (melon-sync/core has no
+   * other). */
+  watermelon: Watermelon
   /** This device with its database (`A-Za-z0-9_.-`, up to 64); made once and stored, if not given. */
   deviceId?: string
   /** What people call it: shown among their sessions. */
@@ -61,9 +64,10 @@ export class MelonClient extends Account {
     this.start = async (database, manner, hooks) => {
       const { api, tokens, numbers } = parts
       const { waiting } = tokens
+      const { watermelon } = options
       const work = async () => {
         if ((await tokens.accountId()) !== manner.as) throw new SignedOutError('signed_out')
-        const result = await run({ api, database, waiting, numbers, manner, ...hooks })
+        const result = await run({ api, database, watermelon, waiting, numbers, manner, ...hooks })
         tellRejected(result.rejected)
         return result
       }
@@ -85,7 +89,7 @@ export class MelonClient extends Account {
 
   /** Whether there is work that no server has: ask before the database is reset. */
   hasUnsyncedChanges(database: Database): Promise<boolean> {
-    return hasUnsyncedChanges({ database })
+    return hasUnsynced(database, this.options.watermelon)
   }
 
   /** Syncs, then compares all that is here with the server. Throws as `sync` does. */

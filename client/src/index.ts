@@ -1,32 +1,14 @@
-export type { Credentials, DeviceSession, LoggedOut, ProfileChange } from './account.js'
-export type { RawRecord, RejectedRecord } from './changes.js'
-export { createMelonClient, type MelonClient, type MelonOptions } from './client.js'
-export {
-  AbortError,
-  ApiError,
-  ConflictError,
-  EmailTakenError,
-  ForbiddenError,
-  ForeignClockError,
-  InvalidCredentialsError,
-  MelonError,
-  NetworkError,
-  NotThisServerError,
-  OtherAccountError,
-  PayloadTooLargeError,
-  PushOutdatedError,
-  RateLimitedError,
-  RedirectError,
-  ServerError,
-  SignedOutError,
-  StorageError,
-  ValidationError,
-} from './errors.js'
-export type { Listener, MelonEvent } from './events.js'
-export type { Fetch, FetchAnswer, Gzip } from './http.js'
-export type { RetryPolicy } from './retry.js'
-export type { ConflictResolver, SyncProgress, SyncResult } from './run.js'
-export type { User } from './session.js'
-export { memoryStorage, type MelonStorage } from './storage.js'
-export type { SyncOptions } from './sync.js'
-export type { Contents, TableVerdict, VerifyOptions, VerifyResult } from './verify.js'
+/** For apps on `@nozbe/watermelondb`: melon-sync/core, and that one found. */
+
+import { Q } from '@nozbe/watermelondb'
+import { synchronize } from '@nozbe/watermelondb/sync/index.js'
+import { createMelonClient as createWith, type MelonClient, type MelonOptions } from './core.js'
+
+export * from './core.js'
+
+/** A client; nothing is sent or stored before its first call. Throws `MelonError` for a `url` that is none. */
+export function createMelonClient(
+  options: Omit<MelonOptions, 'watermelon'> & Partial<Pick<MelonOptions, 'watermelon'>>,
+): MelonClient {
+  return createWith({ ...options, watermelon: options.watermelon ?? { Q, synchronize } })
+}

@@ -1,9 +1,8 @@
 /** What is kept beside the records in the app's own database: whose they are, and how new. */
 
-import type { Database } from '@nozbe/watermelondb'
-import { getLastPulledAt, setLastPulledAt } from '@nozbe/watermelondb/sync/impl/index.js'
 import { OtherAccountError } from './errors.js'
 import type { Waiting } from './waiting.js'
+import type { Database, Watermelon } from './watermelon.js'
 
 const OWNER = 'melon_sync_account'
 const ADOPTING = 'melon_sync_adopting'
@@ -56,6 +55,23 @@ export function endAdopting(database: Database): Promise<void> {
   return database.adapter.removeLocal(ADOPTING)
 }
 
+/** The sync clock that the database has reached, in ms; null before its first pull. */
+export async function getLastPulledAt(database: Database): Promise<number | null> {
+  return Number(await database.adapter.getLocal(LAST_PULLED_AT)) || null
+}
+
+/** Whether there is work that no server has. */
+export async function hasUnsynced(database: Database, { Q }: Watermelon): Promise<boolean> {
+  return database.read(async () => {
+    for (const table of Object.keys(database.schema.tables)) {
+      const unsynced = database.get(table).query(Q.where('_status', Q.notEq('synced')))
+      if ((await unsynced.fetchCount()) > 0) return true
+      if ((await database.adapter.getDeletedRecords(table)).length > 0) return true
+    }
+    return false
+  }, 'melon-sync-hasUnsynced')
+}
+
 /** Whether no table holds a record, not even one that is to be deleted on the server. */
 export async function isEmpty(database: Database): Promise<boolean> {
   for (const table of Object.keys(database.schema.tables)) {
@@ -71,7 +87,7 @@ export async function isEmpty(database: Database): Promise<boolean> {
 export async function fastForward(database: Database, push: Pushed): Promise<void> {
   return database.write(async () => {
     const isThere = (await getLastPulledAt(database)) === push.from
-    if (isThere && push.to > push.from) await setLastPulledAt(database, push.to)
+    if (isThere && push.to > push.from) await database.adapter.setLocal(LAST_PULLED_AT, String(push.to))
   }, 'melon-sync-fastForward')
 }
 

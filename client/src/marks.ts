@@ -1,14 +1,19 @@
 /** WatermelonDB's own marks on a record, which say whether it is still to be pushed. */
 
-import { Q, type Database, type Model } from '@nozbe/watermelondb'
 import type { Changes, RawRecord } from './changes.js'
+import type { Database, Model, Watermelon } from './watermelon.js'
 
 const BATCH = 1_000 // records
+
+/** A database, with what builds its queries. */
+export interface Marked extends Pick<Watermelon, 'Q'> {
+  database: Database
+}
 
 /** Marks as synced what the server has stored of `sent`, unless it was edited meanwhile, and forgets the
  * deletions. As WatermelonDB does after a push, whose time grows with the square of the records. */
 export function markSynced(
-  database: Database,
+  { database, Q }: Marked,
   sent: Changes,
   rejected: Record<string, string[]>,
 ): Promise<void> {
@@ -17,8 +22,8 @@ export function markSynced(
       const refused = new Set(rejected[table])
       const stored = [...created, ...updated].filter(({ id }) => !refused.has(id as string))
       const raws = new Map(stored.map((raw) => [raw['id'] as string, raw]))
-      const isAsSent = ({ _raw }: Model) => areEqual(_raw as unknown as RawRecord, raws.get(_raw.id))
-      await mark(database, table, [...raws.keys()], { _status: 'synced', _changed: '' }, isAsSent)
+      const isAsSent = ({ _raw }: Model) => areEqual(_raw as RawRecord, raws.get(_raw.id))
+      await mark({ database, Q }, table, [...raws.keys()], { _status: 'synced', _changed: '' }, isAsSent)
       const gone = deleted.filter((id) => !refused.has(id))
       if (gone.length) await database.adapter.destroyDeletedRecords(table, gone)
     }
@@ -28,14 +33,14 @@ export function markSynced(
 /** Marks what is synced as to be pushed whole: as made here, or as edited here in all columns. Within a
  * writer. */
 export async function markUnsynced(
-  database: Database,
+  { database, Q }: Marked,
   table: string,
   { created, updated }: { created: string[]; updated: string[] },
 ): Promise<void> {
   const isSynced = ({ _raw }: Model) => _raw._status === 'synced'
-  const _changed = Object.keys(database.schema.tables[table as never]?.columns ?? {}).join(',')
-  await mark(database, table, created, { _status: 'created', _changed: '' }, isSynced)
-  await mark(database, table, updated, { _status: 'updated', _changed }, isSynced)
+  const _changed = Object.keys(database.schema.tables[table]?.columns ?? {}).join(',')
+  await mark({ database, Q }, table, created, { _status: 'created', _changed: '' }, isSynced)
+  await mark({ database, Q }, table, updated, { _status: 'updated', _changed }, isSynced)
 }
 
 interface Marks {
@@ -44,7 +49,7 @@ interface Marks {
 }
 
 async function mark(
-  database: Database,
+  { database, Q }: Marked,
   table: string,
   ids: string[],
   marks: Marks,

@@ -5,9 +5,9 @@
  * `resend`. The marks are WatermelonDB's own: a sync that is cut off goes on with what is left.
  */
 
-import type { Database } from '@nozbe/watermelondb'
 import { idOf, type Changes, type RawRecord, type TableChanges } from './changes.js'
-import { markUnsynced } from './marks.js'
+import { markUnsynced, type Marked } from './marks.js'
+import type { Database } from './watermelon.js'
 
 export interface Reconciled {
   /** The full set of the server, as news for this device. */
@@ -19,7 +19,7 @@ export interface Reconciled {
 /** `full`: all that lives on the server. What this device has had comes under `updated`: a record that was
  * deleted here, and is told as `created`, would live again. What the server has deleted it says itself,
  * when the record is pushed (contract push 3). */
-export async function reconcile(database: Database, full: Changes): Promise<Reconciled> {
+export async function reconcile({ database, Q }: Marked, full: Changes): Promise<Reconciled> {
   const changes = { ...full }
   let resent = 0
   for (const table of Object.keys(database.schema.tables)) {
@@ -29,7 +29,7 @@ export async function reconcile(database: Database, full: Changes): Promise<Reco
     const known = new Map([...there.created, ...there.updated].map((raw) => [idOf(raw), raw]))
     const created = held.synced.filter((raw) => !known.has(idOf(raw))).map(idOf)
     const updated = held.synced.filter((raw) => isNewer(raw, known.get(idOf(raw)))).map(idOf)
-    const mark = () => markUnsynced(database, table, { created, updated })
+    const mark = () => markUnsynced({ database, Q }, table, { created, updated })
     await database.write(mark, 'melon-sync-resend')
     resent += created.length + updated.length
   }

@@ -1,9 +1,5 @@
 /** One run of sync: pull and push, again while other devices are faster, then the clock is set. */
 
-import type { Database } from '@nozbe/watermelondb'
-import type { SyncArgs } from '@nozbe/watermelondb/sync/index.js'
-import { synchronize } from '@nozbe/watermelondb/sync/index.js'
-import { getLastPulledAt } from '@nozbe/watermelondb/sync/impl/index.js'
 import { ensureNotAborted, sleep } from './abort.js'
 import type { Api } from './api.js'
 import { countOf, idsByTable, type Changes, type RawRecord, type RejectedRecord } from './changes.js'
@@ -14,11 +10,12 @@ import {
   endAdopting,
   ensureOwner,
   fastForward,
+  getLastPulledAt,
   isAdopting,
   type Pushed,
 } from './local.js'
 import { keepsTabsOut } from './locks.js'
-import { markSynced } from './marks.js'
+import { markSynced, type Marked } from './marks.js'
 import type { PushNumbers } from './numbers.js'
 import { pushAll } from './parts.js'
 import { pull, pullText, type PullArgs, type PullOptions } from './pull.js'
@@ -27,6 +24,7 @@ import { reconcile } from './resend.js'
 import { pause, type RetryPolicy } from './retry.js'
 import { canTurbo } from './turbo.js'
 import type { Waiting } from './waiting.js'
+import type { Database, SyncArgs, Watermelon } from './watermelon.js'
 
 /** How far a sync is. `records` counts from its beginning; no total is known beforehand. */
 export type SyncProgress =
@@ -79,6 +77,7 @@ export interface Manner {
 export interface RunContext {
   api: Api
   database: Database
+  watermelon: Watermelon
   waiting: Waiting
   numbers: PushNumbers
   manner: Manner
@@ -169,7 +168,7 @@ async function attempt(context: RunContext, result: SyncResult, way: Way): Promi
     if (answer.timestamp !== null) pushed = { from: args.lastPulledAt, to: answer.timestamp }
     return { experimentalRejectedIds: idsByTable(answer.rejected) }
   }
-  await synchronize({
+  const args: SyncArgs<PullArgs, PushArgs> = {
     database,
     pullChanges: async (args) => {
       const answer = await pullRound(args, context, result, way)
@@ -181,12 +180,13 @@ async function attempt(context: RunContext, result: SyncResult, way: Way): Promi
     onWillApplyRemoteChanges: async ({ remoteChangeCount: count }) =>
       context.onProgress({ phase: 'apply', records: Number.isNaN(count) ? null : count }),
     ...optional(manner),
-  } as SyncArgs)
+  }
+  await context.watermelon.synchronize(args)
   if (way.isFull) await endAdopting(database)
   if (pushed && keepsTabsOut()) await fastForward(database, pushed)
 }
 
-function optional({ conflictResolver, migrationsEnabledAtVersion }: Manner): Partial<SyncArgs> {
+function optional({ conflictResolver, migrationsEnabledAtVersion }: Manner) {
   return {
     ...(conflictResolver ? { conflictResolver } : {}),
     ...(migrationsEnabledAtVersion ? { migrationsEnabledAtVersion } : {}),
@@ -205,7 +205,7 @@ async function pullRound(args: PullArgs, context: RunContext, result: SyncResult
   const wanted = way.isFull ? { ...args, lastPulledAt: null, migration: null } : args
   const answer = await pull(wanted, options)
   if (way.isFull) {
-    const { changes, resent } = await reconcile(context.database, answer.changes)
+    const { changes, resent } = await reconcile(markedOf(context), answer.changes)
     answer.changes = changes
     result.resent += resent
   }
@@ -213,6 +213,8 @@ async function pullRound(args: PullArgs, context: RunContext, result: SyncResult
   if (result.pulled !== null) result.pulled += countOf(answer.changes)
   return answer
 }
+
+const markedOf = ({ database, watermelon: { Q } }: RunContext): Marked => ({ database, Q })
 
 function pullOptions(context: RunContext): PullOptions {
   const { api, signal, manner, onProgress } = context
@@ -228,14 +230,14 @@ async function pushRound(
   result: SyncResult,
   tables: string[],
 ): Promise<PushAnswer> {
-  const { api, database, signal, numbers, manner, onProgress } = context
+  const { api, signal, numbers, manner, onProgress } = context
   const { as, partial } = manner
   const records = countOf(args.changes)
   onProgress({ phase: 'push', records })
   let isInParts = false
   const onStored = async (sent: Changes, rejected: Record<string, string[]>) => {
     isInParts = true
-    await markSynced(database, sent, rejected)
+    await markSynced(markedOf(context), sent, rejected)
   }
   const options = { api, as, signal, numbers, partial }
   const answer = await pushAll(args, options, { tables, onStored })

@@ -4,11 +4,11 @@
  * its pull, so that the run sees all that was there when the call was made; else it waits for the next one.
  */
 
-import type { Database } from '@nozbe/watermelondb'
 import { abortable } from './abort.js'
 import { AbortError } from './errors.js'
 import { teller } from './events.js'
 import type { ConflictResolver, Manner, SyncProgress, SyncResult } from './run.js'
+import type { Database } from './watermelon.js'
 
 export interface SyncOptions {
   /** Told of each page and phase. */

@@ -1,7 +1,7 @@
 /** Whether WatermelonDB's Turbo mode can load a first pull: JSON text straight into SQLite. */
 
-import type { Database } from '@nozbe/watermelondb'
 import { isEmpty } from './local.js'
+import type { Database } from './watermelon.js'
 
 /** Only a SQLite adapter that runs over JSI can (its `unsafeLoadFromSync` says so), and only into
  * tables without records, because it inserts. On Windows WatermelonDB has no Turbo mode, and nothing

@@ -1,13 +1,12 @@
 /** `verify(database)`: does this device hold what the server holds? (docs/verify.md) */
 
-import type { Database, TableSchema } from '@nozbe/watermelondb'
-import { sanitizedRaw } from '@nozbe/watermelondb/RawRecord/index.js'
-import { getLastPulledAt } from '@nozbe/watermelondb/sync/impl/index.js'
 import { verdictAnswer } from './answers.js'
 import type { Api } from './api.js'
 import type { RawRecord } from './changes.js'
 import { tableChecksum } from './checksum.js'
+import { getLastPulledAt } from './local.js'
 import type { SyncOptions } from './sync.js'
+import { shown, type Database, type TableSchema } from './watermelon.js'
 
 /** With the options of the syncs that it makes. */
 export interface VerifyOptions extends SyncOptions {
@@ -80,9 +79,9 @@ interface Answer {
 /** Raw, without a model for each record; SQLite's 0 and 1 become booleans again. */
 async function contentsOf(database: Database, name: string, schema: TableSchema) {
   const found: RawRecord[] = await database.get(name).query().unsafeFetchRaw()
-  const records = found.map((raw) => sanitizedRaw(raw, schema) as unknown as RawRecord)
+  const records = found.map((raw) => shown(raw, schema))
   const isSynced = records.every((raw) => raw['_status'] === 'synced')
   if (!isSynced || (await database.adapter.getDeletedRecords(name)).length > 0) return null
-  const columns = schema.columnArray.map((column) => column.name as string)
+  const columns = schema.columnArray.map(({ name }) => name)
   return { columns, count: records.length, checksum: tableChecksum(records, columns) }
 }

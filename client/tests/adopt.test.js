@@ -2,12 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createRequire } from 'node:module'
 import { ForeignClockError, NetworkError, OtherAccountError } from 'melon-sync'
-import { assertConverged, assertFails, modelClasses, newDatabase, phones } from './support.js'
+import { assertConverged, assertFails, modelClasses, newDatabase, phones, watermelon } from './support.js'
 
-const require = createRequire(import.meta.url)
-const { setLastPulledAt } = require('@nozbe/watermelondb/sync/impl')
+const { setLastPulledAt } = watermelon('/sync/impl')
 const DAY_MS = 86_400_000
 const OWNER = 'melon_sync_account'
 

@@ -5,14 +5,24 @@ import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { after, afterEach } from 'node:test'
 import { format } from 'node:util'
-import { createMelonClient, memoryStorage } from 'melon-sync'
+import * as found from 'melon-sync'
+import * as core from 'melon-sync/core'
 import { Network } from './network.js'
 
 const require = createRequire(import.meta.url) // WatermelonDB is CommonJS without an exports map
-const { appSchema, Database, Model, tableSchema } = require('@nozbe/watermelondb')
-const { default: LokiJSAdapter } = require('@nozbe/watermelondb/adapters/lokijs')
-const { getLastPulledAt } = require('@nozbe/watermelondb/sync/impl')
-const { default: logger } = require('@nozbe/watermelondb/utils/common/logger')
+/** Of the stock WatermelonDB, or of another one in the folder WATERMELON: then it is passed in. */
+export const watermelon = (path = '') => require(`${process.env.WATERMELON ?? '@nozbe/watermelondb'}${path}`)
+const { appSchema, Database, Model, Q, tableSchema } = watermelon()
+const { default: LokiJSAdapter } = watermelon('/adapters/lokijs')
+const { getLastPulledAt } = watermelon('/sync/impl')
+const { synchronize } = watermelon('/sync')
+const { default: logger } = watermelon('/utils/common/logger')
+const { memoryStorage } = found
+
+function createMelonClient(options) {
+  if (!process.env.WATERMELON) return found.createMelonClient(options)
+  return core.createMelonClient({ watermelon: { Q, synchronize }, ...options })
+}
 
 export { Database, LokiJSAdapter }
 export const PASSWORD = 'correct-horse-battery'

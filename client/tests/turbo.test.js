@@ -8,10 +8,9 @@ import { NetworkError } from 'melon-sync'
 const require = createRequire(import.meta.url)
 const native = require('./native.cjs') // before WatermelonDB is loaded
 await native.ready
-const { assertConverged, assertFails, Database, modelClasses, newDatabase, newPhone, phones, schema } = await import(
-  './support.js'
-)
-const { default: SQLiteAdapter } = require('@nozbe/watermelondb/adapters/sqlite')
+const { assertConverged, assertFails, Database, modelClasses, newDatabase, newPhone, phones, schema, watermelon } =
+  await import('./support.js')
+const { default: SQLiteAdapter } = watermelon('/adapters/sqlite')
 
 function sqliteDatabase(options = {}) {
   const adapter = new SQLiteAdapter({ dbName: 'test', schema, jsi: true, ...options })

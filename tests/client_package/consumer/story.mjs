@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 
 const require = createRequire(import.meta.url)
-const { appSchema, Database, Model, tableSchema } = require('@nozbe/watermelondb')
+const { appSchema, Database, Model, Q, tableSchema } = require('@nozbe/watermelondb')
+const { synchronize } = require('@nozbe/watermelondb/sync')
 const { default: LokiJSAdapter } = require('@nozbe/watermelondb/adapters/lokijs')
 
 const columns = [{ name: 'name', type: 'string' }]
@@ -20,8 +21,9 @@ function newDatabase() {
 }
 
 export async function story({ createMelonClient, InvalidCredentialsError, memoryStorage }, kind) {
-  const form = { email: `${kind}-${Date.now()}@example.com`, password: 'correct-horse-battery' }
-  const phone = () => createMelonClient({ url: process.env.MELON_URL, storage: memoryStorage() })
+  const form = { email: `${kind.replace(' ', '-')}-${Date.now()}@example.com`, password: 'correct-horse-battery' }
+  const watermelon = { Q, synchronize }
+  const phone = () => createMelonClient({ url: process.env.MELON_URL, storage: memoryStorage(), watermelon })
   const [first, second] = [phone(), phone()]
   await first.register(form)
   await assert.rejects(second.login({ ...form, password: 'wrong' }), InvalidCredentialsError)

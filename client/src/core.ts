@@ -1,0 +1,33 @@
+export type { Credentials, DeviceSession, LoggedOut, ProfileChange } from './account.js'
+export type { RawRecord, RejectedRecord } from './changes.js'
+export { createMelonClient, type MelonClient, type MelonOptions } from './client.js'
+export {
+  AbortError,
+  ApiError,
+  ConflictError,
+  EmailTakenError,
+  ForbiddenError,
+  ForeignClockError,
+  InvalidCredentialsError,
+  MelonError,
+  NetworkError,
+  NotThisServerError,
+  OtherAccountError,
+  PayloadTooLargeError,
+  PushOutdatedError,
+  RateLimitedError,
+  RedirectError,
+  ServerError,
+  SignedOutError,
+  StorageError,
+  ValidationError,
+} from './errors.js'
+export type { Listener, MelonEvent } from './events.js'
+export type { Fetch, FetchAnswer, Gzip } from './http.js'
+export type { RetryPolicy } from './retry.js'
+export type { ConflictResolver, SyncProgress, SyncResult } from './run.js'
+export type { User } from './session.js'
+export { memoryStorage, type MelonStorage } from './storage.js'
+export type { SyncOptions } from './sync.js'
+export type { Contents, TableVerdict, VerifyOptions, VerifyResult } from './verify.js'
+export type { Database, Watermelon } from './watermelon.js'
