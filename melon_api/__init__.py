@@ -22,7 +22,7 @@ from melon_api.storage import engine, redis_cache
 from melon_api.sync.cli import sync as sync_commands
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.front import call as front
-from melon_api.sync.front.idle import IdlePulls
+from melon_api.sync.front.pulls import PlainPulls
 from melon_api.sync.front.pushes import PlainPushes
 from melon_api.sync.routes import blueprint as sync
 from melon_api.users.cli import users as user_commands
@@ -80,7 +80,7 @@ def create_app(settings: object | None = None) -> Flask:
         app.cli.add_command(command)
     loading.init_app(app, user_commands, changes)
 
-    front.init_app(app, limits.counted, IdlePulls, PlainPushes)
+    front.init_app(app, limits.counted, PlainPulls, PlainPushes)
     hops = app.config["TRUSTED_PROXIES"]
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app

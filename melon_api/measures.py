@@ -70,6 +70,7 @@ _events = Counter(
 )
 
 _hit, _miss = _cache.labels("hit"), _cache.labels("miss")
+FACTS = "melon.facts"  # in the WSGI environment: what was noted of the request in front of Flask
 _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
 
 

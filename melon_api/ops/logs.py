@@ -97,7 +97,7 @@ def _line(_logger: object, _method: str, event: EventDict) -> str:
 
 def start_clock() -> None:
     g.started = time.perf_counter()
-    measures.begin_request()
+    measures.begin_request(request_ctx.request.environ.pop(measures.FACTS, None))
 
 
 def log_request(response: Response) -> Response:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine
 from melon_api import bulkheads, measures
 from melon_api.auth.accounts import Caller
 from melon_api.errors import ValidationFailed
-from melon_api.storage.cache import cache
+from melon_api.storage.cache import Moment, cache
 from melon_api.storage.transactions import retrying, snapshot, writing
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.walk import PullRequest, Walk
@@ -32,9 +32,16 @@ class Page:
     learned: Learned | None = None
 
 
-def pull(engine: Engine, caller: Caller, request: PullRequest, known: int | None) -> Page:
+def pull(
+    engine: Engine,
+    caller: Caller,
+    request: PullRequest,
+    known: int | None,
+    is_quick: bool = True,
+) -> Page:
     """What has changed since `request.since`, or the next page of it (contract, Pull). `known` is
-    the account's clock, as far as it is remembered (clock.remembered).
+    the account's clock, as far as it is remembered (clock.remembered). Not `is_quick`: `pull_few`
+    has been tried.
 
     Raises ValidationFailed for a clock from the future, and for a cursor that was overtaken;
     ForeignClock for one from before the account; Unavailable when there is no room on the disk.
@@ -44,10 +51,10 @@ def pull(engine: Engine, caller: Caller, request: PullRequest, known: int | None
         if begun.is_idle:
             return _measured(_nothing_new(begun))
     try:
-        page = _read(engine, caller, request, known)
+        page = _read(engine, caller, request, known, is_quick)
     except _Large:
         page = bulkheads.large_pulls.run_for(
-            caller.user_id, lambda: _read(engine, caller, request, known, has_turn=True)
+            caller.user_id, lambda: _read(engine, caller, request, known, False, has_turn=True)
         )
     if page:
         return _measured(page)
@@ -55,20 +62,43 @@ def pull(engine: Engine, caller: Caller, request: PullRequest, known: int | None
     return pull(engine, caller, request, None)
 
 
+def has_quick_way(engine: Engine) -> bool:
+    """Whether `pull_few` answers anything on this database."""
+    return delta_pull.writes_text(engine.dialect)
+
+
+def pull_few(engine: Engine, caller: Caller, since: int, known: int | None) -> Page | None:
+    """The usual pull: few news since `since`, with one statement; None for another one, which is
+    for `pull`. Raises ForeignClock."""
+    as_of = cache().moment()
+    with snapshot(engine) as connection:
+        found = _read_few(connection, caller, PullRequest(since))
+    return _measured(_with_learned(caller, found, known, as_of)) if found else None
+
+
 class _Large(Exception):
     """A pull that is to wait for its turn, and holds no connection meanwhile."""
 
 
 def _read(
-    engine: Engine, caller: Caller, request: PullRequest, known: int | None, has_turn: bool = False
+    engine: Engine,
+    caller: Caller,
+    request: PullRequest,
+    known: int | None,
+    is_quick: bool,
+    has_turn: bool = False,
 ) -> Page | None:
     """None for a device that is ahead of us. Raises _Large unless it `has_turn`."""
     as_of = cache().moment()
     with snapshot(engine) as connection:
-        found = None if has_turn else _read_few(connection, caller, request)
+        found = _read_few(connection, caller, request) if is_quick else None
         found = found or _read_any(connection, caller, request, has_turn)
-    if found is None:
-        return None
+    return _with_learned(caller, found, known, as_of) if found else None
+
+
+def _with_learned(
+    caller: Caller, found: tuple[AccountClock, Page], known: int | None, as_of: Moment
+) -> Page:
     account, page = found
     if account.value == known:
         return page

@@ -29,7 +29,9 @@ from melon_api.sync.schemas import (
 from melon_api.sync.sql.clock import FAR_AHEAD, is_far_ahead
 from melon_api.web.body.reading import parse_json
 
-CLOCK = "melon.clock"  # in the WSGI environment: what was remembered of it, so that none asks twice
+# In the WSGI environment, so that none asks twice: what was remembered of the clock, and that there
+# are too many news for the quick way.
+CLOCK, MANY = "melon.clock", "melon.many"
 PLAIN_PULL = {"lastPulledAt", "schemaVersion", "migration"}
 SPELLINGS = {"last_pulled_at": "lastPulledAt", "schema_version": "schemaVersion"}  # query: body
 CursorReader = Callable[[str], Walk | None]

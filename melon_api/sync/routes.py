@@ -41,7 +41,7 @@ blueprint = Blueprint("sync", __name__, "Sync", examples.calls, url_prefix=f"{AP
 
 
 def tells_attempts(view: View) -> View:
-    """What came of a push in front of Flask is told before anything else is asked: who calls may
+    """What came of a call in front of Flask is told before anything else is asked: who calls may
     not be known any more, which is a 503, of a push that may be stored."""
 
     @wraps(view)
@@ -62,6 +62,7 @@ def tells_attempts(view: View) -> View:
 
 
 @blueprint.post("/pull")
+@tells_attempts
 @signed_in(verified=True)
 @limited("PULL")
 def pull() -> Response:
@@ -151,7 +152,8 @@ def _pull(body: Any) -> Response:
     pull_request: PullRequest = _read(
         requests.read_pull, body, request.args.to_dict(), _read_cursor
     )
-    page = pulls.pull(db.engine, caller(), pull_request, _known_clock())
+    is_quick = requests.MANY not in request.environ
+    page = pulls.pull(db.engine, caller(), pull_request, _known_clock(), is_quick)
     rest: dict[str, Any] = {"timestamp": page.walk.timestamp}
     if page.walk.is_replacement:
         rest["experimentalStrategy"] = "replacement"

@@ -1,4 +1,4 @@
-"""A push that was tried in front of Flask, for Flask to tell: it failed, or is to be packed."""
+"""A call that was tried in front of Flask, for Flask to tell: it failed, or is to be packed."""
 
 from dataclasses import dataclass
 from typing import Any

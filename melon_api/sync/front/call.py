@@ -7,11 +7,13 @@ Whatever is out of the ordinary, in its headers or its body, goes on to Flask, w
 import io
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from typing import Any
 
 from flask import Flask
 from gunicorn.http.errors import ParseException
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from melon_api import measures
 from melon_api.auth import callers
@@ -19,7 +21,8 @@ from melon_api.auth.accounts import Caller, is_verified_enough
 from melon_api.auth.tokens import VerifiedTokens
 from melon_api.ops import logs
 from melon_api.storage.cache import Cache
-from melon_api.web.request import API, PLAIN_ACCEPTS
+from melon_api.sync.front.attempt import ATTEMPT, Attempt
+from melon_api.web.request import API, PLAIN_ACCEPTS, request_id
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -30,6 +33,7 @@ LENGTH = re.compile(r"[0-9]{1,5}")  # Python refuses to read a number of thousan
 PLAIN_TYPES = {"application/json", "application/json; charset=utf-8", "text/plain;charset=UTF-8"}
 # They change the answer, or how the body is read.
 UNUSUAL = {"HTTP_ORIGIN", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING"}
+OURS = ("melon_api.", "flask_limiter.", "flask_cors.", "flask_compress.", "flask_sqlalchemy.")
 
 
 class PlainCall:
@@ -47,6 +51,12 @@ class PlainCall:
         """None where it is Flask's to answer, or to say why not; `started` by perf_counter."""
         raise NotImplementedError
 
+    @cached_property
+    def is_watched(self) -> bool:
+        """Whether a tracer, or the app's own code, wants to see each request: known by the first
+        one, from which on Flask takes no more hooks."""
+        return bool(self.config["OTEL_EXPORTER_OTLP_ENDPOINT"]) or any(_strange_hooks(self.app))
+
     def caller(self, environ: Environ) -> Caller | None:
         """Who asks; None for what is Flask's to refuse or to look up."""
         claims = self._tokens.claims(environ.get("HTTP_AUTHORIZATION"))
@@ -58,6 +68,38 @@ class PlainCall:
     def limits(self, environ: Environ, caller: Caller) -> Headers | None:
         """The headers about limits; None when one is reached, which is Flask's to say."""
         return self._count(self.app, self.name.upper(), caller.user_id, environ)
+
+    def attempt(
+        self,
+        environ: Environ,
+        start_response: Any,
+        started: float,
+        caller: Caller,
+        limited: Headers,
+        work: Callable[[], bytes | None],
+    ) -> Answer:
+        """Do the work of a call and answer with what comes of it; None where it is Flask's to tell
+        (`Attempt`), or to do, where the work says None."""
+        name = environ["HTTP_X_REQUEST_ID"] = request_id(environ)
+        bind_contextvars(request_id=name, client=environ.get("REMOTE_ADDR"))
+        measures.begin_request()
+        try:
+            with self.app.app_context():
+                outcome: bytes | Exception | None = work()
+        except Exception as error:
+            outcome = error
+        finally:
+            clear_contextvars()
+        if outcome is None:
+            environ[measures.FACTS] = measures.request_facts()
+            return None
+        if isinstance(outcome, Exception) or self.compresses(environ, len(outcome)):
+            environ[ATTEMPT] = Attempt(outcome, caller, started, measures.request_facts())
+            del outcome  # an error's traceback holds this frame
+            return None
+        self.begin(start_response, outcome, limited, name)
+        self.log(environ, caller, started, name, len(outcome))
+        return [outcome]
 
     def compresses(self, environ: Environ, size: int) -> bool:
         """Whether Flask's answer of so many bytes would be packed."""
@@ -141,3 +183,12 @@ def length_of(environ: Environ, most_bytes: int) -> int | None:
     """Of the body, in bytes; None for none, or more."""
     length = environ.get("CONTENT_LENGTH", "")
     return int(length) if LENGTH.fullmatch(length) and int(length) <= most_bytes else None
+
+
+def _strange_hooks(app: Flask) -> Iterator[Any]:
+    """Of the app's own, on every call."""
+    for hooks in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs):
+        for hook in hooks.get(None, []):
+            made_by: Any = hook.func if isinstance(hook, partial) else hook
+            if not made_by.__module__.startswith(OURS):
+                yield hook

@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Dialect,
     Row,
     Select,
     case,
@@ -53,12 +54,17 @@ Found = dict[str, list[bytes]]  # records by `<table>.<list>`
 Rows = Sequence[Row[*tuple[Any, ...]]]  # id, own columns, clocks
 
 
+def writes_text(dialect: Dialect) -> bool:
+    """Whether this database writes records as a phone gets them."""
+    return dialect.name == "mysql"
+
+
 def read_few(
     connection: Connection, tables: Tables, query: DeltaQuery
 ) -> tuple[AccountClock, Found] | None:
     """The clock and what came after `since`, as of this snapshot. None where it cannot be said in
     this way: for too many rows, and for a device that `adopted` records."""
-    if connection.dialect.name != "mysql":
+    if not writes_text(connection.dialect):
         return None
     statement, constants = _few_statement(tuple(tables.values()))
     rows = connection.exec_driver_sql(statement, constants | query._asdict()).scalars().all()
