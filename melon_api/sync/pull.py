@@ -68,12 +68,19 @@ def has_quick_way(engine: Engine) -> bool:
 
 
 def pull_few(engine: Engine, caller: Caller, since: int, known: int | None) -> Page | None:
-    """The usual pull: few news since `since`, with one statement; None for another one, which is
-    for `pull`. Raises ForeignClock."""
+    """The usual pull: few news since `since`, with one statement, and in memory; None for another
+    one, which is for `pull`. Raises ForeignClock, and Unavailable when there is no room on the
+    disk."""
     as_of = cache().moment()
     with snapshot(engine) as connection:
         found = _read_few(connection, caller, PullRequest(since))
-    return _measured(_with_learned(caller, found, known, as_of)) if found else None
+    if found is None:
+        return None
+    page = _with_learned(caller, found, known, as_of)
+    if page.changes.is_on_disk:
+        page.changes.close()
+        return None
+    return _measured(page)
 
 
 class _Large(Exception):
