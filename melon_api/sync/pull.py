@@ -1,5 +1,6 @@
 """Pull: the story in named steps. Knows no HTTP."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
@@ -67,13 +68,15 @@ def has_quick_way(engine: Engine) -> bool:
     return delta_pull.writes_text(engine.dialect)
 
 
-def pull_few(engine: Engine, caller: Caller, since: int, known: int | None) -> Page | None:
+def pull_few(
+    engine: Engine, caller: Caller, since: int, known: int | None, behind: ExitStack
+) -> Page | None:
     """The usual pull: few news since `since`, with one statement, and in memory; None for another
-    one, which is for `pull`. Raises ForeignClock, and Unavailable when there is no room on the
-    disk."""
+    one, which is for `pull`. `behind`: what may wait for the answer to be on its way, the end of
+    the snapshot. Raises ForeignClock, and Unavailable when there is no room on the disk."""
     as_of = cache().moment()
-    with snapshot(engine) as connection:
-        found = _read_few(connection, caller, PullRequest(since))
+    connection = behind.enter_context(snapshot(engine))
+    found = _read_few(connection, caller, PullRequest(since))
     if found is None:
         return None
     page = _with_learned(caller, found, known, as_of)

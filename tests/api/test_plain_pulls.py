@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 from conftest import close_cache, environment, fresh_database, make_app, statements
 from devices import API, Account, Device, created, deleted, edited, project, task, updated
@@ -13,6 +14,7 @@ from flask import Flask
 from in_front import headers_of, limiter_as_it_was, new_phone, phone, seen_by_flask, store
 from servers import PrivateRedis
 from sqlalchemy import Engine
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
@@ -219,6 +221,46 @@ def test_a_database_that_is_away_is_an_outage(pair: Pair, monkeypatch: Any, capl
     assert answer.json["request_id"] == "from-the-phone"
     assert len(asked) == 1
     assert pair.ask().status_code == 200
+
+
+def test_the_snapshot_ends_behind_the_answer(pair: Pair, monkeypatch: Any) -> None:
+    """And the connection is in the pool again, whichever way the answer went."""
+    ended: list[bool] = []
+    with pair.app.app_context():
+        pool, rollback = db.engine.pool, DefaultDialect.do_rollback
+
+    def note(self: Any, connection: Any) -> None:
+        ended.append(bool(told))
+        rollback(self, connection)
+
+    told: list[bytes] = []
+    monkeypatch.setattr(DefaultDialect, "do_rollback", note)
+    body = {"lastPulledAt": pair.phone.pulled_at}
+    answer = pair.phone.call("POST", "/sync/pull", json=body, buffered=False)
+    told += answer.response
+    assert not ended
+    answer.close()
+    assert ended == [True]
+    assert pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert b"theirs" in b"".join(told)
+    pair.ask(json={"lastPulledAt": 1})
+    assert pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_a_connection_that_breaks_behind_the_answer_is_replaced(
+    pair: Pair, monkeypatch: Any, caplog: Any
+) -> None:
+    def broken(*_: Any) -> None:
+        raise pymysql.OperationalError(2013, "lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DefaultDialect, "do_rollback", broken)
+        answer = pair.ask()
+    assert (answer.status_code, answer.json["changes"]["tasks"]["deleted"]) == (200, ["x"])
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
+        "a snapshot was not ended: 2013"
+    ]
+    assert pair.ask().json["changes"]["tasks"]["deleted"] == ["x"]
 
 
 def test_a_crash_is_logged_once(pair: Pair, monkeypatch: Any, caplog: Any) -> None:

@@ -5,24 +5,29 @@ several times what such an answer does (benchmarks/README.md). So a plain pull i
 this process knows its token and account, and nothing can have changed, or little has.
 """
 
+import logging
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import orjson
 from flask import Flask
+from sqlalchemy.exc import DBAPIError
 from werkzeug.wsgi import ClosingIterator
 
 from melon_api import measures
 from melon_api.auth.accounts import Caller
 from melon_api.models.base import db
+from melon_api.storage.transactions import error_number
 from melon_api.sync import pull as pulls
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.front.call import Answer, Count, Environ, PlainCall, body_of
 from melon_api.sync.requests import CLOCK, MANY, plain_since
 from melon_api.sync.sql import clock
 from melon_api.sync.sql.changes_text import ChangesText
-from melon_api.sync.sql.clock import Learned
 from melon_api.web.request import request_id
+
+log = logging.getLogger(__name__)
 
 MOST_BYTES = 1_024  # of a body; a plain pull's has about 70
 
@@ -73,24 +78,36 @@ class PlainPulls(PlainCall):
         limited = self.limits(environ, caller)
         if limited is None:
             return None
-        learned: list[Learned] = []
-        work = partial(self._read, environ, caller, since, learned)
-        answer = self.attempt(environ, start_response, started, caller, limited, work)
-        if answer and learned:  # when the device has it
-            return ClosingIterator(answer, learned[0].remember)
-        return answer
+        behind = ExitStack()
+        work = partial(self._read, environ, caller, since, behind)
+        answer: Answer = None
+        try:
+            answer = self.attempt(environ, start_response, started, caller, limited, work)
+        finally:
+            if answer is None:
+                _end(behind)
+        return ClosingIterator(answer, partial(_end, behind)) if answer is not None else None
 
     def _read(
-        self, environ: Environ, caller: Caller, since: int, learned: list[Learned]
+        self, environ: Environ, caller: Caller, since: int, behind: ExitStack
     ) -> bytes | None:
-        page = pulls.pull_few(self._engine, caller, since, environ[CLOCK])
+        page = pulls.pull_few(self._engine, caller, since, environ[CLOCK], behind)
         if page is None:
             environ[MANY] = True
             return None
         if page.learned:
-            learned.append(page.learned)
+            behind.callback(page.learned.remember)
         changes = b"".join(page.changes)
         return b'{"changes":%b,"timestamp":%d}' % (changes, page.walk.timestamp)
+
+
+def _end(behind: ExitStack) -> None:
+    """A connection that has broken since its answer was read is replaced in the pool, and nobody
+    else's matter."""
+    try:
+        behind.close()
+    except DBAPIError as error:
+        log.warning("a snapshot was not ended: %s", error_number(error))
 
 
 def _since(environ: Environ) -> int | None:

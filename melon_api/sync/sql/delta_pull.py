@@ -7,6 +7,7 @@ longer than to read a hundred rows.) `read_rows` reads any, a few at a time, on 
 """
 
 import functools
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -70,10 +71,11 @@ def read_few(
     rows = connection.exec_driver_sql(statement, constants | query._asdict()).scalars().all()
     if None in rows:  # a record that is no JSON
         return None
-    found: Found = {}
-    for row in rows:
+    by_kind: dict[bytes, list[bytes]] = defaultdict(list)
+    for row in rows:  # often a hundred: no call more than these
         kind, _, text = row.partition(COLON)
-        found.setdefault(kind.decode(), []).append(text)
+        by_kind[kind].append(text)
+    found = {kind.decode(): texts for kind, texts in by_kind.items()}
     clocks = found.pop(CLOCK, None)
     if not clocks or ADOPTED in found or _is_cut(found):
         return None
