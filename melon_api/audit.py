@@ -23,12 +23,15 @@ class Event(StrEnum):
     UPGRADED = "account_upgraded"
     ACCOUNTS_LOADED = "accounts_loaded"
     SIGNED_IN = "signed_in"
+    CLAIMED = "account_claimed"
+    CODE_REQUESTED = "code_requested"
     SIGN_IN_FAILED = "sign_in_failed"
     TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a name
     SESSION_REVOKED = "session_revoked"
     SESSIONS_REVOKED = "sessions_revoked"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     PASSWORD_REFUSED = "password_refused"  # noqa: S105
+    PROOF_REFUSED = "proof_refused"
     RESET_REQUESTED = "password_reset_requested"
     PASSWORD_RESET = "password_reset"  # noqa: S105
     EMAIL_CHANGED = "email_changed"
@@ -39,7 +42,7 @@ class Event(StrEnum):
     EXPORTED = "account_exported"
 
 
-ALARMING = {Event.SIGN_IN_FAILED, Event.TOKEN_REUSED, Event.PASSWORD_REFUSED}
+ALARMING = {Event.SIGN_IN_FAILED, Event.TOKEN_REUSED, Event.PASSWORD_REFUSED, Event.PROOF_REFUSED}
 
 
 def record(

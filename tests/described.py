@@ -17,12 +17,14 @@ from werkzeug.test import TestResponse
 
 from melon_api.auth.docs import ADA, MAILED
 from melon_api.auth.docs import calls as auth_calls
-from melon_api.auth.tokens import digest
+from melon_api.auth.tokens import digest, keys_now
 from melon_api.errors import NotFound
 from melon_api.logic import Changes, before_push, registry
 from melon_api.models.base import db, now_ms, utc_now
-from melon_api.models.mailed_token import MailedToken
+from melon_api.models.mailed_token import MailedCode, MailedToken
 from melon_api.models.synced import Synced
+from melon_api.passwordless import codes
+from melon_api.passwordless.docs import CODE
 from melon_api.passwordless.docs import calls as passwordless_calls
 from melon_api.sync.docs.examples import LONG_AGO, NOW
 from melon_api.sync.docs.examples import calls as sync_calls
@@ -122,6 +124,8 @@ class World:
         self.phone, self.tablet = self._device(), self._device()
         if operation.id in HAVE_RECORDS:
             self.tablet.push(**CALLS["push"].requests["created"].value["changes"])
+        if operation.id == "signInWithCode":
+            self._mail_code()
         if purpose := PURPOSES.get(operation.id):
             self._mail(purpose)
         if code == "email_taken":
@@ -153,6 +157,15 @@ class World:
         )
         with self.app.app_context():
             db.session.add(row)
+            db.session.commit()
+
+    def _mail_code(self) -> None:
+        """The example's code, as if it had been mailed."""
+        dates = {"created_at": utc_now(), "expires_at": utc_now() + timedelta(minutes=1)}
+        with self.app.app_context():
+            digest = codes._digest(keys_now()[0], ADA["email"], CODE)
+            codes.unit_of_work(lambda unit: codes.void(unit.connection(), ADA["email"]))
+            db.session.add(MailedCode(email=ADA["email"], digest=digest, wrong=0, **dates))
             db.session.commit()
 
     def token(self, operation: Operation) -> str | None:

@@ -6,14 +6,13 @@ Sheet). Each mail has a token of its own, so that a late one still works.
 
 import secrets
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords
 from melon_api.auth.accounts import Caller, change, lock_account
-from melon_api.auth.sessions import end
+from melon_api.auth.sessions import end, hand_over
 from melon_api.auth.tokens import digest
 from melon_api.errors import AccountDisabled, TokenRevoked, Unavailable, ValidationFailed
 from melon_api.mail.message import send
@@ -58,8 +57,10 @@ def reset(token: str, new_password: str) -> str:
         user = _holder(unit, token, RESET, user_id)
         if not user.is_active:
             raise AccountDisabled
-        verified_at = user.email_verified_at or utc_now()
-        replace_password(unit, user, hashed, email_verified_at=verified_at)
+        if user.email_verified_at is None:
+            hand_over(unit, user, hashed)
+        else:
+            replace_password(unit, user, hashed)
 
     unit_of_work(work)
     record(Event.PASSWORD_RESET, user_id)
@@ -131,15 +132,11 @@ def notify(name: str, email: str | None) -> None:
 
 
 def replace_password(
-    unit: Unit,
-    user: User,
-    hashed: str,
-    which: ColumnElement[bool] | None = None,
-    **values: Any,
+    unit: Unit, user: User, hashed: str, which: ColumnElement[bool] | None = None
 ) -> None:
-    """Set a locked account's password (and `values`) and sign its devices out, all or
-    `which`, in the caller's transaction. What was mailed to set another one works no more."""
-    change(user, password=hashed, **values)
+    """Set a locked account's password and sign its devices out, all or `which`, in the caller's
+    transaction. What was mailed to set another one works no more."""
+    change(user, password=hashed)
     forget_tokens(unit, user.id, RESET)
     end(unit, user.id, which)
 

@@ -11,12 +11,13 @@ from sqlalchemy import ColumnElement, Engine, and_, delete, false, insert, or_, 
 
 from melon_api.audit import Event, record
 from melon_api.auth import tokens
-from melon_api.auth.accounts import Caller, Profile, lock_account
+from melon_api.auth.accounts import Caller, Profile, change, lock_account
 from melon_api.auth.tokens import TokenPair
 from melon_api.errors import NotFound
 from melon_api.models.base import db, new_id, utc_now
-from melon_api.models.mailed_token import MailedToken
+from melon_api.models.mailed_token import MailedCode, MailedToken
 from melon_api.models.session import LABEL_LENGTH, Session
+from melon_api.models.user import NO_PASSWORD, Identity, User
 from melon_api.storage.cache import cache
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work, writing
 
@@ -139,6 +140,16 @@ def end(unit: Unit, user_id: str, which: ColumnElement[bool] | None = None) -> l
     return ids
 
 
+def hand_over(unit: Unit, user: User, password: str = NO_PASSWORD) -> None:
+    """A locked account, whose address was nobody's yet, is its prover's: what anybody set up before
+    is void, a stranger may have registered the address (contract, Accounts 16)."""
+    change(user, password=password, providers="", email_verified_at=utc_now())
+    for model in (Identity, MailedToken):
+        unit.execute(delete(model).where(model.user_id == user.id))
+    unit.execute(delete(MailedCode).where(MailedCode.email == user.email))
+    end(unit, user.id)
+
+
 def sign_ins(caller: Caller, *, ended: bool = False) -> list[SignIn]:
     """The account's sessions that can still be used, the newest first; or all that are stored."""
     query = select(Session).where(Session.user_id == caller.user_id)
@@ -167,15 +178,16 @@ def is_usable() -> ColumnElement[bool]:
 
 
 def clean_up(engine: Engine, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
-    """Delete the sessions that ended before this moment, and the mailed tokens that expired: how
-    many of each. In small steps, while people sign in."""
+    """Delete the sessions that ended before this moment, and the mailed tokens and codes that
+    expired: how many of each. In small steps, while people sign in."""
     unused = before - current_app.config["REFRESH_TOKEN_LIFETIME"]
     is_over = or_(
         Session.revoked_at < before, Session.expires_at < before, Session.rotated_at < unused
     )
-    sessions = _delete(engine, Session.__table__.c.id, is_over, dry_run=dry_run)
-    digest, is_late = MailedToken.__table__.c.digest, MailedToken.expires_at < before
-    return sessions, _delete(engine, digest, is_late, dry_run=dry_run)
+    mailed = (MailedToken.__table__.c, "digest"), (MailedCode.__table__.c, "email")
+    counts = [_delete(engine, Session.__table__.c.id, is_over, dry_run=dry_run)]
+    counts += [_delete(engine, c[key], c.expires_at < before, dry_run=dry_run) for c, key in mailed]
+    return counts[0], sum(counts[1:])
 
 
 def _delete(engine: Engine, key: Any, condition: ColumnElement[bool], *, dry_run: bool) -> int:

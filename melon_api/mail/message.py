@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 # Each has a text and an HTML part in `templates/mail/`.
 SUBJECTS = {
     "reset": "Set a new password",
+    "code": "Your code",
     "verify": "Confirm your e-mail address",
     "password_changed": "Your password was changed",
     "email_changed": "Your e-mail address was changed",

@@ -1,8 +1,8 @@
 """What proves that a signed-in caller is the account's holder, where a call wants that shown.
 
-A password, or nothing but its session for a guest (contract, Accounts 18). It is checked before the
-change, and confirmed in the change's own transaction: what has been changed meanwhile proves
-nothing.
+A password, a mailed code, or nothing but its session for a guest (contract, Accounts 18). It is
+checked before the change, and confirmed in the change's own transaction: what has been changed
+meanwhile proves nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,10 +16,12 @@ from melon_api.auth.accounts import PROFILE_COLUMNS, Caller, Profile
 from melon_api.errors import TokenRevoked, ValidationFailed
 from melon_api.models.base import db
 from melon_api.models.user import User
+from melon_api.passwordless import codes
 from melon_api.storage.transactions import snapshot
 
 MISSING = "Missing data for required field."
 NOT_THE_PASSWORD = "This is not the account's password."  # noqa: S105 - a sentence
+NOT_THE_CODE = "This is not the newest code, or it is used or too old; ask for another."
 
 
 class Proof(NamedTuple):
@@ -46,7 +48,9 @@ def check(caller: Caller, body: Mapping[str, Any], field: str) -> Proof:
     """
     if password := body.get(field):
         return _by_password(caller, password, field)
-    if field in body and body[field] is None:
+    if code := body.get("code"):
+        return _by_code(caller, code)
+    if any(name in body and body[name] is None for name in (field, "code")):
         raise ValidationFailed({})
     if caller.profile is not None and caller.profile.is_guest:
         return Proof(field, MISSING, lambda connection: _is_guest(connection, caller.user_id))
@@ -66,6 +70,19 @@ def _by_password(caller: Caller, password: str, field: str) -> Proof:
         NOT_THE_PASSWORD,
         lambda connection: _password(connection, caller.user_id) == stored,
     )
+
+
+def _by_code(caller: Caller, code: str) -> Proof:
+    email = caller.profile.email if caller.profile else None
+    if email is None or not codes.is_right(email, code):
+        record(Event.PROOF_REFUSED, caller.user_id, caller.session_id, way="code")
+        raise ValidationFailed({"code": [NOT_THE_CODE]})
+
+    def is_still_good(connection: Connection) -> bool:
+        now = connection.scalar(select(User.email).where(User.id == caller.user_id))
+        return now == email and codes.use_up(connection, email, code)
+
+    return Proof("code", NOT_THE_CODE, is_still_good)
 
 
 def _password(connection: Connection, user_id: str) -> str | None:

@@ -4,10 +4,11 @@ from typing import Any
 
 from melon_api.auth.guard import device_of
 from melon_api.auth.schemas import SignedInSchema
-from melon_api.passwordless import docs, guests
-from melon_api.passwordless.schemas import GuestSchema
-from melon_api.web.calls import accepts, answers
-from melon_api.web.limits import limited_anonymous
+from melon_api.passwordless import docs, guests, sign_ins
+from melon_api.passwordless.entrance import Entry
+from melon_api.passwordless.schemas import CodeSchema, CodeSignInSchema, GuestSchema
+from melon_api.web.calls import Created, accepts, answers
+from melon_api.web.limits import limited_anonymous, limited_mail
 from melon_api.web.openapi.call import Blueprint
 from melon_api.web.request import API
 
@@ -26,3 +27,36 @@ def guest(body: dict[str, Any]) -> dict[str, Any]:
     it before has lost it.
     """
     return guests.open_guest(body["name"], device_of(body)).answer
+
+
+@blueprint.post("/code")
+@accepts(CodeSchema)
+@limited_anonymous("CODE")
+@limited_mail()
+@answers(202)
+def request_code(body: dict[str, str]) -> None:
+    """Mail a code of six digits; the answer does not tell whether there is an account
+
+    Mails a code of six digits that signs in, or proves that the caller is the account's holder. It
+    works once, for 10 minutes; a new one ends the one before, as five wrong guesses do.
+    """
+    sign_ins.request_code(body["email"])
+
+
+@blueprint.post("/code/verify")
+@accepts(CodeSignInSchema)
+@limited_anonymous("LOGIN")
+@answers(200, SignedInSchema, creates=True)
+def sign_in_with_code(body: dict[str, Any]) -> Any:
+    """Sign a phone in by a mailed code; 201 where the account is new
+
+    Signs a phone in by the code that was mailed to the address, and opens an account where there is
+    none. Where an account has the address without having confirmed it, what was set up before is
+    void: password, sessions, identities.
+    """
+    return _told(sign_ins.by_code(body["email"], body["code"], body["name"], device_of(body)))
+
+
+def _told(entry: Entry) -> Any:
+    answer = entry.signed_in.answer
+    return Created(answer) if entry.is_new else answer

@@ -10,6 +10,14 @@ class GuestSchema(DeviceSchema):
     name = Name(NAME_LENGTH, load_default=None)
 
 
+class CodeSchema(Schema):
+    email = EmailAddress(required=True)
+
+
+class CodeSignInSchema(GuestSchema, CodeSchema):
+    code = fields.String(required=True, metadata={"description": "from the mail"})
+
+
 class UpgradeSchema(Schema):
     """An address for a guest; what is absent stays."""
 

@@ -113,7 +113,7 @@ def sessions_command(account: str, end: str | None) -> None:
 def clean_command(older_than: int, dry_run: bool) -> None:
     """Delete what has ended.
 
-    Sessions, and mailed tokens that expired; in small steps.
+    Sessions, and mailed tokens and codes that expired; in small steps.
     """
     before = utc_now() - timedelta(milliseconds=older_than)
     sessions, tokens = clean_up(db.engine, before, dry_run=dry_run)

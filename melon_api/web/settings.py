@@ -77,7 +77,7 @@ def _per_account(default: str, what: str) -> str:
     return _limit(default, f"{what}, for one account")
 
 
-SIGN_INS = "sign-ins, and each call that takes a password or a mailed token"
+SIGN_INS = "sign-ins, and each call that takes a password, a proof or what was mailed"
 
 
 class LimitSettings(Settings):
@@ -90,6 +90,8 @@ class LimitSettings(Settings):
     RATELIMIT_FORGOT_PER_ACCOUNT = _limit(
         "5/hour", "mails to one recipient, by whichever call, and mails that one account asks for"
     )
+    RATELIMIT_CODE_PER_ADDRESS = _per_address("30/minute", "codes by mail")
+    RATELIMIT_CODE_PER_ACCOUNT = _limit("20/day", "codes by mail, to one recipient")
     RATELIMIT_GUEST_PER_ADDRESS = _per_address("60/hour", "new guests")
     RATELIMIT_REFRESH_PER_ADDRESS = _per_address("600/minute", "refreshes")
     RATELIMIT_REFRESH_PER_ACCOUNT = _per_account("60/minute", "refreshes")

@@ -127,6 +127,7 @@ STORIES: dict[Event, Story] = {
     Event.DEACTIVATED: lambda a: cli(a, "deactivate"),
     Event.ACTIVATED: lambda a: cli(a, "activate"),
     Event.EXPORTED: lambda a: a.first.call("GET", "/users/me/export"),
+    Event.PROOF_REFUSED: lambda a: a.first.call("DELETE", "/users/me", json={"code": "123456"}),
     Event.UPGRADED: upgrade,
     Event.DELETED: lambda a: a.first.call("DELETE", "/users/me", json={"password": PASSWORD}),
 }
@@ -142,8 +143,9 @@ OF_A_SESSION = set(STORIES) - {
 
 def test_every_event_has_a_story() -> None:
     """`account_registered` and `accounts_loaded` are told below, `password_reset_requested` with
-    the mails."""
+    the mails, those of codes with them."""
     told_elsewhere = {Event.REGISTERED, Event.ACCOUNTS_LOADED, Event.RESET_REQUESTED}
+    told_elsewhere |= {Event.CODE_REQUESTED, Event.CLAIMED}
     assert set(Event) - set(STORIES) == told_elsewhere
 
 
