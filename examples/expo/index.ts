@@ -1,0 +1,4 @@
+import { registerRootComponent } from 'expo'
+import { Screen } from './src/screen'
+
+registerRootComponent(Screen)

@@ -1,0 +1,27 @@
+// What a person is told of an error.
+import {
+  EmailTakenError,
+  InvalidCredentialsError,
+  OtherAccountError,
+  RateLimitedError,
+  ServerError,
+  SignedOutError,
+  ValidationError,
+} from 'melon-sync'
+
+export function sentence(error: unknown): string {
+  if (error instanceof InvalidCredentialsError) return 'This address and password do not belong together.'
+  if (error instanceof EmailTakenError) return 'There is an account with this address: sign in instead.'
+  if (error instanceof SignedOutError) return 'Sign in again. What you wrote is still on this phone.'
+  if (error instanceof OtherAccountError) return 'The lists on this phone are somebody else’s.'
+  if (error instanceof RateLimitedError) return `Too many tries. Again in ${error.retryAfter ?? 60} s.`
+  if (error instanceof ValidationError) return texts(error.errors).join(' ') || error.message
+  if (error instanceof ServerError) return 'The server is not well. What you wrote is still on this phone.'
+  return `Something went wrong: ${String(error)}`
+}
+
+/** The server's own words, wherever they stand. */
+function texts(errors: unknown): string[] {
+  if (typeof errors === 'string') return [errors]
+  return typeof errors === 'object' && errors ? Object.values(errors).flatMap(texts) : []
+}

@@ -1,0 +1,25 @@
+import { useState } from 'react'
+import { Button, Text, View } from 'react-native'
+import type { App } from './core/app'
+
+/** Nobody loses what was not uploaded without having been asked. */
+export function SignOut({ app, email }: { app: App; email: string }) {
+  const [isAsking, setIsAsking] = useState(false)
+  const leave = async () => ((await app.hasUnsynced()) ? setIsAsking(true) : app.leave(false))
+  if (!isAsking) {
+    return (
+      <View>
+        <Button title="Somebody else" onPress={() => void app.switchTo(null)} />
+        <Button title={`Sign out ${email}`} onPress={() => void leave()} />
+      </View>
+    )
+  }
+  return (
+    <View accessibilityRole="alert">
+      <Text>Not everything is saved everywhere yet. Signed out, what is on this phone alone would be lost.</Text>
+      <Button title="Stay" onPress={() => setIsAsking(false)} />
+      <Button title="Sign out, keep it here" onPress={() => void app.leave(true)} />
+      <Button title="Sign out, delete it" onPress={() => void app.leave(false)} />
+    </View>
+  )
+}
