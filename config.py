@@ -14,6 +14,7 @@ from environ import ConfigError, Setting
 from melon_api.auth.passwords.settings import PasswordSettings
 from melon_api.auth.settings import TokenSettings
 from melon_api.events.webhooks.settings import EventSettings
+from melon_api.live.settings import LiveSettings
 from melon_api.ops.settings import OpsSettings
 from melon_api.room import RoomSettings
 from melon_api.storage.database_settings import DatabaseSettings
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent
 
 class Config(
     ServerSettings,
+    LiveSettings,
     OpsSettings,
     EventSettings,
     SyncSettings,

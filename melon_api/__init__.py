@@ -1,11 +1,13 @@
 """Melon API: a sync backend for WatermelonDB apps."""
 
+from typing import Any
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from melon_api import room
-from melon_api.auth import tokens
 from melon_api.auth.routes import blueprint as auth
+from melon_api.core import create_core
 from melon_api.events import run as events
 from melon_api.events.cli import events as event_commands
 from melon_api.events.webhooks import webhook as webhooks
@@ -13,12 +15,10 @@ from melon_api.loading import cli as loading
 from melon_api.logic import run as logic
 from melon_api.logic.writes import changes
 from melon_api.mail import outbox
-from melon_api.models.base import db
-from melon_api.ops import health, logs, metrics, migrations, queries, reports
+from melon_api.ops import migrations
 from melon_api.ops.release import release
 from melon_api.passwordless.routes import blueprint as passwordless
 from melon_api.seed import seed
-from melon_api.storage import engine, redis_cache
 from melon_api.sync.cli import sync as sync_commands
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.front import call as front
@@ -27,12 +27,12 @@ from melon_api.sync.front.pushes import PlainPushes
 from melon_api.sync.routes import blueprint as sync
 from melon_api.users.cli import users as user_commands
 from melon_api.users.routes import blueprint as users
-from melon_api.web import app_routes, demo, headers, limits, problems, request, start_page
+from melon_api.web import app_routes, demo, limits, start_page
 from melon_api.web.body import cost
 from melon_api.web.openapi import page as openapi
 
 
-def create_app(settings: object | None = None) -> Flask:
+def create_app(settings: Any = None) -> Flask:
     """The application, ready to serve, with the settings that `config.load` makes of the
     environment, or has made.
 
@@ -43,25 +43,11 @@ def create_app(settings: object | None = None) -> Flask:
         from config import load  # noqa: PLC0415 - it puts together what the rooms declare
 
         settings = load()
-    app = request.Application(__name__, static_folder=None)
-    app.config.from_object(settings)
-    app.url_map.strict_slashes = app.url_map.merge_slashes = False  # nothing redirects
-    room.load(app.config["MELON_APP"])
+    room.load(settings.MELON_APP)
     synced_tables()  # a table that cannot work stops the start
 
-    logs.init_app(app)
-    reports.init_app(app)
-    db.init_app(app)
-    limits.init_app(app)
-    headers.init_app(app)
-    tokens.init_app(app)
-    engine.init_app(app)
-    queries.init_app(app)
-    reports.init_database(app)
-    redis_cache.init_app(app)
+    app = create_core(__name__, settings)
     outbox.init_app(app)
-    problems.init_app(app)
-    request.init_app(app)
     cost.init_app(app)
     logic.init_app(app)
     webhooks.init_app(app)
@@ -69,8 +55,6 @@ def create_app(settings: object | None = None) -> Flask:
 
     for blueprint in (auth, passwordless, users, sync):
         app.register_blueprint(blueprint)
-    health.init_app(app)
-    metrics.init_app(app)
     openapi.init_app(app)
     demo.init_app(app)
     start_page.init_app(app)

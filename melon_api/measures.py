@@ -62,6 +62,20 @@ _statement_seconds = Counter("melon_statement_seconds_total", "The time that the
 _cache = Counter("melon_cache_reads_total", "Questions to Redis, by what it knew.", ["result"])
 _redis_lost = Counter("melon_redis_losses_total", "Times that Redis stopped answering.")
 _doubts = Counter("melon_redis_doubts_total", "Times that Redis was said not to be believed.")
+_pokes = Counter(
+    "melon_pokes_total", "Words to the live process that a clock has moved.", ["result"]
+)
+_streams = Gauge(
+    "melon_live_streams",
+    "Streams and long polls that wait for news at the moment.",
+    multiprocess_mode="livesum",
+)
+_told = Counter("melon_live_events_total", "Times that a phone was told that there is news.")
+_told_after = Histogram(
+    "melon_live_event_seconds",
+    "From a push's stamp to the event of which it is the cause.",
+    buckets=QUICK,
+)
 _hashing = Histogram(
     "melon_password_hash_seconds", "Hashing a password, its turn included.", buckets=QUICK
 )
@@ -69,6 +83,7 @@ _events = Counter(
     "melon_account_events_total", "What happened to accounts and sessions.", ["event"]
 )
 
+_poked, _not_poked = _pokes.labels("said"), _pokes.labels("lost")
 _hit, _miss = _cache.labels("hit"), _cache.labels("miss")
 FACTS = "melon.facts"  # in the WSGI environment: what was noted of the request in front of Flask
 _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
@@ -189,6 +204,21 @@ def redis_lost() -> None:
 def doubted() -> None:
     """By this process, for all (storage/memory/doubts.py)."""
     _doubts.inc()
+
+
+def poked(count: int, *, is_lost: bool) -> None:
+    (_not_poked if is_lost else _poked).inc(count)
+
+
+def live_streams(step: int) -> None:
+    _streams.inc(step)
+
+
+def live_told(seconds: float | None) -> None:
+    """An event; None where no push of this moment is its cause. Hosts' clocks may differ."""
+    _told.inc()
+    if seconds is not None:
+        _told_after.observe(max(seconds, 0.0))
 
 
 def hashed(seconds: float) -> None:

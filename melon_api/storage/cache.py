@@ -39,6 +39,8 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from flask import current_app
 
+from melon_api.storage.pokes import Pokes
+
 log = logging.getLogger(__name__)
 
 VALUE_SECONDS = 60  # that a value lives
@@ -95,8 +97,8 @@ class Cache(Protocol):
 
     def flush(self) -> None:
         """After a commit, before the answer: what could not be sent is sent if possible, and what
-        was sent too long before the commit is sent again. Raises OutcomeUnknown where nobody can be
-        told of it."""
+        was sent too long before the commit is sent again; then phones are poked (pokes.py). Raises
+        OutcomeUnknown where nobody can be told of it."""
 
     def settle(self) -> None:
         """Wait until nothing is pending, or no value can be older than that. For a process that
@@ -107,6 +109,12 @@ class NoCache:
     """The database is asked each time."""
 
     remembers = False
+
+    def __init__(self, pokes: Pokes | None = None) -> None:
+        self._pokes = pokes or Pokes(None)
+
+    def close(self) -> None:
+        self._pokes.close()
 
     def moment(self) -> Moment:
         return Moment(0, "")
@@ -121,7 +129,7 @@ class NoCache:
         pass
 
     def flush(self) -> None:
-        pass
+        self._pokes.say()
 
     def settle(self) -> None:
         pass

@@ -20,6 +20,7 @@ from melon_api.storage.cache import Moment, NoCache, Put, Untold, cache
 from melon_api.storage.engine import separate_engine
 from melon_api.storage.memory.doubts import Doubts
 from melon_api.storage.memory.redis_entries import INVALIDATED_SECONDS, RedisEntries, has_ended
+from melon_api.storage.pokes import Pokes
 from melon_api.storage.redis import Availability
 from melon_api.storage.redis_settings import redis_servers
 
@@ -35,9 +36,9 @@ class RedisCache:
 
     remembers = True
 
-    def __init__(self, url: str, doubts: Doubts) -> None:
+    def __init__(self, url: str, doubts: Doubts, pokes: Pokes | None = None) -> None:
         self._entries = RedisEntries(url)
-        self._doubts = doubts
+        self._doubts, self._pokes = doubts, pokes or Pokes(None)
         self._availability = Availability(_went_away, _came_back)
         self._pending: dict[str, tuple[int, float]] = {}  # key: version, until when (s, monotonic)
         self._lock = threading.Lock()
@@ -47,6 +48,7 @@ class RedisCache:
         """Give its connections back, as far as no thread uses them."""
         self._entries.close()
         self._doubts.close()
+        self._pokes.close()
 
     def moment(self) -> Moment:
         return self._entries.moment()
@@ -86,6 +88,7 @@ class RedisCache:
             self._thread.pending = False
             if not self._doubts.stands():
                 self._availability.ask_anyway(self._flush)
+        self._pokes.say()
 
     def settle(self) -> None:
         self.flush()
@@ -173,9 +176,10 @@ class RedisCache:
 def init_app(app: Flask) -> None:
     url = app.config["REDIS_URL"]
     is_single = url and not redis_servers(url)
-    app.extensions["account_cache"] = NoCache()
+    pokes = Pokes(url)
+    app.extensions["account_cache"] = NoCache(pokes)
     if is_single:
-        app.extensions["account_cache"] = RedisCache(url, Doubts(separate_engine(app)))
+        app.extensions["account_cache"] = RedisCache(url, Doubts(separate_engine(app)), pokes)
     app.after_request(_flush)
     app.teardown_appcontext(_flush)  # commands have no requests
 

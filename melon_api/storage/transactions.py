@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from melon_api import measures
 from melon_api.errors import OutcomeUnknown, Unavailable
 from melon_api.models.base import db
+from melon_api.storage import pokes
 from melon_api.storage.cache import Untold
 
 log = logging.getLogger(__name__)
@@ -88,12 +89,16 @@ def unit_of_work(work: Callable[[Unit], T]) -> T:
 
 
 def _commit(transaction: Connection | orm.scoped_session[Any]) -> None:
+    is_plain = isinstance(transaction, Connection)
+    connection: Any = transaction if is_plain else transaction.connection()  # type: ignore[operator]
     try:
         transaction.commit()
     except DBAPIError as error:
         if error.connection_invalidated:
+            pokes.committed(connection, is_certain=False)
             raise OutcomeUnknown("The connection broke while committing; repeat.") from error
         raise
+    pokes.committed(connection)
 
 
 def retrying(work: Callable[[], T]) -> T:

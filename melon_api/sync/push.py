@@ -181,7 +181,7 @@ class PushWork:
         """A session that made all that came after `since` has had it: nothing is read then."""
         since, device = self.request.since, self.caller.device
         session = session_number(self.caller.session_id)
-        if since >= account.value or account.run.covers(session, since):
+        if account.is_known_to(session, since):
             return History(device, since, session=session)
         adopted = adoptions.read(connection, self.caller.user_id, device, since)
         return History(device, since, adopted, up_to_date=False, session=session)

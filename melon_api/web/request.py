@@ -16,6 +16,7 @@ from melon_api.sockets import has_hung_up
 API = "/api/v1"
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 JSON_TYPES = {"application/json", "application/problem+json", "application/*", "*/*"}
+OTHER_KINDS = {"live"}  # of endpoints that look themselves at what is accepted: no JSON alone
 # What phones send, fetch and axios among them; all of it takes JSON.
 PLAIN_ACCEPTS = {None, "*/*", "application/json", "application/json, text/plain, */*"}
 
@@ -57,6 +58,8 @@ def check_accept() -> None:
     if request.environ.get("HTTP_ACCEPT") in PLAIN_ACCEPTS:
         return
     if request.routing_exception or not request.path.startswith(API):
+        return
+    if request.endpoint in OTHER_KINDS:
         return
     named = [(k.partition(";")[0].strip().lower(), q) for k, q in request.accept_mimetypes]
     if any(kind for kind, _ in named) and not {kind for kind, q in named if q} & JSON_TYPES:

@@ -34,7 +34,9 @@ from melon_api.errors import ForeignClock, TokenRevoked, ValidationFailed
 from melon_api.models.base import now_ms
 from melon_api.models.synced import index_name
 from melon_api.models.user import User
+from melon_api.storage import pokes
 from melon_api.storage.cache import Cache, Moment, Put, cache
+from melon_api.storage.pokes import EVERYBODY, Poke
 from melon_api.storage.prepared import Prepared
 from melon_api.sync.rules.history import NOBODY, Run
 from melon_api.sync.rules.tables import SyncedTable, Tables
@@ -72,6 +74,10 @@ class AccountClock:
     opened: str
     run: Run = UNKNOWN_RUN
 
+    def is_known_to(self, session: int, since: int) -> bool:
+        """Whether a session that had all up to `since` has had what came after (push 7)."""
+        return since >= self.value or self.run.covers(session, since)
+
 
 def read(connection: Connection, user_id: str) -> AccountClock:
     """The clock as of this snapshot. Raises TokenRevoked when the account is gone."""
@@ -92,7 +98,13 @@ def lock(connection: Connection, user_id: str) -> AccountClock:
     """The clock, held until the transaction ends. Must be the transaction's first statement: an
     earlier read would fix the snapshot before the wait for the lock."""
     with measures.timed(measures.clock_waited):
-        value, purged, opened, session, since, known = _found(_lock, connection, user_id)
+        return with_run(*_found(_lock, connection, user_id))
+
+
+def with_run(
+    value: int, purged: int, opened: str, session: int, since: int, known: int
+) -> AccountClock:
+    """Of `COLUMNS` and `RUN`; where the run is of another clock, it counts for nothing."""
     run = Run(session, since) if known == value else Run(NOBODY, value)
     return AccountClock(value, purged, opened, run)
 
@@ -123,10 +135,11 @@ def _count(table: SyncedTable, since: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def write(connection: Connection, user_id: str, value: int, run: Run) -> None:
     """Set the clock, and whose run it is. From here on nobody gets an older one, whether or not
-    this commits."""
+    this commits; once it has, phones are poked."""
     values = {"value": value, "session": run.session, "since": run.since}
     _write.execute(connection, user_id=user_id, **values)
     cache().invalidate(user_id, {CLOCK: value})
+    pokes.note(connection, user_id, Poke(run.session if run.since < value else EVERYBODY, value))
 
 
 @dataclass(frozen=True)

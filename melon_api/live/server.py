@@ -1,0 +1,179 @@
+"""uvicorn, held to the contract: how long a connection may be silent, what a refusal looks like,
+and how the process stops."""
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import FrameType
+from typing import Any, ClassVar
+
+import click
+import h11
+import orjson
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from melon_api.errors import BadRequest, DomainError, Example, Unavailable, as_problem
+from melon_api.live.app import Live
+
+GRACE_SECONDS = 9  # from SIGTERM to the end
+UNREAD_BYTES = 8 << 10  # of what one has not read, in our memory; twice as much in the system's
+SPARED_FILES = 128
+STRANGERS = 1_000  # connections beside the streams
+
+HEAD = (
+    "HTTP/1.1 {} {}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n"
+    "Cache-Control: no-store\r\n{}Connection: close\r\n\r\n"
+)
+
+
+class Protocol(H11Protocol):
+    """A connection. `silence`: SILENCE_SECONDS; `most`: connections at once."""
+
+    silence: ClassVar[float] = 20.0
+    most: ClassVar[int] = sys.maxsize
+    _patience: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=UNREAD_BYTES)
+        with suppress(OSError, AttributeError):
+            line = transport.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
+            # The other end may be gone without a word, or take nothing.
+            timeout = int(self.silence * 1000)
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout)
+        if len(self.connections) > self.most:
+            self._refuse(Unavailable, "This process has as many connections as it can take.")
+            return
+        self._wait_for_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lose_patience(None)
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self._is_answering:
+            self._lose_patience(None)
+
+    def on_response_complete(self) -> None:
+        self._wait_for_request()
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.silence, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._unread:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """No page, and no plain text."""
+        if self._is_answering:
+            self.transport.abort()
+        else:
+            self._refuse(BadRequest, "This is no HTTP request.")
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _wait_for_request(self) -> None:
+        self._lose_patience(self.loop.call_later(self.silence, self._hang_up))
+
+    def _lose_patience(self, later: asyncio.TimerHandle | None) -> None:
+        if self._patience:
+            self._patience.cancel()
+        self._patience = later
+
+    def _hang_up(self) -> None:
+        if not self._is_answering:
+            self.transport.abort()
+
+    def _refuse(self, kind: type[DomainError], detail: str) -> None:
+        problem = as_problem(kind, Example(detail), None)
+        body, again = orjson.dumps(problem), "Retry-After: 5\r\n" if kind is Unavailable else ""
+        head = HEAD.format(kind.status, problem["title"], len(body), again)
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+        with suppress(h11.LocalProtocolError):
+            self.conn.send_failed()
+
+
+class Server(uvicorn.Server):
+    """Stops as the platform asks, and says so by its exit code alone."""
+
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            asyncio.get_running_loop().call_soon_threadsafe(self._stop)
+        super().handle_exit(sig, frame)
+
+
+async def serve(live: Live, settings: Any) -> int:
+    """Until SIGTERM; the exit code."""
+    silence = float(settings.SILENCE_SECONDS)
+    most = min(settings.LIVE_STREAMS + STRANGERS, _files() - SPARED_FILES)
+    host, port = settings.HOST, settings.PORT if os.environ.get("PORT") else settings.LIVE_PORT
+    config = uvicorn.Config(
+        live.application,
+        host=host,
+        port=port,
+        http=type("LimitedProtocol", (Protocol,), {"silence": silence, "most": most}),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # its paths have queries
+        proxy_headers=False,  # Flask's part
+        server_header=False,
+        timeout_keep_alive=int(silence),
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = Server(config, live.stop)
+    click.echo(f"Live on http://{host}:{port}", err=True)
+    work = asyncio.create_task(live.work())
+    work.add_done_callback(partial(_fail, server))
+    try:
+        await server.serve()
+    except SystemExit:  # it could not listen, and has said so
+        return 1
+    failed = work.done()
+    work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work
+    return int(failed)
+
+
+def _fail(server: Server, work: "asyncio.Task[None]") -> None:
+    """Without what goes on beside them, streams tell nothing: the platform starts us again."""
+    server.should_exit = True
+
+
+def _files() -> int:
+    """As many as the system lets us have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
