@@ -19,7 +19,7 @@ from structlog.contextvars import bind_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from melon_api.core import create_core
-from melon_api.errors import Example, InternalError, Unavailable, as_problem
+from melon_api.errors import Example, InternalError, Unavailable
 from melon_api.live import calls, spaces
 from melon_api.live.calls import ASKED, Asked, environ_of
 from melon_api.live.desk import Desk, Seats, stop_pause
@@ -27,6 +27,7 @@ from melon_api.live.ear import Ear
 from melon_api.live.spaces import Clocks
 from melon_api.live.stream import Send, Stream, send_events, send_verdict
 from melon_api.live.watch import AGE_AWAY, AGE_HEARING, AGE_WITHOUT_REDIS, Watch
+from melon_api.web.problems import as_problem
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 import h11
@@ -19,8 +19,11 @@ import orjson
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from melon_api.errors import BadRequest, DomainError, Example, Unavailable, as_problem
-from melon_api.live.app import Live
+from melon_api.errors import BadRequest, DomainError, Example, Unavailable
+from melon_api.web.problems import as_problem
+
+if TYPE_CHECKING:
+    from melon_api.live.app import Live
 
 GRACE_SECONDS = 9  # from SIGTERM to the end
 UNREAD_BYTES = 8 << 10  # of what one has not read, in our memory; twice as much in the system's
@@ -131,7 +134,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-async def serve(live: Live, settings: Any) -> int:
+async def serve(live: "Live", settings: Any) -> int:
     """Until SIGTERM; the exit code."""
     silence = float(settings.SILENCE_SECONDS)
     most = min(settings.LIVE_STREAMS + STRANGERS, _files() - SPARED_FILES)

@@ -39,8 +39,6 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from flask import current_app
 
-from melon_api.storage.pokes import Pokes
-
 log = logging.getLogger(__name__)
 
 VALUE_SECONDS = 60  # that a value lives
@@ -97,7 +95,7 @@ class Cache(Protocol):
 
     def flush(self) -> None:
         """After a commit, before the answer: what could not be sent is sent if possible, and what
-        was sent too long before the commit is sent again; then phones are poked (pokes.py). Raises
+        was sent too long before the commit is sent again; then pokes are said (pokes.py). Raises
         OutcomeUnknown where nobody can be told of it."""
 
     def settle(self) -> None:
@@ -110,11 +108,8 @@ class NoCache:
 
     remembers = False
 
-    def __init__(self, pokes: Pokes | None = None) -> None:
-        self._pokes = pokes or Pokes(None)
-
-    def close(self) -> None:
-        self._pokes.close()
+    def __init__(self, say_pokes: Callable[[], None] = lambda: None) -> None:
+        self._say_pokes = say_pokes
 
     def moment(self) -> Moment:
         return Moment(0, "")
@@ -129,7 +124,7 @@ class NoCache:
         pass
 
     def flush(self) -> None:
-        self._pokes.say()
+        self._say_pokes()
 
     def settle(self) -> None:
         pass

@@ -18,9 +18,9 @@ from melon_api import measures
 from melon_api.errors import OutcomeUnknown
 from melon_api.storage.cache import Moment, NoCache, Put, Untold, cache
 from melon_api.storage.engine import separate_engine
+from melon_api.storage.herald import Herald
 from melon_api.storage.memory.doubts import Doubts
 from melon_api.storage.memory.redis_entries import INVALIDATED_SECONDS, RedisEntries, has_ended
-from melon_api.storage.pokes import Pokes
 from melon_api.storage.redis import Availability
 from melon_api.storage.redis_settings import redis_servers
 
@@ -36,9 +36,9 @@ class RedisCache:
 
     remembers = True
 
-    def __init__(self, url: str, doubts: Doubts, pokes: Pokes | None = None) -> None:
+    def __init__(self, url: str, doubts: Doubts, herald: Herald | None = None) -> None:
         self._entries = RedisEntries(url)
-        self._doubts, self._pokes = doubts, pokes or Pokes(None)
+        self._doubts, self._herald = doubts, herald or Herald(None)
         self._availability = Availability(_went_away, _came_back)
         self._pending: dict[str, tuple[int, float]] = {}  # key: version, until when (s, monotonic)
         self._lock = threading.Lock()
@@ -48,7 +48,7 @@ class RedisCache:
         """Give its connections back, as far as no thread uses them."""
         self._entries.close()
         self._doubts.close()
-        self._pokes.close()
+        self._herald.close()
 
     def moment(self) -> Moment:
         return self._entries.moment()
@@ -88,7 +88,7 @@ class RedisCache:
             self._thread.pending = False
             if not self._doubts.stands():
                 self._availability.ask_anyway(self._flush)
-        self._pokes.say()
+        self._herald.say()
 
     def settle(self) -> None:
         self.flush()
@@ -176,10 +176,10 @@ class RedisCache:
 def init_app(app: Flask) -> None:
     url = app.config["REDIS_URL"]
     is_single = url and not redis_servers(url)
-    pokes = Pokes(url)
-    app.extensions["account_cache"] = NoCache(pokes)
+    herald = Herald(url)
+    app.extensions["account_cache"] = NoCache(herald.say)
     if is_single:
-        app.extensions["account_cache"] = RedisCache(url, Doubts(separate_engine(app)), pokes)
+        app.extensions["account_cache"] = RedisCache(url, Doubts(separate_engine(app)), herald)
     app.after_request(_flush)
     app.teardown_appcontext(_flush)  # commands have no requests
 

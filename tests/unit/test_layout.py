@@ -28,17 +28,18 @@ FLOORS = [
     ["melon_api.auth", "melon_api.sync", "melon_api.events", "melon_api.web", "melon_api.ops"],
     ["melon_api.passwordless"],
     ["melon_api.users", "melon_api.seed"],
+    ["melon_api.core", "melon_api.live.settings"],
     ["config"],
     ["melon_api"],
-    ["server"],
+    ["server", "melon_api.live"],
 ]
 HTTP = {"flask.request", "flask.g", "flask.Response", "flask.jsonify"}
-KNOW_HTTP = ("routes", "guard", "idle")  # beside `web` and `ops`
+KNOW_HTTP = ("routes", "guard", "idle", "calls")  # beside `web` and `ops`
 # What nobody imports but the module that is its door (and, of a storage, the factory).
 DOORS = {
     "melon_api.storage.memory.near_cache": {"melon_api.storage.memory.redis_entries"},
     "melon_api.storage.memory.redis_entries": {"melon_api.storage.redis_cache"},
-    "melon_api.storage.redis_cache": {"melon_api"},
+    "melon_api.storage.redis_cache": {"melon_api.core"},
     "melon_api.storage.call_counts": {"melon_api.web.limiter", "melon_api.web.limits"},
     "melon_api.web.limiter": {"melon_api.web.limits"},
     "melon_api.events.webhooks.transport": {"melon_api.events.webhooks.webhook"},
@@ -109,6 +110,19 @@ def test_the_engine_knows_one_door_to_events() -> None:
         if name.startswith(rooms) and imported.startswith("melon_api.events")
     }
     assert found == {("melon_api.sync.push", "melon_api.events.outbox")}
+
+
+def test_no_web_process_imports_what_streams() -> None:
+    """Starlette and uvicorn are the live process's alone."""
+    inside = ("melon_api.live", "config")
+    for name, needed in SHAPE.imports.items():
+        assert name.startswith(inside) or not {m for m in needed if "melon_api.live" in m}, name
+    users = {
+        path.parent.name
+        for path in MODULES
+        if {"starlette", "uvicorn", "h11"} & {m.partition(".")[0] for m in imports(path)}
+    }
+    assert users == {"live"}
 
 
 @pytest.mark.parametrize("module", [m for m in SHAPE.imports if m.startswith("melon_api.auth")])
