@@ -1,6 +1,7 @@
 # The server alone, for a platform that takes images. The commands are the Procfile's:
 #   release: docker run --env-file … melon flask --app wsgi release
 #   web:     docker run --env-file … -p 8000:8000 melon
+#   live:    docker run --env-file … -e PORT=8001 -p 8001:8001 melon python -m melon_api.live
 #   worker:  docker run --env-file … --no-healthcheck melon flask --app wsgi events work
 # The base by its digest; raise it with the tag: docker buildx imagetools inspect python:3.11-slim
 ARG BASE=python:3.11-slim@sha256:be1575ed968de893bd54f4c56315ff7c4736ce522c1bca08fd521731aafc0d76

@@ -25,6 +25,9 @@ from server.settings import ServerSettings
 # As `flask` does by itself: what the environment does not say, `.env` may.
 load_dotenv(find_dotenv(usecwd=True))
 
+if os.environ.get("MELON_ROLE", "").lower() == "live":  # a platform with one port for each app
+    os.execv(sys.executable, [sys.executable, "-m", "melon_api.live"])  # noqa: S606
+
 
 class OwnSettings(ServerSettings):
     NEEDS_SERVERS = os.environ.get("APP_ENV") in ("staging", "production")

@@ -11,21 +11,32 @@ from pathlib import Path
 import pytest
 import requests
 from conftest import missing
+from devices import created, project
+from living import Live, Person, living
 from paas import ROOT
-from servers import START_SECONDS, free_port, serving
+from servers import START_SECONDS, Server, free_port, serving
 
 PATH = f"{os.environ['PATH']}:/usr/sbin"  # Debian has it where only root looks
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def front(live_front: tuple[Server, Live, str]) -> str:
+    return live_front[2]
+
+
+@pytest.fixture(scope="module")
+def live_front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Live, str]]:
     nginx = shutil.which("nginx", path=PATH)
     if not nginx:
         missing("nginx")
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    with serving("sqlite", folder, workers=1, TRUSTED_PROXIES="1") as server:
+    with (
+        serving("sqlite", folder, workers=1, TRUSTED_PROXIES="1") as server,
+        living(server) as live,
+    ):
         text = (ROOT / "deploy" / "nginx.conf").read_text()
         text = text.replace("127.0.0.1:8000", server.url.removeprefix("http://"))
+        text = text.replace("127.0.0.1:8001", live.url.removeprefix("http://"))
         text = text.replace("listen 8080", f"listen 127.0.0.1:{port}")
         folders = "".join(
             f"{kind}_temp_path {folder}/{kind};\n"
@@ -38,7 +49,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process = subprocess.Popen([str(nginx), "-c", str(conf)])
         try:
             wait_for(port, process, folder / "error.log")
-            yield f"http://127.0.0.1:{port}"
+            yield server, live, f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait(30)
@@ -54,6 +65,18 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
         else:
             return
     pytest.fail(log.read_text() if log.exists() else "nginx does not start")
+
+
+def test_it_holds_no_event_back(live_front: tuple[Server, Live, str]) -> None:
+    """And X-Forwarded-For is the phone's."""
+    server, live, front = live_front
+    ada = Person(server)
+    phone, tablet = ada.first, ada.phone()
+    phone.pull()
+    with phone.listen(Live(front, live.process, live.log)).head() as stream:
+        for _ in range(2):
+            tablet.push(projects=created(project()))
+            assert stream.news(30)
 
 
 def test_it_passes_on_what_the_server_says(front: str) -> None:
