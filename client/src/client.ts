@@ -1,20 +1,21 @@
 /** `createMelonClient`: the parts, put together. */
 
-import { Account } from './account.js'
+import { Account, type LoggedOut } from './account.js'
 import { Api } from './api.js'
 import type { RejectedRecord } from './changes.js'
 import { deviceId, forgetUnreadable } from './device.js'
-import { MelonError, SignedOutError } from './errors.js'
+import { MelonError, SignedOutError, UnsyncedError } from './errors.js'
 import { teller, type Listener } from './events.js'
 import { platformGzip } from './gzip.js'
 import { httpSender, type Fetch, type Gzip } from './http.js'
-import { hasUnsynced } from './local.js'
+import { unsyncedCounts } from './local.js'
 import { exclusive } from './locks.js'
 import { PushNumbers } from './numbers.js'
+import { Private, type IsDraft } from './private.js'
 import { retryPolicy, type RetryPolicy } from './retry.js'
 import { run, type SyncResult } from './run.js'
 import type { MelonStorage } from './storage.js'
-import { syncInLine, type StartRun, type SyncOptions } from './sync.js'
+import { inLine, syncInLine, type StartRun, type SyncOptions } from './sync.js'
 import { Tokens } from './tokens.js'
 import { askVerdict, heldContents, type VerifyOptions, type VerifyResult } from './verify.js'
 import type { Database, Watermelon } from './watermelon.js'
@@ -37,6 +38,10 @@ export interface MelonOptions {
   gzip?: Gzip | false
   /** WatermelonDB's own: the schema version before the first migration that syncs. */
   migrationsEnabledAtVersion?: number
+  /** Tables and columns of the phone's own: `settings`, `tasks.is_open`. They are never sent, verified or asked about. */
+  localOnly?: readonly string[]
+  /** Whether a record stays on this phone for now; asked at each sync. What belongs to a new one stays, too. */
+  isDraft?: IsDraft
   /** Of one request, in ms; 60,000. */
   timeoutMs?: number
   /** How long a call is tried; 5 times, with pauses from 0.5 to 30 s. */
@@ -54,20 +59,23 @@ const VERIFY_TRIES = 3
 export class MelonClient extends Account {
   private readonly parts: Parts
   private readonly start: StartRun
+  private readonly own: Private
 
   constructor(private readonly options: Readonly<MelonOptions>) {
     const parts = assemble(options)
     const mend = () => forgetUnreadable(options.storage)
     super(parts.api, parts.tokens, { id: parts.device, name: options.deviceName, mend })
     this.parts = parts
+    this.own = new Private(options.localOnly, options.isDraft)
     const tellRejected = teller(options.onRejected)
     this.start = async (database, manner, hooks) => {
       const { api, tokens, numbers } = parts
       const { waiting } = tokens
       const { watermelon } = options
+      const { own } = this
       const work = async () => {
         if ((await tokens.accountId()) !== manner.as) throw new SignedOutError('signed_out')
-        const result = await run({ api, database, watermelon, waiting, numbers, manner, ...hooks })
+        const result = await run({ api, database, watermelon, waiting, numbers, own, manner, ...hooks })
         tellRejected(result.rejected)
         return result
       }
@@ -88,8 +96,33 @@ export class MelonClient extends Account {
   }
 
   /** Whether there is work that no server has: ask before the database is reset. */
-  hasUnsyncedChanges(database: Database): Promise<boolean> {
-    return hasUnsynced(database, this.options.watermelon)
+  async hasUnsyncedChanges(database: Database): Promise<boolean> {
+    return Object.keys(await this.unsynced(database)).length > 0
+  }
+
+  /** How many records, edits and deletions no server has, by table; drafts, too. */
+  unsynced(database: Database): Promise<Record<string, number>> {
+    const count = () => unsyncedCounts(database, this.options.watermelon, this.own)
+    return database.read(count, 'melon-sync-unsynced')
+  }
+
+  /** Signs this device out, offline too. With `wipe` its records go: all of them, so that nothing of one person is left
+   * for the next. Throws `UnsyncedError` where that would lose something, before anything is done; `force` loses it. */
+  async signOut(database: Database, { wipe, force = false }: { wipe: boolean; force?: boolean }): Promise<LoggedOut> {
+    const ask = async () => {
+      const counts = await unsyncedCounts(database, this.options.watermelon, this.own)
+      if (Object.keys(counts).length) throw new UnsyncedError(counts)
+    }
+    if (wipe && !force) await database.read(ask, 'melon-sync-signOut')
+    const told = await this.logout()
+    if (wipe) {
+      const reset = async () => {
+        if (!force) await ask() // written meanwhile: it stays
+        await database.unsafeResetDatabase()
+      }
+      await inLine(database, () => database.write(reset, 'melon-sync-signOut'))
+    }
+    return told
   }
 
   /** Syncs, then compares all that is here with the server. Throws as `sync` does. */
@@ -117,7 +150,7 @@ export class MelonClient extends Account {
     let reason: VerifyResult['reason'] = null
     for (let attempt = 1; attempt <= VERIFY_TRIES; attempt += 1) {
       await this.inLine(database, options, { resend: false, as })
-      const held = await heldContents(database)
+      const held = await heldContents(database, this.own)
       reason = held ? 'changing' : 'unsynced'
       if (!held) continue
       const verdict = await askVerdict(this.parts.api, as, held, options.signal)

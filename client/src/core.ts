@@ -20,12 +20,15 @@ export {
   ServerError,
   SignedOutError,
   StorageError,
+  UnsyncedError,
   ValidationError,
 } from './errors.js'
 export type { Listener, MelonEvent } from './events.js'
 export type { Fetch, FetchAnswer, Gzip } from './http.js'
 export type { RetryPolicy } from './retry.js'
+export type { IsDraft } from './private.js'
 export type { ConflictResolver, SyncProgress, SyncResult } from './run.js'
+export { savedOf, watchSaved, type Saved } from './saved.js'
 export type { User } from './session.js'
 export { memoryStorage, type MelonStorage } from './storage.js'
 export type { SyncOptions } from './sync.js'

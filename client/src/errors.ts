@@ -78,6 +78,16 @@ export class OtherAccountError extends MelonError {
   }
 }
 
+/** Signing out would lose what no server has; nothing was done. */
+export class UnsyncedError extends MelonError {
+  override readonly name = 'UnsyncedError'
+
+  /** `counts`: records, edits and deletions by table. */
+  constructor(readonly counts: Record<string, number>) {
+    super('unsynced_changes', 'Some of the work on this device is nowhere else.')
+  }
+}
+
 /** The server's problem+json (RFC 9457); what is not in it is not in here. */
 export interface Problem {
   code: string

@@ -1,6 +1,7 @@
 /** What is kept beside the records in the app's own database: whose they are, and how new. */
 
 import { OtherAccountError } from './errors.js'
+import type { Private } from './private.js'
 import type { Waiting } from './waiting.js'
 import type { Database, Watermelon } from './watermelon.js'
 
@@ -16,13 +17,13 @@ const LAST_PULLED_SCHEMA = '__watermelon_last_pulled_schema_version'
 export async function claim(
   database: Database,
   userId: string,
-  { adopt, waiting }: { adopt: boolean | 'other_account'; waiting: Waiting },
+  { adopt, waiting, own }: { adopt: boolean | 'other_account'; waiting: Waiting; own: Private },
 ): Promise<void> {
   const owner = await database.adapter.getLocal(OWNER)
   if (owner === userId) return
   const isTakenOver = adopt === 'other_account'
   const isNew = (await getLastPulledAt(database)) === null
-  const isAnybodys = isNew && (await isEmpty(database))
+  const isAnybodys = isNew && (await isEmpty(database, own))
   if (owner && !isAnybodys && !isTakenOver) throw new OtherAccountError('other_account')
   const isDoubtful = !isNew || (!isAnybodys && (await waiting.hasOthers(userId)))
   if (!owner && isDoubtful && !adopt) throw new OtherAccountError('unknown_account')
@@ -60,21 +61,25 @@ export async function getLastPulledAt(database: Database): Promise<number | null
   return Number(await database.adapter.getLocal(LAST_PULLED_AT)) || null
 }
 
-/** Whether there is work that no server has. */
-export async function hasUnsynced(database: Database, { Q }: Watermelon): Promise<boolean> {
-  return database.read(async () => {
-    for (const table of Object.keys(database.schema.tables)) {
-      const unsynced = database.get(table).query(Q.where('_status', Q.notEq('synced')))
-      if ((await unsynced.fetchCount()) > 0) return true
-      if ((await database.adapter.getDeletedRecords(table)).length > 0) return true
-    }
-    return false
-  }, 'melon-sync-hasUnsynced')
+/** How much work no server has: records, edits and deletions, by table. Within a reader or a writer. */
+export async function unsyncedCounts(
+  database: Database,
+  { Q }: Pick<Watermelon, 'Q'>,
+  own: Private,
+): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const table of own.sharedTables(database)) {
+    const edited = database.get(table).query(Q.where('_status', Q.notEq('synced')))
+    const deleted = await database.adapter.getDeletedRecords(table)
+    const count = (await edited.fetchCount()) + deleted.length
+    if (count) counts[table] = count
+  }
+  return counts
 }
 
-/** Whether no table holds a record, not even one that is to be deleted on the server. */
-export async function isEmpty(database: Database): Promise<boolean> {
-  for (const table of Object.keys(database.schema.tables)) {
+/** Whether no table that a server may have holds a record, not even one that is to be deleted there. */
+export async function isEmpty(database: Database, own: Private): Promise<boolean> {
+  for (const table of own.sharedTables(database)) {
     if ((await database.get(table).query().fetchCount()) > 0) return false
     if ((await database.adapter.getDeletedRecords(table)).length > 0) return false
   }

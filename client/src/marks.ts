@@ -22,7 +22,7 @@ export function markSynced(
       const refused = new Set(rejected[table])
       const stored = [...created, ...updated].filter(({ id }) => !refused.has(id as string))
       const raws = new Map(stored.map((raw) => [raw['id'] as string, raw]))
-      const isAsSent = ({ _raw }: Model) => areEqual(_raw as RawRecord, raws.get(_raw.id))
+      const isAsSent = ({ _raw }: Model) => isUnchanged(_raw as RawRecord, raws.get(_raw.id))
       await mark({ database, Q }, table, [...raws.keys()], { _status: 'synced', _changed: '' }, isAsSent)
       const gone = deleted.filter((id) => !refused.has(id))
       if (gone.length) await database.adapter.destroyDeletedRecords(table, gone)
@@ -70,6 +70,7 @@ function withMarks(record: Model, marks: Marks): Model {
   })
 }
 
-function areEqual(a: RawRecord, b: RawRecord | undefined): boolean {
-  return b !== undefined && Object.keys(a).every((key) => a[key] === b[key])
+/** In all that was sent; the phone's own columns are not. */
+function isUnchanged(raw: RawRecord, sent: RawRecord | undefined): boolean {
+  return sent !== undefined && Object.keys(sent).every((key) => key === '_changed' || raw[key] === sent[key])
 }

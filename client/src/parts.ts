@@ -27,17 +27,18 @@ export type OnStored = (sent: Changes, rejected: Record<string, string[]>) => Pr
 export async function pushAll(
   args: PushArgs,
   options: PushOptions,
-  { tables, onStored }: { tables: string[]; onStored: OnStored },
+  { tables, onStored, size = PART }: { tables: string[]; onStored: OnStored; size?: number },
 ): Promise<PushAnswer> {
   const count = countOf(args.changes)
-  if (count <= PART) {
+  const most = Math.min(Math.max(1, Math.floor(size)), PART)
+  if (count <= most) {
     try {
       return await push(args, options)
     } catch (error) {
       if (!(error instanceof PayloadTooLargeError) || count === 1) throw error
     }
   }
-  return new Upload(args.lastPulledAt, options, onStored).run(itemsOf(args.changes, tables), count)
+  return new Upload(args.lastPulledAt, options, onStored).run(itemsOf(args.changes, tables), count, most)
 }
 
 class Upload {
@@ -50,8 +51,8 @@ class Upload {
     private readonly onStored: OnStored,
   ) {}
 
-  async run(items: Item[], count: number): Promise<PushAnswer> {
-    const size = count > PART ? PART : Math.ceil(count / 2)
+  async run(items: Item[], count: number, most: number): Promise<PushAnswer> {
+    const size = count > most ? most : Math.ceil(count / 2)
     let rest = await this.pass(items, size, false)
     for (let before = items.length; rest.length && rest.length < before; ) {
       before = rest.length

@@ -7,6 +7,7 @@
 
 import { idOf, type Changes, type RawRecord, type TableChanges } from './changes.js'
 import { markUnsynced, type Marked } from './marks.js'
+import type { Private } from './private.js'
 import type { Database } from './watermelon.js'
 
 export interface Reconciled {
@@ -19,10 +20,10 @@ export interface Reconciled {
 /** `full`: all that lives on the server. What this device has had comes under `updated`: a record that was
  * deleted here, and is told as `created`, would live again. What the server has deleted it says itself,
  * when the record is pushed (contract push 3). */
-export async function reconcile({ database, Q }: Marked, full: Changes): Promise<Reconciled> {
+export async function reconcile({ database, Q }: Marked, own: Private, full: Changes): Promise<Reconciled> {
   const changes = { ...full }
   let resent = 0
-  for (const table of Object.keys(database.schema.tables)) {
+  for (const table of own.sharedTables(database)) {
     const there = full[table] ?? { created: [], updated: [], deleted: [] }
     const held = await heldIds(database, table)
     changes[table] = asNews(there, held.all)

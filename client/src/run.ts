@@ -18,8 +18,9 @@ import { keepsTabsOut } from './locks.js'
 import { markSynced, type Marked } from './marks.js'
 import type { PushNumbers } from './numbers.js'
 import { pushAll } from './parts.js'
+import type { Private } from './private.js'
 import { pull, pullText, type PullArgs, type PullOptions } from './pull.js'
-import type { PushAnswer, PushArgs } from './push.js'
+import type { PushArgs } from './push.js'
 import { reconcile } from './resend.js'
 import { pause, type RetryPolicy } from './retry.js'
 import { canTurbo } from './turbo.js'
@@ -30,7 +31,8 @@ import type { Database, SyncArgs, Watermelon } from './watermelon.js'
 export type SyncProgress =
   | { phase: 'pull'; records: number; pages: number; isLast: boolean }
   | { phase: 'apply'; records: number | null }
-  | { phase: 'push'; records: number }
+  /** `sent`: how many of them the server has answered; large pushes go in parts. */
+  | { phase: 'push'; records: number; sent: number }
 
 export interface SyncResult {
   /** The database had never been synced. */
@@ -43,6 +45,8 @@ export interface SyncResult {
   /** Records that this device took for synced, and the server did not have: now they are to be pushed. */
   resent: number
   pushed: number
+  /** Drafts, and what belongs to them: still on this phone alone. */
+  held: number
   /** With `partial`: what the server did not take in the last push. */
   rejected: RejectedRecord[]
   /** How often it pulled: more than once when other devices were faster. */
@@ -70,6 +74,7 @@ export interface Manner {
   resend: boolean
   turbo: boolean
   pageSize: number
+  pushSize: number
   conflictResolver: ConflictResolver | undefined
   migrationsEnabledAtVersion: number | undefined
 }
@@ -80,6 +85,7 @@ export interface RunContext {
   watermelon: Watermelon
   waiting: Waiting
   numbers: PushNumbers
+  own: Private
   manner: Manner
   signal: AbortSignal
   onProgress: (progress: SyncProgress) => void
@@ -96,7 +102,7 @@ export async function run(context: RunContext): Promise<SyncResult> {
   for (;;) {
     ensureNotAborted(context.signal)
     const { adopt, as } = context.manner
-    await claim(context.database, as, { adopt, waiting: context.waiting })
+    await claim(context.database, as, { adopt, waiting: context.waiting, own: context.own })
     result.rounds += 1
     const conflict = await conflictOf(context, () => round(context, result))
     if (conflict && result.rounds >= ROUNDS) throw conflict
@@ -128,7 +134,7 @@ function isConflict({ code }: RejectedRecord): boolean {
 async function emptyResult(database: Database): Promise<SyncResult> {
   const isFirst = (await getLastPulledAt(database)) === null
   const flags = { isFirst, isReplacement: false, isTurbo: false }
-  return { ...flags, pulled: 0, resent: 0, pushed: 0, rejected: [], rounds: 0, timestamp: 0 }
+  return { ...flags, pulled: 0, resent: 0, pushed: 0, held: 0, rejected: [], rounds: 0, timestamp: 0 }
 }
 
 /** By Turbo mode if it can be; in pages where its one large answer does not come through, or is none that
@@ -139,7 +145,7 @@ async function round(context: RunContext, result: SyncResult): Promise<void> {
   // Once is enough: the rounds after a conflict bring what is new since.
   const isFull = (manner.resend && result.rounds === 1) || (await isAdopting(database))
   const mayTurbo = isFirst && manner.turbo && !isFull
-  const isTurbo = mayTurbo && (await canTurbo(database))
+  const isTurbo = mayTurbo && (await canTurbo(database, context.own))
   if (!isTurbo) return attempt(context, result, { isTurbo, isFull })
   try {
     return await attempt(context, result, { isTurbo, isFull })
@@ -166,7 +172,7 @@ async function attempt(context: RunContext, result: SyncResult, way: Way): Promi
     if (way.isFull) await endAdopting(database) // all that is to be uploaded is marked by now
     const answer = await pushRound(args, context, result, tables)
     if (answer.timestamp !== null) pushed = { from: args.lastPulledAt, to: answer.timestamp }
-    return { experimentalRejectedIds: idsByTable(answer.rejected) }
+    return { experimentalRejectedIds: answer.unsynced }
   }
   const args: SyncArgs<PullArgs, PushArgs> = {
     database,
@@ -205,7 +211,7 @@ async function pullRound(args: PullArgs, context: RunContext, result: SyncResult
   const wanted = way.isFull ? { ...args, lastPulledAt: null, migration: null } : args
   const answer = await pull(wanted, options)
   if (way.isFull) {
-    const { changes, resent } = await reconcile(markedOf(context), answer.changes)
+    const { changes, resent } = await reconcile(markedOf(context), context.own, answer.changes)
     answer.changes = changes
     result.resent += resent
   }
@@ -229,22 +235,35 @@ async function pushRound(
   context: RunContext,
   result: SyncResult,
   tables: string[],
-): Promise<PushAnswer> {
-  const { api, signal, numbers, manner, onProgress } = context
-  const { as, partial } = manner
-  const records = countOf(args.changes)
-  onProgress({ phase: 'push', records })
+): Promise<{ timestamp: number | null; unsynced: Record<string, string[]> }> {
+  const { api, database, signal, numbers, own, manner, onProgress } = context
+  const { as, partial, pushSize } = manner
+  const { changes, held } = own.share(database, args.changes)
+  const records = countOf(changes)
+  result.held = Object.values(held).flat().length
+  if (records === 0) return { timestamp: null, unsynced: held }
+  let sent = 0
+  const tell = (more: number) => onProgress({ phase: 'push', records, sent: (sent += more) })
+  tell(0)
   let isInParts = false
-  const onStored = async (sent: Changes, rejected: Record<string, string[]>) => {
+  const onStored = async (part: Changes, rejected: Record<string, string[]>) => {
     isInParts = true
-    await markSynced(markedOf(context), sent, rejected)
+    await markSynced(markedOf(context), part, rejected)
+    tell(countOf(part) - Object.values(rejected).flat().length)
   }
   const options = { api, as, signal, numbers, partial }
-  const answer = await pushAll(args, options, { tables, onStored })
+  const { lastPulledAt } = args
+  const answer = await pushAll({ changes, lastPulledAt }, options, { tables, onStored, size: pushSize })
   if (isInParts) forget(args.changes)
+  if (sent < records) tell(records - sent)
   result.rejected = answer.rejected
   result.pushed += records - answer.rejected.length
-  return answer
+  return { timestamp: answer.timestamp, unsynced: joined(held, idsByTable(answer.rejected)) }
+}
+
+function joined(a: Record<string, string[]>, b: Record<string, string[]>): Record<string, string[]> {
+  const tables = [...new Set([...Object.keys(a), ...Object.keys(b)])]
+  return Object.fromEntries(tables.map((table) => [table, [...(a[table] ?? []), ...(b[table] ?? [])]]))
 }
 
 /** WatermelonDB marks these very lists as synced, in a time that grows with their square: done already. */

@@ -7,6 +7,7 @@
 import { abortable } from './abort.js'
 import { AbortError } from './errors.js'
 import { teller } from './events.js'
+import { PART } from './parts.js'
 import type { ConflictResolver, Manner, SyncProgress, SyncResult } from './run.js'
 import type { Database } from './watermelon.js'
 
@@ -24,6 +25,9 @@ export interface SyncOptions {
   turbo?: boolean
   /** Records and deletions on a page of a large pull, 1 to 100,000; 5,000. */
   pageSize?: number
+  /** Records and deletions in a part of a large push, 1 to 10,000; 10,000. Smaller ones suit a slow network: each has
+   * its own time-out, and is not sent again once it is stored. */
+  pushSize?: number
   /** WatermelonDB's own: what becomes of a record that both sides have changed. */
   conflictResolver?: ConflictResolver
 }
@@ -88,6 +92,7 @@ function mannerOf(options: SyncOptions): Omit<Manner, 'as' | 'resend' | 'migrati
     adopt: options.adopt ?? false,
     turbo: options.turbo ?? true,
     pageSize: options.pageSize ?? PAGE_SIZE,
+    pushSize: options.pushSize ?? PART,
     conflictResolver: options.conflictResolver,
   }
 }

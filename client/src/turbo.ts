@@ -1,13 +1,14 @@
 /** Whether WatermelonDB's Turbo mode can load a first pull: JSON text straight into SQLite. */
 
 import { isEmpty } from './local.js'
+import type { Private } from './private.js'
 import type { Database } from './watermelon.js'
 
 /** Only a SQLite adapter that runs over JSI can (its `unsafeLoadFromSync` says so), and only into
  * tables without records, because it inserts. On Windows WatermelonDB has no Turbo mode, and nothing
  * here tells: pass `turbo: false` there. */
-export async function canTurbo(database: Database): Promise<boolean> {
-  return hasJsi(database.adapter.underlyingAdapter) && (await isEmpty(database))
+export async function canTurbo(database: Database, own: Private): Promise<boolean> {
+  return hasJsi(database.adapter.underlyingAdapter) && (await isEmpty(database, own))
 }
 
 function hasJsi(adapter: object): boolean {

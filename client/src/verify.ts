@@ -6,6 +6,7 @@ import type { RawRecord } from './changes.js'
 import { tableChecksum } from './checksum.js'
 import { getLastPulledAt } from './local.js'
 import type { SyncOptions } from './sync.js'
+import type { Private } from './private.js'
 import { shown, type Database, type TableSchema } from './watermelon.js'
 
 /** With the options of the syncs that it makes. */
@@ -41,12 +42,15 @@ export type Held = Record<string, Contents & { columns: string[] }>
 export type Verdict = Pick<VerifyResult, 'identical' | 'tables'>
 
 /** What the database holds in sync, and since when; null when something is left to push. */
-export async function heldContents(database: Database) {
+export async function heldContents(database: Database, own: Private) {
   return database.read(async () => {
     const lastPulledAt = await getLastPulledAt(database)
     const tables: Held = {}
-    for (const [name, schema] of Object.entries(database.schema.tables)) {
-      const contents = await contentsOf(database, name, schema)
+    for (const name of own.sharedTables(database)) {
+      const schema = database.schema.tables[name] as TableSchema
+      const columns = schema.columnArray.map((column) => column.name)
+      const shared = columns.filter((column) => own.isShared(name, column))
+      const contents = await contentsOf(database, name, schema, shared)
       if (contents === null) return null
       tables[name] = contents
     }
@@ -77,11 +81,10 @@ interface Answer {
 }
 
 /** Raw, without a model for each record; SQLite's 0 and 1 become booleans again. */
-async function contentsOf(database: Database, name: string, schema: TableSchema) {
+async function contentsOf(database: Database, name: string, schema: TableSchema, columns: string[]) {
   const found: RawRecord[] = await database.get(name).query().unsafeFetchRaw()
   const records = found.map((raw) => shown(raw, schema))
   const isSynced = records.every((raw) => raw['_status'] === 'synced')
   if (!isSynced || (await database.adapter.getDeletedRecords(name)).length > 0) return null
-  const columns = schema.columnArray.map(({ name }) => name)
   return { columns, count: records.length, checksum: tableChecksum(records, columns) }
 }

@@ -16,6 +16,7 @@ export interface Model {
   readonly id: string
   _raw: { id: string; _status: string; _changed: string }
   prepareUpdate(update: (record: any) => void): any
+  experimentalSubscribe(subscriber: (isDeleted: boolean) => void): () => void
 }
 
 export interface Query {
@@ -35,8 +36,9 @@ export interface Database {
     destroyDeletedRecords(table: any, ids: string[]): Promise<void>
   }
   schema: { tables: Record<string, TableSchema> }
-  get(table: any): { query(...conditions: any[]): Query }
+  get(table: any): { query(...conditions: any[]): Query; modelClass: any }
   batch(...records: any[]): Promise<void>
+  unsafeResetDatabase(): Promise<void>
   read<T>(work: () => Promise<T>, description?: string): Promise<T>
   write<T>(work: () => Promise<T>, description?: string): Promise<T>
 }

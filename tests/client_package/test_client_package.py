@@ -20,6 +20,12 @@ RESTORED = "restore.test.js"  # it loses the database of all accounts
 BOTH = "conflict.test.js"  # under either conflict policy
 PROCESSES = 4  # a test file each; they wait for the server most of the time
 NODE_SECONDS = int(os.environ.get("NODE_SECONDS", "600"))  # against a hang; a run takes one minute
+# Of React's own types, what the docs use.
+REACT = """declare module 'react' {
+  export function useSyncExternalStore<T>(
+    subscribe: (listen: () => void) => () => void, value: () => T): T
+}
+"""
 RESOLUTIONS = ("Node16", "Bundler", "Node10")
 
 
@@ -155,10 +161,14 @@ def test_its_manifest_leads_everybody_to_the_right_types(melon_sync: Path, proje
 
 
 def test_the_readme_is_right(melon_sync: Path, tmp_path: Path) -> None:
-    """Its snippets compile, and its storage is the example's."""
-    page = (melon_sync / "README.md").read_text()
-    snippets = dict(re.findall(r"```ts (\w+)\n(.*?)```", page, flags=re.DOTALL))
-    assert set(snippets) == {"start", "core", "keychain", "options"}
+    """Its snippets and those of docs/on-the-phone.md compile, and its storage is the example's."""
+    pages = (melon_sync / "README.md", ROOT / "docs" / "on-the-phone.md")
+    page = "".join(path.read_text() for path in pages)
+    snippets = dict(re.findall(r"```ts ([\w-]+)\n(.*?)```", page, flags=re.DOTALL))
+    assert set(snippets) == {
+        *("start", "core", "keychain", "options"),
+        *("melon", "upload", "sign-out", "saved"),
+    }
     example = (melon_sync / "examples" / "keychain.ts").read_text()
     assert snippets["keychain"] in example
     folder = melon_sync / "examples" / "readme"  # where the compiler finds the packages
@@ -170,6 +180,7 @@ def test_the_readme_is_right(melon_sync: Path, tmp_path: Path) -> None:
             (folder / f"{name}.ts").write_text(stock)
         database = "import type { Database } from '@nozbe/watermelondb'\n"
         (folder / "database.ts").write_text(f"{database}export declare const database: Database\n")
+        (folder / "react.d.ts").write_text(REACT)
         run("npm", "run", "check", cwd=melon_sync)
     finally:
         shutil.rmtree(folder)

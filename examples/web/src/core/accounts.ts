@@ -66,9 +66,8 @@ export class Accounts {
   /** `keep` leaves the records on the phone, for the next time; else they go, with what was not uploaded:
    * ask `hasUnsyncedChanges` before. */
   async leave(account: Account, { keep }: { keep: boolean }): Promise<void> {
-    await account.client.logout()
+    await account.client.signOut(account.database, { wipe: !keep, force: true })
     if (keep) return
-    await account.database.write(() => account.database.unsafeResetDatabase())
     this.opened.delete(account.slot)
     const others = (await this.known()).filter(({ slot }) => slot !== account.slot)
     await this.platform.storage.set(KEY, JSON.stringify(others))
