@@ -16,6 +16,7 @@ from melon_api.auth.settings import TokenSettings
 from melon_api.events.webhooks.settings import EventSettings
 from melon_api.live.settings import LiveSettings
 from melon_api.ops.settings import OpsSettings
+from melon_api.passwordless.oidc.settings import OidcSettings
 from melon_api.room import RoomSettings
 from melon_api.storage.database_settings import DatabaseSettings
 from melon_api.storage.redis_settings import RedisSettings
@@ -34,6 +35,7 @@ class Config(
     SyncSettings,
     LimitSettings,
     WebSettings,
+    OidcSettings,
     PasswordSettings,
     TokenSettings,
     RedisSettings,

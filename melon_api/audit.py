@@ -24,6 +24,8 @@ class Event(StrEnum):
     ACCOUNTS_LOADED = "accounts_loaded"
     SIGNED_IN = "signed_in"
     CLAIMED = "account_claimed"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
     CODE_REQUESTED = "code_requested"
     SIGN_IN_FAILED = "sign_in_failed"
     TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a name

@@ -119,6 +119,18 @@ class EmailTaken(DomainError):
     example = Example("There is an account with this e-mail address already.")
 
 
+class IdentityTaken(DomainError):
+    code, status = "identity_taken", 409
+    advice = "another account has it, or this account another one: sign in by that"
+    example = Example("Another account has this identity.")
+
+
+class LastIdentity(DomainError):
+    code, status = "last_identity", 409
+    advice = "set a password for a confirmed address first"
+    example = Example("Nothing else leads into this account.")
+
+
 class SyncConflict(DomainError):
     """`errors`: {table: [ids]} that another device changed."""
 

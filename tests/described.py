@@ -1,6 +1,7 @@
 """A person, her phones and a server, as the examples of `/openapi.json` have them; and the ways to
 have that server say each of its errors."""
 
+import functools
 import gzip
 import re
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 from devices import API, Device, guest, note_tokens
 from flask import Flask
 from flask_jwt_extended import create_access_token
+from issuer import LocalIssuer
 from jsonschema import Draft202012Validator, FormatChecker
 from werkzeug.test import TestResponse
 
@@ -23,9 +25,12 @@ from melon_api.logic import Changes, before_push, registry
 from melon_api.models.base import db, now_ms, utc_now
 from melon_api.models.mailed_token import MailedCode, MailedToken
 from melon_api.models.synced import Synced
+from melon_api.models.user import NO_PASSWORD, Identity, User
 from melon_api.passwordless import codes
-from melon_api.passwordless.docs import CODE
+from melon_api.passwordless.docs import CODE, ID_TOKEN
 from melon_api.passwordless.docs import calls as passwordless_calls
+from melon_api.passwordless.oidc.keys import Issuer
+from melon_api.passwordless.oidc.provider import Provider
 from melon_api.sync.docs.examples import LONG_AGO, NOW
 from melon_api.sync.docs.examples import calls as sync_calls
 from melon_api.users import admin, finding
@@ -100,12 +105,32 @@ def misfits(spec: dict[str, Any], schema: dict[str, Any], value: Any) -> list[st
     return [f"{error.json_path}: {error.message}" for error in checker.iter_errors(value)]
 
 
+@functools.cache
+def issuer() -> LocalIssuer:
+    """One for all tests of a process, which its threads end with."""
+    return LocalIssuer().__enter__()
+
+
+def knows_the_issuer(app: Flask) -> None:
+    provider = Provider("google", issuer().url, frozenset({"app.melon"}))
+    app.extensions["oidc"] = {"google": Issuer(provider, loopback=True)}
+
+
+def with_token(body: Any) -> Any:
+    """An example's body, with an ID token of now in place of the example's."""
+    if not isinstance(body, dict) or body.get("id_token") != ID_TOKEN:
+        return body
+    said = {"email": ADA["email"], "email_verified": True, "nonce": body.get("nonce")}
+    return body | {"id_token": issuer().token(sub="ada", **said)}
+
+
 class World:
     """Ada, on one server; everything she did before is undone by `begin`."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
         self.http = app.test_client()
+        knows_the_issuer(app)
 
     def begin(self, operation: Operation, code: str = "") -> None:
         """As it is before this call: nobody there to register, else Ada on her phone."""
@@ -124,6 +149,10 @@ class World:
         self.phone, self.tablet = self._device(), self._device()
         if operation.id in HAVE_RECORDS:
             self.tablet.push(**CALLS["push"].requests["created"].value["changes"])
+        if operation.id == "unlinkIdentity":
+            self._links("ada", NO_PASSWORD if code == "last_identity" else None)
+        if code == "identity_taken":
+            self._links("another")
         if operation.id == "signInWithCode":
             self._mail_code()
         if purpose := PURPOSES.get(operation.id):
@@ -159,6 +188,17 @@ class World:
             db.session.add(row)
             db.session.commit()
 
+    def _links(self, subject: str, password: str | None = None) -> None:
+        """Ada's account, whose address is verified then, unless no password is left."""
+        with self.app.app_context():
+            user = db.session.get(User, self.user["id"])
+            assert user is not None
+            db.session.add(Identity(provider="google", subject=subject, user_id=user.id))
+            user.email_verified_at = None if password else utc_now()
+            user.password, user.providers = password or user.password, "google"
+            user.version += 1
+            db.session.commit()
+
     def _mail_code(self) -> None:
         """The example's code, as if it had been mailed."""
         dates = {"created_at": utc_now(), "expires_at": utc_now() + timedelta(minutes=1)}
@@ -185,11 +225,16 @@ class World:
             kwargs["json"] = next(iter(operation.call.requests.values())).value
         if kwargs.get("json", ...) is None:
             del kwargs["json"]
+        if "json" in kwargs:
+            kwargs["json"] = with_token(kwargs["json"])
+        if http is not None:
+            knows_the_issuer(http.application)
         query = kwargs.pop("query", operation.call.query)
         path, session_id = operation.path, kwargs.pop("session_id", None)
         if "{session_id}" in path:
             (mine,) = [s for s in self._sessions() if s["current"]]
             path = path.format(session_id=session_id or mine["id"])
+        path = path.replace("{provider}", kwargs.pop("provider", "google"))
         return (http or self.http).open(
             path,
             method=operation.method.upper(),
@@ -327,9 +372,11 @@ PROVOCATIONS: dict[str, Provocation] = {
     "account_disabled": disabled,
     "email_not_verified": unverified,
     "forbidden": with_its_request("forbidden"),
-    "not_found": asked_otherwise(session_id="not-mine"),
+    "not_found": asked_otherwise(session_id="not-mine", provider="github"),
     "not_acceptable": asked_otherwise(headers={"Accept": "text/html"}),
     "email_taken": with_its_request("email_taken"),
+    "identity_taken": with_its_request("identity_taken"),
+    "last_identity": asked_otherwise(),
     "sync_conflict": behind_the_tablet,
     "foreign_clock": from_elsewhere,
     "push_outdated": late,
@@ -344,7 +391,15 @@ PROVOCATIONS: dict[str, Provocation] = {
 
 # What only those calls can meet that say so.
 OWN = {"invalid_credentials", "email_taken", "sync_conflict", "foreign_clock", "validation_failed"}
-OWN |= {"forbidden", "unknown_table", "unknown_parent", "push_outdated", "refused"}
+OWN |= {
+    "identity_taken",
+    "last_identity",
+    "forbidden",
+    "unknown_table",
+    "unknown_parent",
+    "push_outdated",
+    "refused",
+}
 CASES = [
     (name, code)
     for name, call in CALLS.items()

@@ -17,7 +17,6 @@ from melon_api.models.mailed_token import MailedCode
 from melon_api.storage.transactions import Unit, unit_of_work
 
 DIGITS, LIFETIME, MOST_WRONG = 6, timedelta(minutes=10), 5
-BAD_CODE = "The code is wrong, used or too old; ask for another."
 CODES = MailedCode.__table__
 
 

@@ -12,9 +12,8 @@ from melon_api.auth.accounts import Caller, Profile, change, lock_account, uniqu
 from melon_api.auth.sessions import Device, SignedIn, open_session
 from melon_api.errors import Forbidden
 from melon_api.models.user import NO_PASSWORD, User
+from melon_api.passwordless.sentences import NO_GUEST
 from melon_api.storage.transactions import Unit, unit_of_work
-
-NO_GUEST = "This account has a way in already."
 
 
 def open_guest(name: str | None, device: Device) -> SignedIn:

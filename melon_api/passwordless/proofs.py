@@ -1,8 +1,8 @@
 """What proves that a signed-in caller is the account's holder, where a call wants that shown.
 
-A password, a mailed code, or nothing but its session for a guest (contract, Accounts 18). It is
-checked before the change, and confirmed in the change's own transaction: what has been changed
-meanwhile proves nothing.
+A password, an ID token of a linked identity, a mailed code; or nothing but its session for a guest
+(contract, Accounts 18). It is checked before the change, and confirmed in the change's own
+transaction: what has been changed meanwhile proves nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,13 +15,17 @@ from melon_api.auth import passwords
 from melon_api.auth.accounts import PROFILE_COLUMNS, Caller, Profile
 from melon_api.errors import TokenRevoked, ValidationFailed
 from melon_api.models.base import db
-from melon_api.models.user import User
+from melon_api.models.user import Identity, User
 from melon_api.passwordless import codes
+from melon_api.passwordless.oidc import id_tokens
+from melon_api.passwordless.oidc.id_tokens import BadToken
+from melon_api.passwordless.sentences import (
+    MISSING,
+    NOT_THE_CODE,
+    NOT_THE_PASSWORD,
+    NOT_THE_TOKEN,
+)
 from melon_api.storage.transactions import snapshot
-
-MISSING = "Missing data for required field."
-NOT_THE_PASSWORD = "This is not the account's password."  # noqa: S105 - a sentence
-NOT_THE_CODE = "This is not the newest code, or it is used or too old; ask for another."
 
 
 class Proof(NamedTuple):
@@ -48,9 +52,11 @@ def check(caller: Caller, body: Mapping[str, Any], field: str) -> Proof:
     """
     if password := body.get(field):
         return _by_password(caller, password, field)
+    if token := body.get("id_token"):
+        return _by_identity(caller, token, body.get("nonce"))
     if code := body.get("code"):
         return _by_code(caller, code)
-    if any(name in body and body[name] is None for name in (field, "code")):
+    if any(name in body and body[name] is None for name in (field, "id_token", "code")):
         raise ValidationFailed({})
     if caller.profile is not None and caller.profile.is_guest:
         return Proof(field, MISSING, lambda connection: _is_guest(connection, caller.user_id))
@@ -72,11 +78,32 @@ def _by_password(caller: Caller, password: str, field: str) -> Proof:
     )
 
 
+def _by_identity(caller: Caller, token: str, nonce: str | None) -> Proof:
+    try:
+        vouched = id_tokens.check_proof(token, nonce)
+    except BadToken as error:
+        raise _refused(caller, "id_token", NOT_THE_TOKEN, str(error)) from None
+    mine = (Identity.user_id == caller.user_id, Identity.provider == vouched.provider)
+    linked = select(Identity.user_id).where(*mine, Identity.subject == vouched.subject)
+
+    def is_still_good(connection: Connection) -> bool:
+        return connection.scalar(linked) is not None
+
+    with snapshot(db.engine) as connection:
+        if not is_still_good(connection):
+            raise _refused(caller, "id_token", NOT_THE_TOKEN, "identity")
+    return Proof("id_token", NOT_THE_TOKEN, is_still_good)
+
+
+def _refused(caller: Caller, place: str, sentence: str, why: str) -> ValidationFailed:
+    record(Event.PROOF_REFUSED, caller.user_id, caller.session_id, way=place, why=why)
+    return ValidationFailed({place: [sentence]})
+
+
 def _by_code(caller: Caller, code: str) -> Proof:
     email = caller.profile.email if caller.profile else None
     if email is None or not codes.is_right(email, code):
-        record(Event.PROOF_REFUSED, caller.user_id, caller.session_id, way="code")
-        raise ValidationFailed({"code": [NOT_THE_CODE]})
+        raise _refused(caller, "code", NOT_THE_CODE, "code")
 
     def is_still_good(connection: Connection) -> bool:
         now = connection.scalar(select(User.email).where(User.id == caller.user_id))

@@ -4,9 +4,9 @@ from typing import Any
 
 from melon_api.auth.guard import device_of
 from melon_api.auth.schemas import SignedInSchema
-from melon_api.passwordless import docs, guests, sign_ins
+from melon_api.passwordless import docs, guests, identities, sign_ins
 from melon_api.passwordless.entrance import Entry
-from melon_api.passwordless.schemas import CodeSchema, CodeSignInSchema, GuestSchema
+from melon_api.passwordless.schemas import CodeSchema, CodeSignInSchema, GuestSchema, IdTokenSchema
 from melon_api.web.calls import Created, accepts, answers
 from melon_api.web.limits import limited_anonymous, limited_mail
 from melon_api.web.openapi.call import Blueprint
@@ -27,6 +27,23 @@ def guest(body: dict[str, Any]) -> dict[str, Any]:
     it before has lost it.
     """
     return guests.open_guest(body["name"], device_of(body)).answer
+
+
+@blueprint.post("/oidc/<provider>")
+@accepts(IdTokenSchema)
+@limited_anonymous("LOGIN")
+@answers(200, SignedInSchema, creates=True)
+def sign_in_with_provider(body: dict[str, Any], provider: str) -> Any:
+    """Sign a phone in by an ID token of Apple, Google or another provider; 201 where it is new
+
+    Signs a phone in by an ID token that the app has of the provider, and opens an account where
+    there is none. Where the provider calls an address verified that an account here has not
+    confirmed, what was set up there before is void; one that was confirmed is linked.
+    """
+    entry = identities.sign_in(
+        provider, body["id_token"], body["nonce"], body["name"], device_of(body)
+    )
+    return _told(entry)
 
 
 @blueprint.post("/code")

@@ -11,6 +11,7 @@ from melon_api.models.base import db
 from melon_api.models.user import User
 from melon_api.passwordless import codes
 from melon_api.passwordless.entrance import Entry, proven, sign_in
+from melon_api.passwordless.sentences import BAD_CODE
 from melon_api.storage.transactions import Unit, unit_of_work
 
 
@@ -46,5 +47,5 @@ def by_code(email: str, code: str, name: str | None, device: Device) -> Entry:
         raise
     if entry is None:
         record(Event.SIGN_IN_FAILED, None, reason="code")
-        raise InvalidCredentials(codes.BAD_CODE)
+        raise InvalidCredentials(BAD_CODE)
     return entry.note("code")

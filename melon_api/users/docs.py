@@ -4,6 +4,8 @@ from marshmallow import Schema, fields
 
 from melon_api.auth.docs import ADA, NEW_PASSWORD, SESSION, TOO_SHORT, USER
 from melon_api.auth.schemas import SessionSchema, UserSchema
+from melon_api.passwordless.docs import BY_TOKEN, PROVIDER
+from melon_api.passwordless.sentences import BAD_TOKEN, HAS_ANOTHER, NO_PROVIDER, NOT_LINKED
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.docs.examples import records
 from melon_api.sync.docs.schemas import pulled_schemas, schema_of
@@ -37,6 +39,20 @@ def calls() -> dict[str, Call]:
                 "forbidden": Problem({"email": ADA["email"]}),
                 "validation_failed": Problem(ADA | {"password": "short"}, TOO_SHORT),
             },
+        ),
+        "link_identity": Call(
+            requests={"link": Example("What the provider gave", BY_TOKEN)},
+            answers={"user": Example("The caller", USER | {"identities": ["google"]})},
+            path={"provider": PROVIDER},
+            problems={
+                "not_found": Problem(detail=NO_PROVIDER),
+                "identity_taken": Problem(BY_TOKEN, detail=HAS_ANOTHER),
+                "validation_failed": Problem({"id_token": "no"}, {"id_token": [BAD_TOKEN]}),
+            },
+        ),
+        "unlink_identity": Call(
+            path={"provider": PROVIDER},
+            problems={"not_found": Problem(detail=NOT_LINKED), "last_identity": Problem()},
         ),
         "get_me": Call(answers=ME),
         "update_me": Call(

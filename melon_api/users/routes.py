@@ -10,8 +10,8 @@ from melon_api.auth.accounts import Profile
 from melon_api.auth.guard import caller, signed_in
 from melon_api.auth.schemas import SessionSchema, UserSchema
 from melon_api.bulkheads import scans
-from melon_api.passwordless import guests, proofs
-from melon_api.passwordless.schemas import UpgradeSchema
+from melon_api.passwordless import guests, identities, proofs
+from melon_api.passwordless.schemas import IdTokenSchema, UpgradeSchema
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.users import docs, service
@@ -118,6 +118,33 @@ def upgrade(body: dict[str, Any]) -> Profile:
     an account that is no guest.
     """
     return guests.upgrade(caller(), body)
+
+
+@blueprint.post("/me/identities/<provider>")
+@signed_in()
+@accepts(IdTokenSchema)
+@limited("LOGIN")
+@answers(200, UserSchema)
+def link_identity(body: dict[str, Any], provider: str) -> Profile:
+    """Link an identity of a provider to the caller's account; signs nobody in
+
+    Links an identity to the caller's account, which it leads into from then on. A guest is none any
+    more; an account without an address takes the provider's verified one, if it is nobody's. One of
+    each provider at most.
+    """
+    return identities.link(caller(), provider, body["id_token"], body["nonce"])
+
+
+@blueprint.delete("/me/identities/<provider>")
+@signed_in()
+@answers(204)
+def unlink_identity(provider: str) -> None:
+    """Take an identity away; 409 for the last way into the account
+
+    Takes an identity away. 409 where nothing else leads into the account: no password with its
+    address, no confirmed address, no other identity.
+    """
+    identities.unlink(caller(), provider)
 
 
 @blueprint.patch("/me")

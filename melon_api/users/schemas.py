@@ -9,6 +9,10 @@ from melon_api.models.user import NAME_LENGTH
 class ProofSchema(Schema):
     """What proves oneself in place of the password (contract, Accounts 18)."""
 
+    id_token = fields.String(
+        metadata={"description": "of a linked identity, in place of the password; of 5 minutes"}
+    )
+    nonce = fields.String(allow_none=True, metadata={"description": "goes with id_token"})
     code = fields.String(metadata={"description": "mailed, in place of the password"})
 
 

@@ -33,6 +33,8 @@ GUARDED = [
     ("GET", "/users/me", "access"),
     ("PATCH", "/users/me", "access"),
     ("POST", "/users/me/upgrade", "access"),
+    ("POST", "/users/me/identities/google", "access"),
+    ("DELETE", "/users/me/identities/google", "access"),
     ("POST", "/sync/pull", "access"),
     ("GET", "/sync/pull", "access"),
     ("POST", "/sync/push", "access"),

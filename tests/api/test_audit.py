@@ -143,9 +143,10 @@ OF_A_SESSION = set(STORIES) - {
 
 def test_every_event_has_a_story() -> None:
     """`account_registered` and `accounts_loaded` are told below, `password_reset_requested` with
-    the mails, those of codes with them."""
+    the mails, those of codes and identities with them."""
     told_elsewhere = {Event.REGISTERED, Event.ACCOUNTS_LOADED, Event.RESET_REQUESTED}
     told_elsewhere |= {Event.CODE_REQUESTED, Event.CLAIMED}
+    told_elsewhere |= {Event.IDENTITY_LINKED, Event.IDENTITY_UNLINKED}
     assert set(Event) - set(STORIES) == told_elsewhere
 
 

@@ -35,7 +35,7 @@ from melon_api.web.settings import LIMITS
 
 OPERATIONS = [
     "register login refresh logout logoutAll listSessions endSession forgotPassword resetPassword",
-    "guest requestCode signInWithCode upgrade",
+    "guest requestCode signInWithCode signInWithProvider linkIdentity unlinkIdentity upgrade",
     "verifyEmail resendVerification getMe updateMe deleteMe changePassword exportMe",
     "pull pullByQuery push verify",
 ]
