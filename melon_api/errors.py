@@ -131,6 +131,12 @@ class LastIdentity(DomainError):
     example = Example("Nothing else leads into this account.")
 
 
+class IdTaken(DomainError):
+    code, status = "id_taken", 409
+    advice = "choose another id"
+    example = Example("This id is taken.")
+
+
 class SyncConflict(DomainError):
     """`errors`: {table: [ids]} that another device changed."""
 
@@ -184,6 +190,15 @@ class UnknownTable(DomainError):
     example = Example(
         "Some of it cannot be stored; nothing was.",
         {"changes": {"table": ["There is no such table."]}},
+    )
+
+
+class UnknownSpace(DomainError):
+    code, status = "unknown_space", 422
+    advice = "create or join the space, then push again; nothing was stored"
+    example = Example(
+        "Some of it cannot be stored; nothing was.",
+        {"changes": {"table": {"created": {"0": {"space_id": ["You are in no space 'id'."]}}}}},
     )
 
 

@@ -17,6 +17,7 @@ from melon_api.models.user import User
 from melon_api.sentences import plainly
 from melon_api.sync import push as pushes
 from melon_api.sync.rules.pushed import PushRequest
+from melon_api.sync.rules.settings import RULES
 
 EMAIL = "demo@example.com"
 PASSWORD = "melon-demo-2026"  # noqa: S105 - meant to be known, and refused in production
@@ -44,7 +45,7 @@ def seed(records: int, email: str, password: str | None) -> None:
     source = room.part(current_app.config["MELON_APP"], "seed")
     for changes in source.pushes(records) if source else ():
         asked = PushRequest(changes, _clock(caller), False)
-        rules = current_app.extensions[pushes.RULES]
+        rules = current_app.extensions[RULES]
         pushes.push(db.engine, caller, asked, "last_write_wins", rules=rules)
         counts.update({table: len(lists["created"]) for table, lists in changes.items()})
     outbox().settle()  # what is logged of a mail comes before what is to be read

@@ -2,18 +2,22 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, case, not_, select
 
 from melon_api.auth.accounts import PROFILE, PROFILE_COLUMNS, Caller, Profile
 from melon_api.auth.sessions import ENDED, LIVING, cache_name, device_number
 from melon_api.errors import AccountDisabled, TokenRevoked
 from melon_api.models.base import db, now_ms
 from melon_api.models.session import Session
+from melon_api.models.space import CATALOGUE, Space
 from melon_api.models.user import User
 from melon_api.storage.cache import Cache, Put, cache
 from melon_api.storage.transactions import snapshot
 
-CLOCK = User.sync_clock.label("sync_clock")
+# Null where it is not all that a pull goes by: other spaces may have news (sync/spaces/).
+_catalogue = select(Space.id).where(Space.id == CATALOGUE, Space.sync_clock > 0).exists()
+_is_alone = and_(User.shared_clock == 0, not_(_catalogue))
+CLOCK = case((_is_alone, User.sync_clock)).label("sync_clock")
 REMEMBERED = {"device", "expires_ms"}  # of a living session; another release may know others
 
 

@@ -7,8 +7,9 @@ import idna
 from marshmallow import Schema, fields, validate
 
 from melon_api.auth.passwords.strength import MAX_LENGTH, MIN_LENGTH
+from melon_api.models.base import EMAIL_LENGTH
 from melon_api.models.session import LABEL_LENGTH
-from melon_api.models.user import EMAIL_LENGTH, NAME_LENGTH
+from melon_api.models.user import NAME_LENGTH
 
 DEVICE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 PASSWORD = {"format": "password", "minLength": 1}

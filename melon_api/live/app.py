@@ -24,7 +24,7 @@ from melon_api.live import calls, spaces
 from melon_api.live.calls import ASKED, Asked, environ_of
 from melon_api.live.desk import Desk, Seats, stop_pause
 from melon_api.live.ear import Ear
-from melon_api.live.spaces import Clocks
+from melon_api.live.spaces import Clocks, Known
 from melon_api.live.stream import Send, Stream, send_events, send_verdict
 from melon_api.live.watch import AGE_AWAY, AGE_HEARING, AGE_WITHOUT_REDIS, Watch
 from melon_api.web.problems import as_problem
@@ -75,8 +75,8 @@ class Live:
     def open(self, stream: Stream) -> None:
         self._in_loop(self._open(stream))
 
-    def begin(self, stream: Stream, clocks: Clocks) -> None:
-        self._in_loop(self._begin(stream, clocks))
+    def begin(self, stream: Stream, clocks: Clocks, known: Known) -> None:
+        self._in_loop(self._begin(stream, clocks, known))
 
     def close(self, stream: Stream) -> None:
         self._in_loop(self._close(stream))
@@ -92,8 +92,8 @@ class Live:
         if self._desk.open(stream) and self._ear:
             await self._ear.listen_to([stream.user_id])
 
-    async def _begin(self, stream: Stream, clocks: Clocks) -> None:
-        if (new := self._desk.begin(stream, clocks)) and self._ear:
+    async def _begin(self, stream: Stream, clocks: Clocks, known: Known) -> None:
+        if (new := self._desk.begin(stream, clocks, known)) and self._ear:
             await self._ear.listen_to(new)
             self._desk.doubt(stream)
             self._watch.call()

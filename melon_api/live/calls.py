@@ -14,7 +14,7 @@ from melon_api.auth.guard import caller, signed_in
 from melon_api.errors import NotAcceptable, TokenRevoked, ValidationFailed
 from melon_api.live import spaces
 from melon_api.live.desk import Seats
-from melon_api.live.spaces import Clocks
+from melon_api.live.spaces import Clocks, Known
 from melon_api.live.stream import Stream
 from melon_api.refusals import Refusals
 from melon_api.sync.schemas import ClockField
@@ -42,7 +42,7 @@ class Opener(Protocol):
     def open(self, stream: Stream) -> None:
         """Have it hear of all that is committed from now on."""
 
-    def begin(self, stream: Stream, clocks: Clocks) -> None:
+    def begin(self, stream: Stream, clocks: Clocks, known: Known) -> None:
         """Tell it what has come by then."""
 
     def close(self, stream: Stream) -> None: ...
@@ -80,10 +80,10 @@ def _begin(app: Flask, opener: Opener, stream: Stream) -> None:
     """First it listens, then the clocks are read: what is committed between is heard. Raises
     TokenRevoked."""
     opener.open(stream)
-    clocks = spaces.read(app, [(stream.session_id, stream.user_id)]).get(stream.session_id)
-    if clocks is None:
+    found = spaces.read_one(app, stream.session_id, stream.user_id, stream.since)
+    if found is None:
         raise TokenRevoked
-    opener.begin(stream, clocks)
+    opener.begin(stream, *found)
 
 
 def _kind(accepted: MIMEAccept) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from melon_api import measures
 from melon_api.errors import RateLimited, Unavailable
 from melon_api.live import spaces
-from melon_api.live.spaces import Clocks
+from melon_api.live.spaces import Clocks, Known
 from melon_api.live.stream import Stream
 from melon_api.storage.pokes import EVERYBODY, Poke
 
@@ -74,7 +74,11 @@ class Desk:
         """A push was committed in this space. Who must not believe a word looks itself."""
         now = time.monotonic()
         for stream in self._by_space.get(space_id, ()):
-            if poke.clock <= stream.known.get(space_id, 0) or poke.session == stream.session:
+            if poke.clock <= stream.known.get(space_id, 0):
+                continue
+            if poke.session == stream.session:
+                if space_id != stream.user_id:  # of that one the clock says whose the pushes are
+                    stream.known[space_id] = poke.clock
                 continue
             if poke.session == EVERYBODY or now > stream.checked + BELIEF_SECONDS:
                 self._doubtful[stream] = None
@@ -94,15 +98,15 @@ class Desk:
     def is_doubtful(self) -> bool:
         return bool(self._doubtful)
 
-    def begin(self, stream: Stream, clocks: Clocks) -> set[str]:
-        """What its `since` stood for, and whether there is news by now; the spaces that nobody
+    def begin(self, stream: Stream, clocks: Clocks, known: Known) -> set[str]:
+        """`known`: what its `since` stood for. Whether there is news by now; the spaces that nobody
         listened to before."""
         poked = {
             space_id: at
             for space_id, at in stream.known.items()
             if space_id != stream.user_id or at > stream.since
         }
-        stream.known = spaces.known_at(clocks, stream.user_id, stream.since) | poked
+        stream.known = known | poked
         return self.compare(stream, clocks)
 
     def see(self, streams: Iterable[Stream], found: Mapping[str, Clocks], asked: float) -> set[str]:

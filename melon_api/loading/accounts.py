@@ -17,7 +17,8 @@ from melon_api.models.base import db, new_id, utc_now
 from melon_api.models.user import NAME_LENGTH, NO_PASSWORD, User
 from melon_api.refusals import places
 from melon_api.storage.transactions import snapshot, unit_of_work
-from melon_api.sync.rules.body import BAD_ID, ID
+from melon_api.sync.rules.body import BAD_ID
+from melon_api.sync.rules.tables import ID
 
 PER_TRANSACTION = 500
 ATTEMPTS = 5  # somebody may register with one of the addresses at this very moment

@@ -14,7 +14,8 @@ from melon_api.loading.lines import read
 from melon_api.loading.report import Report
 from melon_api.loading.window import Groups, Waiting, Window
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.rules.body import BAD_ID, ID
+from melon_api.sync.rules.body import BAD_ID
+from melon_api.sync.rules.tables import ID
 from melon_api.users.finding import find_all
 
 NAMES = {"account", "table", "record"}

@@ -22,8 +22,9 @@ from melon_api.logic.records import Changes, Record
 from melon_api.models.base import Base, new_id
 from melon_api.models.synced import Synced
 from melon_api.models.user import User
-from melon_api.sync.rules.body import BAD_ID, ID
+from melon_api.sync.rules.body import BAD_ID
 from melon_api.sync.rules.history import SERVER
+from melon_api.sync.rules.tables import ID
 
 if TYPE_CHECKING:
     from melon_api.logic.desk import Desk

@@ -12,14 +12,13 @@ from sqlalchemy.exc import DBAPIError
 from melon_api.errors import UnknownParent
 from melon_api.refusals import NoSuchParent, places
 from melon_api.storage.transactions import is_outage
-from melon_api.sync.rules.body import ID
 from melon_api.sync.rules.checksum import value_digest
 from melon_api.sync.rules.history import SERVER, Alterations, History, RecordKey
 from melon_api.sync.rules.merge import Merge
 from melon_api.sync.rules.problems import Messages, Place, Problems
 from melon_api.sync.rules.pushed import PushedRecord, PushedTable
 from melon_api.sync.rules.sanitize import NOT_COLUMNS, explain, sanitize
-from melon_api.sync.rules.tables import Row, StoredRows, SyncedTable, Tables
+from melon_api.sync.rules.tables import ID, Row, StoredRows, SyncedTable, Tables
 from melon_api.sync.sql import rows
 
 Values = dict[str, Any]

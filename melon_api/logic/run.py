@@ -16,12 +16,12 @@ from melon_api.logic.desk import Desk
 from melon_api.logic.records import Changes
 from melon_api.logic.registry import Rule
 from melon_api.storage.transactions import is_outage
-from melon_api.sync import push
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.history import RecordKey
 from melon_api.sync.rules.merge import Merge
 from melon_api.sync.rules.problems import Messages, Place
 from melon_api.sync.rules.pushed import PushedTable, PushRequest
+from melon_api.sync.rules.settings import RULES
 from melon_api.sync.rules.tables import SyncedTable
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class RuleError(Exception):
 
 
 def init_app(app: Flask) -> None:
-    app.extensions[push.RULES] = Rules()
+    app.extensions[RULES] = Rules()
 
 
 class Rules:

@@ -14,8 +14,8 @@ from melon_api.models.user import User
 from melon_api.storage.cache import Untold, cache
 from melon_api.storage.engine import statement_bytes
 from melon_api.storage.transactions import looking, snapshot, writing
+from melon_api.sync.commit.writing import write_merge
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.push import write_rows
 from melon_api.sync.rules.history import SERVER, Run
 from melon_api.sync.rules.merge import Merge
 from melon_api.sync.sql import clock
@@ -89,6 +89,6 @@ def _raise_refused(desk: Desk) -> None:
 
 def store(connection: Connection, account_id: str, merge: Merge) -> None:
     """What the server has changed of an account that is locked, at the tick of `merge`."""
-    is_written, _ = write_rows(connection, account_id, merge)
+    is_written, _ = write_merge(connection, account_id, merge)
     if is_written:
         clock.write(connection, account_id, merge.tick, Run(SERVER, merge.tick))

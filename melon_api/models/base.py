@@ -13,6 +13,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 ID_LENGTH = 36
 DEVICE_LENGTH = 66
+EMAIL_LENGTH = 254  # RFC 5321 §4.5.3.1.3
 TEXT_BYTES = 65_535  # what MySQL's TEXT holds
 MOST_JSON_BYTES = 1 << 20  # to check it takes some twenty times as much memory
 

@@ -5,8 +5,15 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from melon_api.models.base import TABLE_OPTIONS, Id, UTCDateTime, ascii_key, db, utc_now
-from melon_api.models.user import EMAIL_LENGTH
+from melon_api.models.base import (
+    EMAIL_LENGTH,
+    TABLE_OPTIONS,
+    Id,
+    UTCDateTime,
+    ascii_key,
+    db,
+    utc_now,
+)
 
 
 class MailedToken(db.Model):

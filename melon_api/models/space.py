@@ -7,8 +7,15 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from melon_api.models.base import TABLE_OPTIONS, Id, UTCDateTime, ascii_key, db, utc_now
-from melon_api.models.user import EMAIL_LENGTH
+from melon_api.models.base import (
+    EMAIL_LENGTH,
+    TABLE_OPTIONS,
+    Id,
+    UTCDateTime,
+    ascii_key,
+    db,
+    utc_now,
+)
 
 SPACE_NAME_LENGTH = 255
 OWNER, EDITOR, READER = ROLES = ("owner", "editor", "reader")

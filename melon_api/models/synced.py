@@ -122,6 +122,11 @@ class Catalogue(Synced):
     __abstract__ = True
 
 
+def has_catalogue() -> bool:
+    """Whether the app has a table that every account reads."""
+    return bool(Catalogue.__subclasses__())
+
+
 def is_synced(model: Any) -> bool:
     """Whether it is a model whose records sync."""
     return isinstance(model, type) and issubclass(model, Synced) and model is not Synced

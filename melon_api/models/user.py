@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, ForeignKey, String, Text, UniqueConstraint, t
 from sqlalchemy.orm import Mapped, mapped_column
 
 from melon_api.models.base import (
+    EMAIL_LENGTH,
     TABLE_OPTIONS,
     Id,
     UTCDateTime,
@@ -17,7 +18,6 @@ from melon_api.models.base import (
     utc_now,
 )
 
-EMAIL_LENGTH = 254  # RFC 5321 §4.5.3.1.3
 NAME_LENGTH = 255
 PROVIDER_LENGTH = 32
 SUBJECT_LENGTH = 255  # OpenID Connect Core §2: at most 255 ASCII characters

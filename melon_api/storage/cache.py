@@ -86,6 +86,9 @@ class Cache(Protocol):
     def read(self, account_id: str, *names: str) -> list[Any]:
         """The values that can be trusted, None for the others."""
 
+    def read_each(self, *keys: tuple[str, str]) -> list[Any]:
+        """The same of several accounts, or spaces: (id, name)."""
+
     def put(self, account_id: str, *puts: Put) -> None:
         """Remember what was read from the database."""
 
@@ -116,6 +119,9 @@ class NoCache:
 
     def read(self, account_id: str, *names: str) -> list[Any]:
         return [None] * len(names)
+
+    def read_each(self, *keys: tuple[str, str]) -> list[Any]:
+        return [None] * len(keys)
 
     def put(self, account_id: str, *puts: Put) -> None:
         pass

@@ -54,15 +54,17 @@ class RedisCache:
         return self._entries.moment()
 
     def read(self, account_id: str, *names: str) -> list[Any]:
-        keys = [_key(account_id, name) for name in names]
+        return self.read_each(*((account_id, name) for name in names))
+
+    def read_each(self, *keys: tuple[str, str]) -> list[Any]:
         believed_until = self._doubts.none_until()
         if believed_until:
             values: list[Any] | None = self._availability.ask(
-                self._flushed(lambda: self._entries.read(keys))
+                self._flushed(lambda: self._entries.read([_key(*key) for key in keys]))
             )
             if values and time.monotonic() < believed_until:
                 return values
-        return [None] * len(names)
+        return [None] * len(keys)
 
     def put(self, account_id: str, *puts: Put) -> None:
         if not self._doubts.none_until():

@@ -13,11 +13,28 @@ from sqlalchemy import CHAR, CLOB, NCHAR, NVARCHAR, Enum, String, Table
 from melon_api.models.base import JsonText, db
 from melon_api.models.checks import check, check_unsynced
 from melon_api.models.names import ModelError, on_phones
-from melon_api.models.synced import BELONGS_TO, INTERNAL, ON_DELETE, Synced, apps
+from melon_api.models.synced import (
+    BELONGS_TO,
+    INTERNAL,
+    ON_DELETE,
+    Catalogue,
+    Shareable,
+    Synced,
+    apps,
+)
 from melon_api.sync.rules.kinds import kind_of
 from melon_api.sync.rules.kinds.kind import Kind
 from melon_api.sync.rules.kinds.texts import MOST_CHARACTERS, Reference
-from melon_api.sync.rules.tables import Column, Parent, SyncedTable, Tables
+from melon_api.sync.rules.tables import (
+    CATALOGUE,
+    OWN,
+    SHARED,
+    SPACE_ID,
+    Column,
+    Parent,
+    SyncedTable,
+    Tables,
+)
 
 PLAIN_TYPES = String.__module__  # SQLAlchemy's own; a database's are in others
 UNFIT = (Enum, CHAR, NCHAR, NVARCHAR, CLOB)
@@ -45,10 +62,34 @@ def synced_tables() -> Tables:
         for name, table in sorted(found.items())
     }
     try:
-        return {name: found[name] for name in TopologicalSorter(graph).static_order()}
+        ordered = {name: found[name] for name in TopologicalSorter(graph).static_order()}
     except CycleError as error:
         circle = " -> ".join(error.args[1])
         raise ModelError(f"tables belong to each other in a circle: {circle}") from None
+    return _with_reach(ordered)
+
+
+def _with_reach(tables: Tables) -> Tables:
+    """A record is where its parent is, so a table reaches as far as those it belongs to."""
+    for name, table in tables.items():
+        above = {p.table: tables[p.table].reach for p in _decisive(table) if p.table != name}
+        is_more = table.names_space or table.reach == CATALOGUE
+        if above and is_more and {*above.values()} != {CATALOGUE}:
+            raise ModelError(
+                f"{table.model} belongs to {', '.join(above)}, and a record is in the space of its "
+                "parent; make it Synced"
+            )
+        if len(set(above.values())) > 1:
+            raise ModelError(
+                f"{table.model} belongs to {', '.join(above)}, some of which may be shared and "
+                'others not; belongs_to(…, on_delete="keep") may name any'
+            )
+        object.__setattr__(table, "reach", next(iter(above.values()), table.reach))
+    return tables
+
+
+def _decisive(table: SyncedTable) -> Iterator[Parent]:
+    return (parent for parent in table.parents if parent.on_delete != "keep")
 
 
 def _models(base: type[Synced]) -> Iterator[type[Synced]]:
@@ -62,13 +103,16 @@ def _describe(model: type[Synced]) -> SyncedTable:
     check(model)
     table = model.__table__
     parents = tuple(_parents(table))
-    refers = {parent.column for parent in parents}
+    names_space = issubclass(model, Shareable)
+    refers = {parent.column for parent in parents} | ({SPACE_ID} if names_space else set())
     columns = tuple(
         _column(column, on_phones(column) in refers)
         for column in table.columns
         if column.name not in INTERNAL and column.name != "id"
     )
-    return SyncedTable(on_phones(table), model.__name__, table, columns, parents)
+    reach = CATALOGUE if issubclass(model, Catalogue) else SHARED if names_space else OWN
+    name = on_phones(table)
+    return SyncedTable(name, model.__name__, table, columns, parents, reach, names_space)
 
 
 def _parents(table: Table) -> Iterator[Parent]:

@@ -11,15 +11,20 @@ from melon_api.errors import ValidationFailed
 from melon_api.storage.cache import Moment, cache
 from melon_api.storage.transactions import retrying, snapshot, writing
 from melon_api.sync.discovery import synced_tables
+from melon_api.sync.remembered import Learned
 from melon_api.sync.rules.walk import PullRequest, Walk
+from melon_api.sync.spaces import atlas as settling
+from melon_api.sync.spaces import pull as spaces
+from melon_api.sync.spaces.atlas import Atlas
 from melon_api.sync.sql import clock, delta_pull, first_pull
 from melon_api.sync.sql.changes_text import ChangesText
-from melon_api.sync.sql.clock import AccountClock, Learned
+from melon_api.sync.sql.clock import AccountClock
 from melon_api.sync.sql.scope import DeltaQuery
 
 # More rows than that wait for their turn: they take the database 20 ms, and row by row, as a page
 # is read, us 15 ms.
 LARGE, SMALL_PAGE = 5_000, 1_000
+OVERTAKEN = {"cursor": ["Too old; pull again from the first page."]}
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Page:
     walk: Walk
     rest: Walk | None = None
     learned: Learned | None = None
+    atlas: Atlas | None = None  # of an account with more spaces than its own
+    is_settled: bool = True  # else its timestamp is to stand for what the atlas says
 
 
 def pull(
@@ -41,7 +48,7 @@ def pull(
     is_quick: bool = True,
 ) -> Page:
     """What has changed since `request.since`, or the next page of it (contract, Pull). `known` is
-    the account's clock, as far as it is remembered (clock.remembered). Not `is_quick`: `pull_few`
+    the account's clock, as far as it is remembered (remembered.py). Not `is_quick`: `pull_few`
     has been tried.
 
     Raises ValidationFailed for a clock from the future, and for a cursor that was overtaken;
@@ -103,6 +110,10 @@ def _read(
     with snapshot(engine) as connection:
         found = _read_few(connection, caller, request) if is_quick else None
         found = found or _read_any(connection, caller, request, has_turn)
+    if found and found[1].atlas:
+        return _settled(engine, found[1], found[1].atlas, as_of)
+    if found and found[0].beyond:
+        return found[1]  # a page that goes on
     return _with_learned(caller, found, known, as_of) if found else None
 
 
@@ -113,6 +124,19 @@ def _with_learned(
     if account.value == known:
         return page
     return replace(page, learned=Learned(cache(), caller.user_id, account.value, as_of))
+
+
+def _settled(engine: Engine, page: Page, atlas: Atlas, as_of: Moment) -> Page:
+    """With a timestamp that stands for what the page was read at, in all spaces."""
+
+    def settle() -> int:
+        with writing(engine) as connection:
+            return settling.settle(connection, atlas)
+
+    timestamp = page.walk.timestamp if page.is_settled else retrying(settle)
+    rest = page.rest and replace(page.rest, timestamp=timestamp)
+    learned = Learned(cache(), atlas.user_id, timestamp, as_of, atlas.clocks)
+    return replace(page, walk=replace(page.walk, timestamp=timestamp), rest=rest, learned=learned)
 
 
 def _measured(page: Page) -> Page:
@@ -139,6 +163,8 @@ def _read_few(
     if found is None:
         return None
     account, records = found
+    if account.beyond:
+        return None
     walk = _begun(request, account)
     if walk.is_replacement or request.since > account.value:
         return None
@@ -161,6 +187,8 @@ def _read_any(
         )
     if request.walk is None and request.since > account.value:
         return None
+    if account.beyond:
+        return account, _read_spaces(connection, caller, request, account)
     walk = _going_on(request.walk, account) if request.walk else _begun(request, account)
     if walk.is_idle:
         return account, _nothing_new(walk)
@@ -175,6 +203,29 @@ def _read_any(
     return account, Page(changes, walk, rest)
 
 
+def _read_spaces(
+    connection: Connection, caller: Caller, request: PullRequest, account: AccountClock
+) -> Page:
+    """A pull of an account that has to do with more spaces than its own."""
+    tables, begun, walk = synced_tables(), None, request.walk or _begun(request, account)
+    atlas = settling.read(connection, caller.user_id, account, walk.since)
+    if request.walk:
+        begun = settling.read(connection, caller.user_id, account, walk.timestamp)
+        if atlas.is_stale and not walk.is_replacement:
+            raise ValidationFailed(OVERTAKEN)
+    elif atlas.is_idle and walk.is_delta:
+        return replace(_nothing_new(walk), atlas=atlas)
+    else:
+        walk = spaces.begin(connection, tables, atlas, walk)
+    told = spaces.Teller(connection, tables, atlas, caller.device, walk).tell(begun)
+    with ChangesText.filled(tables) as changes:
+        rest = spaces.include(told, walk, request.limit, changes)
+    if request.walk:
+        return Page(changes, walk, rest)
+    is_settled = settling.stands_for(connection, atlas)
+    return Page(changes, walk, rest, atlas=atlas, is_settled=is_settled)
+
+
 def _begun(request: PullRequest, account: AccountClock) -> Walk:
     clock.check_given(account, request.since)
     is_stale = 0 < request.since < account.purged  # it may have missed a deletion (pull 7)
@@ -185,7 +236,7 @@ def _begun(request: PullRequest, account: AccountClock) -> Walk:
 def _going_on(walk: Walk, account: AccountClock) -> Walk:
     """A purge between two pages may have taken a deletion that the rest was to include."""
     if 0 < walk.since < account.purged and not walk.is_replacement:
-        raise ValidationFailed({"cursor": ["Too old; pull again from the first page."]})
+        raise ValidationFailed(OVERTAKEN)
     return walk
 
 

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from melon_api import measures
 from melon_api.auth.accounts import Caller
@@ -18,23 +17,23 @@ from melon_api.errors import (
     Unavailable,
     ValidationFailed,
 )
-from melon_api.events import outbox
+from melon_api.models.synced import has_catalogue
 from melon_api.storage.engine import statement_bytes
-from melon_api.storage.transactions import looking, retrying, writing
-from melon_api.sync import push_numbers, repairs
+from melon_api.storage.transactions import retrying, writing
+from melon_api.sync import repairs
+from melon_api.sync.commit import numbers
+from melon_api.sync.commit.outcome import is_committed
+from melon_api.sync.commit.writing import write_merge
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules import body
-from melon_api.sync.rules.body import ID
 from melon_api.sync.rules.history import History
 from melon_api.sync.rules.merge import Merge
 from melon_api.sync.rules.problems import Problems
 from melon_api.sync.rules.pushed import PushedTable, PushRequest
-from melon_api.sync.rules.tables import StoredRows
-from melon_api.sync.sql import adoptions, bulk, clock, deletions, rows
+from melon_api.sync.spaces import clocks as space_clocks
+from melon_api.sync.spaces.push import SpacesPush
+from melon_api.sync.sql import adoptions, clock, rows
 from melon_api.sync.sql.clock import AccountClock
-
-RULES = "melon_rules"  # in the application's extensions
-UNKNOWN = "The connection broke while committing; repeat."
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _store(engine: Engine, work: "PushWork") -> PushAnswer:
     try:
         return retrying(lambda: work.run(engine))
     except OutcomeUnknown:
-        if work.answer and _is_committed(engine, work.caller, work.request, work.answer):
+        if work.answer and is_committed(engine, work.caller, work.request, work.answer.tick):
             return work.answer
         raise Unavailable("The database was lost; nothing was stored.") from None
 
@@ -117,10 +116,29 @@ class PushWork:
     def run(self, engine: Engine) -> PushAnswer:
         with writing(engine) as connection:
             account = clock.lock(connection, self.caller.user_id)
-            self._check(connection, account)
-            merge = self._merge(connection, account)
-            self.answer = self._write(connection, account, merge)
+            if self._reaches_further(connection, account):
+                self.answer = self._push_into_spaces(connection, account)
+            else:
+                self._check(connection, account)
+                merge = self._merge(connection, account)
+                self.answer = self._write(connection, account, merge)
         return self.answer
+
+    def _reaches_further(self, connection: Connection, account: AccountClock) -> bool:
+        """Whether it may have to do with other spaces than the account's own, which are locked
+        then."""
+        if account.beyond or any(part.reaches_further for part in self.pushed):
+            space_clocks.lock(connection, self.caller.user_id)
+            return True
+        return has_catalogue() and clock.catalogue(connection) > 0
+
+    def _push_into_spaces(self, connection: Connection, account: AccountClock) -> PushAnswer:
+        self._check(connection, account)
+        work = SpacesPush(connection, self.caller, self.request, self.policy, account, self.rules)
+        work.merge(self.pushed, self.problems.copy())
+        self._raise_422s(work.problems)
+        timestamp, tick = work.store(write_merge)
+        return PushAnswer(timestamp, work.problems, tick)
 
     def _check(self, connection: Connection, account: AccountClock) -> None:
         if self.is_gone():  # contract push 8: an answer that nobody reads is never stored
@@ -138,7 +156,7 @@ class PushWork:
     def _check_order(self, connection: Connection, account: AccountClock) -> None:
         """Raises PushOutdated, SyncConflict."""
         if self.request.number is not None:
-            push_numbers.raise_to(connection, self.caller.session_id, self.request.number)
+            numbers.raise_to(connection, self.caller.session_id, self.request.number)
         if self.request.since < account.purged:
             raise SyncConflict("Deletions since lastPulledAt are forgotten; pull, then push.", {})
 
@@ -168,7 +186,7 @@ class PushWork:
         """With the rows as they are stored, to which nothing was done yet."""
         steps = adoptions.rows_of(sum(len(part.records) for part in pushed))
         return Merge(
-            stored=_rows_named(connection, self.caller.user_id, pushed),
+            stored=rows.read_named(connection, synced_tables(), self.caller.user_id, pushed),
             history=history,
             tick=clock.next_tick(account, self.request.since, steps),
             policy=self.policy,
@@ -187,7 +205,7 @@ class PushWork:
         return History(device, since, adopted, up_to_date=False, session=session)
 
     def _write(self, connection: Connection, account: AccountClock, merge: Merge) -> PushAnswer:
-        is_written, as_sent = write_rows(connection, self.caller.user_id, merge)
+        is_written, as_sent = write_merge(connection, self.caller.user_id, merge)
         now, run = max(account.value, self.request.since), account.run
         if is_written:
             now = merge.tick
@@ -196,55 +214,3 @@ class PushWork:
             clock.write(connection, self.caller.user_id, now, run)
         timestamp = now if merge.history.up_to_date and as_sent else None
         return PushAnswer(timestamp, merge.problems, now if is_written else None)
-
-
-def _is_committed(engine: Engine, caller: Caller, request: PushRequest, answer: PushAnswer) -> bool:
-    """Whether a push whose COMMIT had no answer is there after all: the account's clock knows, or
-    the session's number, once the lock is free of it. Raises OutcomeUnknown when nobody can be
-    asked, and when others have pushed since."""
-    if answer.tick is None and request.number is None:
-        return True
-    try:
-        with looking(engine) as connection:
-            account = clock.lock(connection, caller.user_id)
-            if answer.tick is None:
-                return push_numbers.newest(connection, caller.session_id) >= (request.number or 0)
-    except SQLAlchemyError as error:
-        raise OutcomeUnknown(UNKNOWN) from error
-    if account.value > answer.tick:
-        raise OutcomeUnknown(UNKNOWN)
-    is_ours = account.run.session == session_number(caller.session_id)
-    return account.value == answer.tick and is_ours
-
-
-def _rows_named(connection: Connection, user_id: str, pushed: list[PushedTable]) -> StoredRows:
-    """The rows a push is about, and the parents that it names."""
-    wanted: dict[str, set[str]] = {part.table.name: set() for part in pushed}
-    for part in pushed:
-        ids = wanted[part.table.name]
-        ids.update(record.id for record in part.records)
-        ids.update(place.id for place in part.deletions)
-        for parent in part.table.parents:
-            named = {record.values.get(parent.column) for record in part.records}
-            wanted.setdefault(parent.table, set()).update(i for i in named if i and ID.match(i))
-    return rows.read_rows(connection, synced_tables(), user_id, wanted)
-
-
-def write_rows(connection: Connection, user_id: str, merge: Merge) -> tuple[bool, bool]:
-    """Write what the push changed: (whether it was anything, whether all is stored as sent)."""
-    tables, count, fallen = synced_tables(), 0, False
-    for name, table in tables.items():
-        rows = merge.stored.get(name, {}).values()
-        count += bulk.write(connection, table, user_id, rows)
-        fallen = fallen or any(r.deleted and (r.is_new or r.is_changed) for r in rows)
-    hit = 0
-    if fallen:
-        hit = deletions.delete_descendants(
-            connection, tables, user_id, merge.tick, merge.history.session
-        )
-    as_sent = merge.as_sent and not hit and not merge.problems
-    if not count and not merge.adopted:
-        return False, as_sent
-    adoptions.append(connection, user_id, merge.tick, merge.history.device, merge.adopted)
-    outbox.write(connection, tables, user_id, merge, bool(hit))
-    return True, as_sent

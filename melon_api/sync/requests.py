@@ -8,7 +8,6 @@ from marshmallow import Schema, ValidationError
 
 from melon_api.errors import MalformedJson
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.push import PushAnswer
 from melon_api.sync.rules.body import check_size
 from melon_api.sync.rules.body import read as read_changes
 from melon_api.sync.rules.checksum import DeviceTable
@@ -167,14 +166,14 @@ def load_push(body: dict[str, Any]) -> PushRequest:
     return PushRequest(values["changes"], since, partial, number, version)
 
 
-def as_json(request: PushRequest, answer: PushAnswer) -> bytes:
+def as_json(request: PushRequest, timestamp: int | None, problems: Problems) -> bytes:
     """A push's answer (contract push 6 and 7)."""
-    result: dict[str, Any] = {"timestamp": answer.timestamp}
+    result: dict[str, Any] = {"timestamp": timestamp}
     if request.allow_partial:
-        codes = answer.problems.codes()
+        codes = problems.codes()
         result["experimentalRejectedIds"] = {table: list(ids) for table, ids in codes.items()}
         result["rejected"] = codes
-        result["errors"] = answer.problems.by_place()
+        result["errors"] = problems.by_place()
     return orjson.dumps(result)
 
 

@@ -18,14 +18,14 @@ from melon_api.models.base import db
 from melon_api.storage.cache import cache
 from melon_api.sync import pull as pulls
 from melon_api.sync import push as pushes
-from melon_api.sync import requests
+from melon_api.sync import remembered, requests
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.docs import examples
 from melon_api.sync.front.attempt import ATTEMPT, Attempt
 from melon_api.sync.rules import cursor
+from melon_api.sync.rules.settings import RULES
 from melon_api.sync.rules.walk import PullRequest, Walk
 from melon_api.sync.schemas import VerifiedSchema
-from melon_api.sync.sql import clock
 from melon_api.sync.verify import Verified
 from melon_api.sync.verify import verify as check
 from melon_api.web.answer import respond
@@ -126,9 +126,11 @@ def push() -> Response:
         pushed = _read(requests.read_push, body, query, most)
         with queue.turn():
             gone = partial(is_gone, request.environ)
-            rules = current_app.extensions[pushes.RULES]
+            rules = current_app.extensions[RULES]
             answer = pushes.push(db.engine, caller(), pushed, policy, gone, rules)
-    return Response(requests.as_json(pushed, answer), mimetype="application/json")
+    return Response(
+        requests.as_json(pushed, answer.timestamp, answer.problems), mimetype="application/json"
+    )
 
 
 @blueprint.post("/verify")
@@ -174,7 +176,7 @@ def _known_clock() -> int | None:
     if requests.CLOCK in request.environ:
         known: int | None = request.environ[requests.CLOCK]
         return known
-    return clock.remembered(cache(), caller().user_id)
+    return remembered.clock(cache(), caller().user_id)
 
 
 def _read_cursor(text: str) -> Walk | None:

@@ -109,7 +109,7 @@ def test_the_engine_knows_one_door_to_events() -> None:
         for imported in imports
         if name.startswith(rooms) and imported.startswith("melon_api.events")
     }
-    assert found == {("melon_api.sync.push", "melon_api.events.outbox")}
+    assert found == {("melon_api.sync.commit.writing", "melon_api.events.outbox")}
 
 
 def test_no_web_process_imports_what_streams() -> None:

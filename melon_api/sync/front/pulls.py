@@ -20,10 +20,10 @@ from melon_api.auth.accounts import Caller
 from melon_api.models.base import db
 from melon_api.storage.transactions import error_number
 from melon_api.sync import pull as pulls
+from melon_api.sync import remembered
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.front.call import Answer, Count, Environ, PlainCall, body_of
 from melon_api.sync.requests import CLOCK, MANY, plain_since
-from melon_api.sync.sql import clock
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.web.request import request_id
 
@@ -50,7 +50,7 @@ class PlainPulls(PlainCall):
         caller = self.caller(environ) if since else None
         if caller is None or since is None:
             return None
-        known = environ[CLOCK] = clock.remembered(self.cache, caller.user_id)
+        known = environ[CLOCK] = remembered.clock(self.cache, caller.user_id)
         if since == known:
             return self._tell_nothing(environ, start_response, started, caller, since)
         return self._tell_news(environ, start_response, started, caller, since)

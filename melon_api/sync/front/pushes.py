@@ -14,6 +14,7 @@ from melon_api.sync.front.call import Answer, Count, Environ, PlainCall, body_of
 from melon_api.sync.requests import as_json, plain_push
 from melon_api.sync.rules.body import check_size
 from melon_api.sync.rules.pushed import PushRequest
+from melon_api.sync.rules.settings import RULES
 from melon_api.web.body.reading import SMALL_BYTES
 from melon_api.web.request import is_gone
 
@@ -50,7 +51,7 @@ class PlainPushes(PlainCall):
                 policy = self.config["SYNC_CONFLICT_POLICY"]
                 done = pushes.push(self._engine, caller, request, policy, gone)
         self.cache.flush()
-        return as_json(request, done)
+        return as_json(request, done.timestamp, done.problems)
 
     def _read(self, environ: Environ) -> PushRequest | None:
         """None for what Flask has to look at, also where a rule of the app listens, which may ask
@@ -63,7 +64,7 @@ class PlainPushes(PlainCall):
             return None
         if type(values) is not dict or type(changes := values.get("changes")) is not dict:
             return None
-        if self.app.extensions[pushes.RULES].watch(changes):
+        if self.app.extensions[RULES].watch(changes):
             return None
         check_size(changes, self.config["MAX_PUSH_RECORDS"])
         return plain_push(values)

@@ -1,15 +1,13 @@
 """A push as it was sent, taken apart: good records, and what is wrong with the others. Pure."""
 
-import re
 from typing import Any
 
 from melon_api.errors import PayloadTooLarge
 from melon_api.sync.rules.problems import Place, Problems
 from melon_api.sync.rules.pushed import PushedRecord, PushedTable
 from melon_api.sync.rules.sanitize import changed_columns, explain, sanitize
-from melon_api.sync.rules.tables import SyncedTable, Tables
+from melon_api.sync.rules.tables import ID, SyncedTable, Tables
 
-ID = re.compile(r"[A-Za-z0-9_.-]{1,36}\Z")  # contract push 11
 BAD_ID = ["An id is 1 to 36 of A-Z a-z 0-9 _ . -"]
 LISTS = ("created", "updated", "deleted")
 

@@ -13,14 +13,15 @@ def write(walk: Walk, user_id: str, keys: list[str]) -> str:
     """Signed with the first of `keys`."""
     migration = [sorted(walk.migration.tables), walk.migration.columns]
     clocks = [walk.since, walk.timestamp, walk.is_replacement]
-    return str(_signer(keys).dumps([user_id, clocks, migration, walk.table, walk.after]))
+    at = [walk.table, walk.after] + ([walk.part] if any(walk.part) else [])
+    return str(_signer(keys).dumps([user_id, clocks, migration, *at]))
 
 
 def read(text: str, user_id: str, keys: list[str], tables: Collection[str]) -> Walk | None:
     """The walk through `tables`; None for a cursor not made by this server for this account
     (contract pull 6). Any of `keys` may have signed it."""
     try:
-        owner, clocks, migration, table, after = _signer(keys).loads(text)
+        owner, clocks, migration, table, after, *part = _signer(keys).loads(text)
         since, timestamp, is_replacement = clocks
     except (BadData, ValueError):
         return None
@@ -28,7 +29,8 @@ def read(text: str, user_id: str, keys: list[str], tables: Collection[str]) -> W
         return None
     new, columns = migration
     known = {name: tuple(added) for name, added in columns.items() if name in tables}
-    return Walk(since, timestamp, is_replacement, Migration(frozenset(new), known), table, after)
+    at = (table, after, *map(tuple, part))
+    return Walk(since, timestamp, is_replacement, Migration(frozenset(new), known), *at)
 
 
 def _signer(keys: list[str]) -> URLSafeSerializer:

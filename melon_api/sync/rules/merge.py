@@ -1,14 +1,14 @@
 """What a push does to the stored records. Pure: rows in, rows out, no SQL, no clock of its own."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from melon_api.sync.rules.checksum import value_digest
 from melon_api.sync.rules.history import History
 from melon_api.sync.rules.problems import Place, Problems
-from melon_api.sync.rules.pushed import PushedRecord, PushedTable
+from melon_api.sync.rules.pushed import PushedRecord, PushedTable, parents_first
 from melon_api.sync.rules.sanitize import empty_values
 from melon_api.sync.rules.tables import Parent, Row, StoredRows, SyncedTable
 
@@ -29,6 +29,9 @@ class Merge:
     as_sent: bool = True
     conflicts: int = 0
     adopted: set[tuple[str, str]] = field(default_factory=set)
+    # Records that come from another space, by table and id: where one was deleted here before, it
+    # lives again (contract, Spaces 4).
+    arrivals: Collection[tuple[str, str]] = ()
 
     def apply(self, pushed: list[PushedTable]) -> None:
         """All of it, parents first, so that a child finds the parent it was pushed with."""
@@ -37,7 +40,7 @@ class Merge:
             rows = self.stored[part.table.name]
             if part.deletions:
                 self._mark_unborn_deleted(part, rows, named)
-            for record in _parents_first(part):
+            for record in parents_first(part):
                 self.apply_record(part.table, rows, record)
             for place in part.deletions:
                 self.delete(rows, place)
@@ -45,12 +48,14 @@ class Merge:
     def apply_record(self, table: SyncedTable, rows: dict[str, Row], record: PushedRecord) -> None:
         row = rows.get(record.id)
         if row is not None and row.deleted:
-            self._apply_to_tombstone(row, record)
-            return
+            if (table.name, record.id) not in self.arrivals:
+                self._apply_to_tombstone(row, record)
+                return
+            rows[row.id] = row = self._new(row.id, record.values, is_back=True)
         if row is not None and (table.name, record.id) in self.history.altered:
             record = self._without_altered(table, row, record)
         sent, record = record, self._without_deleted(table, record)
-        values = self._decide(table, row, record)
+        values = self.decide(table, row, record)
         if values is None:
             self.problems.conflict(record.place)
             return
@@ -102,7 +107,7 @@ class Merge:
             row.updated = self.tick
             row.is_changed = True
 
-    def _decide(
+    def decide(
         self, table: SyncedTable, row: Row | None, record: PushedRecord
     ) -> dict[str, Any] | None:
         """The record's new values; None for a conflict that cannot be merged (contract push 3)."""
@@ -185,9 +190,12 @@ class Merge:
             return
         self.mark_deleted(row)
 
-    def _new(self, record_id: str, values: dict[str, Any]) -> Row:
+    def _new(self, record_id: str, values: dict[str, Any], is_back: bool = False) -> Row:
+        """`is_back`: in the place of a tombstone."""
         device, session = self.history.device, self.history.session
-        return Row(record_id, values, self.tick, device, self.tick, session, is_new=True)
+        row = Row(record_id, values, self.tick, device, self.tick, session, is_new=not is_back)
+        row.is_changed = is_back
+        return row
 
     def mark_deleted(self, row: Row) -> None:
         self.touch(row)
@@ -211,24 +219,3 @@ def _named_parents(pushed: list[PushedTable]) -> set[tuple[str, Any]]:
         for parent in part.table.parents
         for record in part.records
     }
-
-
-def _parents_first(part: PushedTable) -> Iterator[PushedRecord]:
-    """The records of a table; of a tree, a parent before its children."""
-    if not part.table.is_tree:
-        yield from part.records
-        return
-    own = [parent.column for parent in part.table.parents if parent.table == part.table.name]
-    by_id = {record.id: record for record in part.records}
-    seen: set[PushedRecord] = set()
-    for record in part.records:
-        chain = [record] if record not in seen else []
-        while chain:
-            top = chain[-1]
-            seen.add(top)
-            above = (by_id.get(top.values.get(column, "")) for column in own)
-            wait = next((r for r in above if r and r not in seen), None)
-            if wait is not None:
-                chain.append(wait)
-            else:
-                yield chain.pop()

@@ -9,9 +9,12 @@ from typing import Any
 
 from melon_api.errors import (
     DomainError,
+    Forbidden,
+    IdTaken,
     Refused,
     SyncConflict,
     UnknownParent,
+    UnknownSpace,
     UnknownTable,
     ValidationFailed,
 )
@@ -20,7 +23,19 @@ CONFLICT = ["Another device changed this record after lastPulledAt; pull, then p
 Messages = dict[str, Any] | list[str]
 Kind = type[DomainError]
 # The gravest first (contract, Errors 4).
-GRAVITY: tuple[Kind, ...] = (UnknownTable, ValidationFailed, Refused, UnknownParent, SyncConflict)
+GRAVITY: tuple[Kind, ...] = (
+    UnknownTable,
+    ValidationFailed,
+    Refused,
+    UnknownSpace,
+    UnknownParent,
+    SyncConflict,
+)
+# What is not stored and told again, and no error (contract, Spaces 2 and 5).
+WITHHELD: dict[Kind, str] = {
+    Forbidden: "Your role in this space does not allow it, or you are no member of it any more.",
+    IdTaken: "This space has another record of that id.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,7 @@ class Problems:
         self.beside: dict[str, Any] = {}  # those of the body's other fields, by place
         self.conflicts: dict[str, dict[str, None]] = {}  # the 409s, by table and id
         self.rejected: dict[str, dict[str, Kind]] = {}  # both, by table and id; the gravest of each
-        self._conflict_places: dict[str, Any] = {}
+        self._soft_places: dict[str, Any] = {}  # what is no 422, by place below `changes`
         self._kinds: set[Kind] = set()
 
     def __bool__(self) -> bool:
@@ -82,10 +97,20 @@ class Problems:
         self.orphan(place)
         _note(self.errors, place, {column: [message]})
 
+    def unknown_space(self, place: Place, column: str, space_id: str) -> None:
+        self._kinds.add(UnknownSpace)
+        self._reject(place, UnknownSpace)
+        _note(self.errors, place, {column: [f"You are in no space {space_id!r}."]})
+
+    def withhold(self, place: Place, kind: Kind) -> None:
+        """Not stored, and told again, which is no error (WITHHELD)."""
+        self.rejected.setdefault(place.table, {}).setdefault(place.id, kind)
+        _note(self._soft_places, place, [WITHHELD[kind]])
+
     def conflict(self, place: Place) -> None:
         self._reject(place, SyncConflict)
         self.conflicts.setdefault(place.table, {})[place.id] = None
-        _note(self._conflict_places, place, CONFLICT)
+        _note(self._soft_places, place, CONFLICT)
 
     def orphan(self, place: Place) -> None:
         """Refused with its parent, and accused of nothing itself."""
@@ -94,7 +119,8 @@ class Problems:
     def _reject(self, place: Place, kind: Kind) -> None:
         if place.id:
             of_table = self.rejected.setdefault(place.table, {})
-            of_table[place.id] = min(of_table.get(place.id, kind), kind, key=GRAVITY.index)
+            known = of_table.get(place.id, kind)
+            of_table[place.id] = min(known, kind, key=_gravity)
 
     def codes(self) -> dict[str, dict[str, str]]:
         """{table: {id: code}} of the refused (contract push 6)."""
@@ -118,7 +144,7 @@ class Problems:
 
     def by_place(self) -> dict[str, Any]:
         """All of them, for the answer of a partial push."""
-        places = deepcopy(self._conflict_places)
+        places = deepcopy(self._soft_places)
         for table, lists in self.errors.items():
             if isinstance(lists, dict):
                 for key, found in lists.items():
@@ -127,6 +153,10 @@ class Problems:
             else:
                 places[table] = lists
         return {"changes": places} if places else {}
+
+
+def _gravity(kind: Kind) -> int:
+    return GRAVITY.index(kind) if kind in GRAVITY else len(GRAVITY)
 
 
 def _note(errors: dict[str, Any], place: Place, messages: Messages) -> None:

@@ -12,3 +12,6 @@ class SyncSettings(Settings):
         " and the stock client pushes all it has at once",
         50_000,
     )
+
+
+RULES = "melon_rules"  # of the app: where the application has them

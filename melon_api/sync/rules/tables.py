@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:  # the statements' part of it, which no rule looks into
     from sqlalchemy import ColumnElement, Table
 
 
+# Whose a table's records are: one account's, a space's (its own or a shared one), everybody's.
+OWN, SHARED, CATALOGUE = "own", "shared", "catalogue"
+SPACE_ID = "space_id"
+ID = re.compile(r"[A-Za-z0-9_.-]{1,36}\Z")  # contract push 11
 OWN_OCTETS = 300  # the key and the clocks, and each null, comma and quote
 
 
@@ -49,13 +54,16 @@ class Parent:
 @dataclass(frozen=True, eq=False)  # one object each: hashed by identity, which is fast
 class SyncedTable:
     """`name` is the phone's, `table` has the database's; `model` is its class's name; parents and
-    columns are in the model's order."""
+    columns are in the model's order. `reach`: OWN, SHARED or CATALOGUE; `names_space`: its records
+    say by themselves in which space they are (contract, Spaces 1)."""
 
     name: str
     model: str
     table: Table
     columns: tuple[Column, ...]
     parents: tuple[Parent, ...]
+    reach: str = OWN
+    names_space: bool = False
     column_names: frozenset[str] = field(init=False)
     is_tree: bool = field(init=False)  # its records may belong to others of the same table
     cleared: tuple[Parent, ...] = field(init=False)  # become null when they are deleted

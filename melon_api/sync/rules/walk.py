@@ -32,7 +32,8 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True)
 class Walk:
-    """A pull and how far it has come: next is the record behind `after` in `table`.
+    """A pull and how far it has come: next is the record behind `after` in `table`, and of an
+    account with more spaces than its own, in this `part` (spaces/parts.py).
 
     `since` and `timestamp` are clocks in ms, the latter that of the first page's snapshot.
     """
@@ -43,6 +44,7 @@ class Walk:
     migration: Migration = field(default_factory=Migration)
     table: str | None = None
     after: str = ""
+    part: tuple[int, str] = (0, "")
 
     @property
     def is_delta(self) -> bool:

@@ -12,6 +12,7 @@ the clock and the tables in one snapshot: it sees a push's clock and its rows bo
 
 import functools
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,10 +33,11 @@ from sqlalchemy import (
 from melon_api import measures
 from melon_api.errors import ForeignClock, TokenRevoked, ValidationFailed
 from melon_api.models.base import now_ms
+from melon_api.models.space import CATALOGUE, Space
 from melon_api.models.synced import index_name
 from melon_api.models.user import User
 from melon_api.storage import pokes
-from melon_api.storage.cache import Cache, Moment, Put, cache
+from melon_api.storage.cache import cache
 from melon_api.storage.pokes import EVERYBODY, Poke
 from melon_api.storage.prepared import Prepared
 from melon_api.sync.rules.history import NOBODY, Run
@@ -48,7 +50,12 @@ FAR_AHEAD = {"lastPulledAt": ["More than a day ahead of the server's time."]}
 
 _account = User.id == bindparam("user_id")
 # An AccountClock's, as a pull needs it; and whose run it is.
-COLUMNS = (User.sync_clock, User.purged_clock, User.created_at)
+_of_catalogue = select(Space.sync_clock).where(Space.id == literal_column(f"'{CATALOGUE}'"))
+_beyond: ColumnElement[int] = User.shared_clock + func.coalesce(
+    _of_catalogue.scalar_subquery(), NOTHING
+)
+_read_catalogue = Prepared(_of_catalogue)
+COLUMNS = (User.sync_clock, User.purged_clock, _beyond, User.created_at)
 RUN = (User.run_session, User.run_since, User.run_clock)
 
 
@@ -57,7 +64,10 @@ def _selected(*columns: Any) -> Select[Any]:
     return select(func.json_array(*columns)).where(_account)
 
 
-_read, _lock = Prepared(_selected(*COLUMNS)), Prepared(_selected(*COLUMNS, *RUN).with_for_update())
+_read = Prepared(_selected(*COLUMNS))
+# Without the catalogue's: a database may read that before it waits for the lock.
+_LOCKED = (User.sync_clock, User.purged_clock, User.shared_clock, User.created_at, *RUN)
+_lock = Prepared(_selected(*_LOCKED).with_for_update())
 
 
 UNKNOWN_RUN = Run(NOBODY, sys.maxsize)  # covers nothing
@@ -66,11 +76,13 @@ UNKNOWN_RUN = Run(NOBODY, sys.maxsize)  # covers nothing
 @dataclass(frozen=True)
 class AccountClock:
     """`value`: the clock; `purged`: the newest deletion that is not remembered any more (both in
-    ms); `opened`: when the account was, in UTC, as the database writes it; `run`: whose the newest
+    ms); `beyond`: 0 where the account has, and had, nothing to do with other spaces than its own;
+    `opened`: when the account was, in UTC, as the database writes it; `run`: whose the newest
     pushes are, which who locks it is told."""
 
     value: int
     purged: int
+    beyond: int
     opened: str
     run: Run = UNKNOWN_RUN
 
@@ -98,15 +110,14 @@ def lock(connection: Connection, user_id: str) -> AccountClock:
     """The clock, held until the transaction ends. Must be the transaction's first statement: an
     earlier read would fix the snapshot before the wait for the lock."""
     with measures.timed(measures.clock_waited):
-        return with_run(*_found(_lock, connection, user_id))
+        return with_run(_found(_lock, connection, user_id))
 
 
-def with_run(
-    value: int, purged: int, opened: str, session: int, since: int, known: int
-) -> AccountClock:
+def with_run(found: Iterable[Any]) -> AccountClock:
     """Of `COLUMNS` and `RUN`; where the run is of another clock, it counts for nothing."""
+    value, purged, beyond, opened, session, since, known = found
     run = Run(session, since) if known == value else Run(NOBODY, value)
-    return AccountClock(value, purged, opened, run)
+    return AccountClock(value, purged, beyond, opened, run)
 
 
 def _found(query: Prepared, connection: Connection, user_id: str, **values: int) -> list[Any]:
@@ -133,33 +144,26 @@ def _count(table: SyncedTable, since: ColumnElement[Any]) -> ColumnElement[Any]:
     return after.with_hint(table.table, by_clock, "mysql").scalar_subquery()
 
 
-def write(connection: Connection, user_id: str, value: int, run: Run) -> None:
+def write(
+    connection: Connection, user_id: str, value: int, run: Run, *, has_news: bool = True
+) -> None:
     """Set the clock, and whose run it is. From here on nobody gets an older one, whether or not
-    this commits; once it has, phones are poked."""
+    this commits; once it has, phones are poked, where it `has_news`."""
     values = {"value": value, "session": run.session, "since": run.since}
     _write.execute(connection, user_id=user_id, **values)
     cache().invalidate(user_id, {CLOCK: value})
-    pokes.note(connection, user_id, Poke(run.session if run.since < value else EVERYBODY, value))
+    if has_news:
+        said = run.session if run.since < value else EVERYBODY
+        pokes.note(connection, user_id, Poke(said, value))
 
 
-@dataclass(frozen=True)
-class Learned:
-    """A clock that was read from the database, after the cache's moment `as_of`."""
-
-    cache: Cache
-    user_id: str
-    value: int
-    as_of: Moment
-
-    def remember(self) -> None:
-        """Spare the next pulls the database. Any time will do: an older one is not taken."""
-        self.cache.put(self.user_id, Put(CLOCK, self.value, self.value, self.as_of))
-
-
-def remembered(cache: Cache, user_id: str) -> int | None:
-    """The clock at some moment of this call; None when only the database knows it."""
-    (value,) = cache.read(user_id, CLOCK)
-    return int(value) if value is not None else None
+def catalogue(connection: Connection) -> int:
+    """The clock of the catalogue, 0 where it was never written. As of this transaction's first
+    read, which this may be."""
+    (known,) = cache().read_each((CATALOGUE, CLOCK))
+    if known is not None:
+        return int(known)
+    return int(_read_catalogue.execute(connection).scalar_one_or_none() or 0)
 
 
 def write_purged(connection: Connection, user_id: str, value: int) -> None:

@@ -79,8 +79,8 @@ def read_few(
     clocks = found.pop(CLOCK, None)
     if not clocks or ADOPTED in found or _is_cut(found):
         return None
-    value, purged, opened = clocks[0].split(COLON, 2)
-    return AccountClock(int(value), int(purged), opened.decode()), found
+    value, purged, beyond, opened = clocks[0].split(COLON, 3)
+    return AccountClock(int(value), int(purged), int(beyond), opened.decode()), found
 
 
 def include_few(found: Found, changes: ChangesText) -> None:

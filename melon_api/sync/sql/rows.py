@@ -10,9 +10,11 @@ is read row by row, as on SQLite. Few rows come as one text each: MariaDB makes 
 an aggregate of JSON, which takes as long as a hundred rows.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection, Dialect
@@ -20,7 +22,10 @@ from sqlalchemy import Connection, Dialect
 from melon_api.models.synced import CLOCKS
 from melon_api.storage.prepared import Literals
 from melon_api.sync.rules.kinds.texts import text_literal
-from melon_api.sync.rules.tables import Row, StoredRows, SyncedTable, Tables
+from melon_api.sync.rules.tables import ID, Row, StoredRows, SyncedTable, Tables
+
+if TYPE_CHECKING:
+    from melon_api.sync.rules.pushed import PushedTable
 
 END = "\n"
 IDS_PER_STATEMENT = 10_000
@@ -41,6 +46,21 @@ def read_rows(
             as_row = _row_maker(table)
             stored[table.name] |= {row[0]: as_row(row) for row in rows}
     return stored
+
+
+def read_named(
+    connection: Connection, tables: Tables, user_id: str, pushed: list[PushedTable]
+) -> StoredRows:
+    """The rows a push is about, and the parents that it names."""
+    wanted: dict[str, set[str]] = {part.table.name: set() for part in pushed}
+    for part in pushed:
+        ids = wanted[part.table.name]
+        ids.update(record.id for record in part.records)
+        ids.update(place.id for place in part.deletions)
+        for parent in part.table.parents:
+            named = {record.values.get(parent.column) for record in part.records}
+            wanted.setdefault(parent.table, set()).update(i for i in named if i and ID.match(i))
+    return read_rows(connection, tables, user_id, wanted)
 
 
 def _portions(wanted: Ids) -> Iterator[dict[SyncedTable, list[str]]]:

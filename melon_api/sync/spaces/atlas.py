@@ -1,0 +1,186 @@
+"""All spaces of an account, and what a timestamp of it stands for, in SQL."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    ScalarSelect,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import aliased
+
+from melon_api.models.space import CATALOGUE, Membership, Space, SyncPoint
+from melon_api.models.user import User
+from melon_api.storage.prepared import Prepared
+from melon_api.sync.spaces.points import LAST, Reach, differences
+from melon_api.sync.sql import clock
+from melon_api.sync.sql.clock import AccountClock
+
+_m, _s, _p = Membership.__table__.c, Space.__table__.c, SyncPoint.__table__.c
+_user: Any = bindparam("user_id")
+_since: Any = bindparam("since")
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """`since`: the T of a phone, `own_since`: the clock of its own space that it stands for (ms, 0
+    on a first sync); `members`: the shared spaces of the account, the older memberships first, the
+    catalogue last; `left`: those it was in."""
+
+    user_id: str
+    account: AccountClock
+    since: int
+    own_since: int
+    members: tuple[Reach, ...]
+    left: tuple[Reach, ...]
+
+    @property
+    def ids(self) -> list[str]:
+        """The spaces that the account sees, in the order in which they hide each other's ids."""
+        shared = [space.id for space in self.members if space.id != CATALOGUE]
+        return [self.user_id, *shared]
+
+    @property
+    def clocks(self) -> dict[str, int]:
+        return {space.id: space.clock for space in self.members}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether T stands for all that there is."""
+        return (
+            self.own_since == self.account.value
+            and not any(space.has_news for space in self.members)
+            and not any(space.has_ended(self.since) for space in self.left)
+        )
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether T is older than something that was forgotten (contract pull 7)."""
+        if not self.since:
+            return False
+        ended = (space for space in self.left if space.has_ended(self.since))
+        is_old = self.own_since < self.account.purged
+        return is_old or any(space.is_stale for space in (*self.members, *ended))
+
+    def since_in(self, space_id: str) -> int | None:
+        """The clock of a space that T stands for; None where the phone has never pulled it."""
+        if space_id == self.user_id:
+            return self.own_since
+        found = (space.since for space in (*self.members, *self.left) if space.id == space_id)
+        return next(found, None)
+
+    def member(self, space_id: str) -> Reach | None:
+        return next((space for space in self.members if space.id == space_id), None)
+
+    def changed(self, clocks: dict[str, int]) -> dict[str, int | None]:
+        """What a point of these clocks has to say."""
+        return differences((*self.members, *self.left), clocks)
+
+
+def _entry(*, is_bounded: bool = False) -> ScalarSelect[Any]:
+    """Of the newest point, or of the newest up to `since`."""
+    q = aliased(SyncPoint.__table__).c
+    mine = (q.user_id == _user, q.space_id == _s.id)
+    newest = select(func.max(q.timestamp)).where(*mine)
+    if is_bounded:
+        newest = newest.where(q.timestamp <= _since)
+    one = _p.timestamp == newest.correlate(Space.__table__).scalar_subquery()
+    found = select(_p.space_clock).where(_p.user_id == _user, _p.space_id == _s.id, one)
+    return found.correlate(Space.__table__).scalar_subquery()
+
+
+_entries = (_entry(is_bounded=True), _entry())
+_memberships = (
+    select(
+        _m.space_id,
+        _m.role,
+        _m.joined_tick,
+        _m.joined_clock,
+        _m.left_tick,
+        _s.sync_clock,
+        _s.purged_clock,
+        *_entries,
+    )
+    .join_from(Membership.__table__, Space.__table__, _s.id == _m.space_id)
+    .where(_m.user_id == _user)
+)
+_catalogue = select(
+    _s.id,
+    literal_column("'reader'"),
+    literal_column(str(LAST)),
+    literal_column("0"),
+    null(),
+    _s.sync_clock,
+    _s.purged_clock,
+).where(_s.id == literal_column(f"'{CATALOGUE}'"))
+_read = Prepared(union_all(_memberships, _catalogue.add_columns(*_entries)))
+_own = Prepared(
+    select(_p.space_clock).where(
+        _p.user_id == _user, _p.space_id == _user, _p.timestamp == bindparam("timestamp")
+    )
+)
+
+
+def read(connection: Connection, user_id: str, account: AccountClock, since: int) -> Atlas:
+    """As of the connection's snapshot."""
+    found = _read.execute(connection, user_id=user_id, since=since).all()
+    spaces = sorted((Reach(*row) for row in found), key=lambda s: (s.joined_tick, s.id))
+    own = own_clock(connection, user_id, since) if since else 0
+    members = tuple(space for space in spaces if space.is_member)
+    left = tuple(space for space in spaces if not space.is_member)
+    return Atlas(user_id, account, since, own, members, left)
+
+
+def own_clock(connection: Connection, user_id: str, timestamp: int) -> int:
+    """The clock of an account's own space that a timestamp stands for."""
+    entry = _own.execute(connection, user_id=user_id, timestamp=timestamp).scalar_one_or_none()
+    return timestamp if entry is None else int(entry)
+
+
+def add_point(
+    connection: Connection, atlas: Atlas, tick: int, entries: dict[str, int | None]
+) -> None:
+    """What a tick of the account, which is locked, stands for."""
+    rows = [
+        {"user_id": atlas.user_id, "timestamp": tick, "space_id": space, "space_clock": value}
+        for space, value in entries.items()
+    ]
+    if rows:
+        connection.execute(insert(SyncPoint), rows)
+        mark_shared(connection, atlas.user_id, tick)
+
+
+def mark_shared(connection: Connection, user_id: str, tick: int) -> None:
+    """From this tick on the account's timestamps stand for more than its own space."""
+    mine = User.id == user_id
+    values = {User.shared_clock: tick, User.updated_at: User.updated_at}
+    connection.execute(update(User).where(mine).values(values))
+
+
+def stands_for(connection: Connection, atlas: Atlas) -> bool:
+    """Whether the account's clock stands for the snapshot already."""
+    seen = atlas.account.value
+    is_known = not atlas.changed(atlas.clocks)
+    return is_known and own_clock(connection, atlas.user_id, seen) == seen
+
+
+def settle(connection: Connection, atlas: Atlas) -> int:
+    """A timestamp that stands for what a snapshot saw. `connection` writes."""
+    held = clock.lock(connection, atlas.user_id)
+    now = read(connection, atlas.user_id, held, 0)
+    entries = now.changed(atlas.clocks)
+    seen = atlas.account.value
+    if held.value != seen:
+        entries[atlas.user_id] = seen
+    tick = clock.next_tick(held, seen)
+    clock.write(connection, atlas.user_id, tick, held.run, has_news=False)
+    add_point(connection, atlas, tick, entries)
+    return tick

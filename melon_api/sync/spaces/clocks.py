@@ -1,0 +1,69 @@
+"""The clocks of shared spaces, and their locks; what an account's own is to theirs."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from melon_api.models.space import CATALOGUE, Membership, Space
+from melon_api.storage import pokes
+from melon_api.storage.cache import cache
+from melon_api.storage.pokes import EVERYBODY, Poke
+from melon_api.storage.prepared import Prepared
+from melon_api.sync.sql.clock import CLOCK
+
+_m, _s = Membership.__table__.c, Space.__table__.c
+_user: Any = bindparam("user_id")
+_members = Prepared(
+    select(_m.space_id)
+    .where(_m.user_id == _user, _m.left_tick.is_(None))
+    .order_by(_m.space_id)
+    .with_for_update()
+)
+
+
+def lock(connection: Connection, user_id: str) -> None:
+    """Hold all shared spaces of an account, which is locked itself: in the order of their ids, and
+    before anything is read without a lock (sql/clock.py)."""
+    ids = list(_members.execute(connection, user_id=user_id).scalars())
+    if ids:
+        lock_spaces(connection, ids)
+
+
+def lock_spaces(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
+    """Hold these spaces; their clocks."""
+    by_key = "FORCE INDEX (PRIMARY)"
+    query = (
+        select(_s.id, _s.sync_clock)
+        .where(_s.id.in_(sorted(ids)))
+        .order_by(_s.id)
+        .with_hint(Space.__table__, by_key, "mysql")
+        .with_for_update()
+    )
+    return {name: int(value) for name, value in connection.execute(query)}
+
+
+def write_clock(
+    connection: Connection, space_id: str, value: int, session: int = EVERYBODY
+) -> None:
+    """Of a space that is locked; `session`: whose push it is, where all was stored as sent."""
+    connection.execute(update(Space).where(Space.id == space_id).values(sync_clock=value))
+    cache().invalidate(space_id, {CLOCK: value})
+    pokes.note(connection, space_id, Poke(session, value))
+
+
+def clocks_of(
+    connection: Connection, user_ids: Collection[str]
+) -> Iterator[tuple[str, str, int, int]]:
+    """The shared spaces of many accounts: (account, space, clock, purged clock)."""
+    shared = (
+        select(_m.user_id, _s.id, _s.sync_clock, _s.purged_clock)
+        .join_from(Membership.__table__, Space.__table__, _s.id == _m.space_id)
+        .where(_m.user_id.in_(user_ids), _m.left_tick.is_(None))
+    )
+    for user_id, space_id, value, purged in connection.execute(shared):
+        yield user_id, space_id, value, purged
+    everybodys = select(_s.id, _s.sync_clock, _s.purged_clock).where(_s.id == CATALOGUE)
+    for space_id, value, purged in connection.execute(everybodys):
+        for user_id in user_ids if value else ():
+            yield user_id, space_id, value, purged

@@ -1,0 +1,210 @@
+"""A pull over all spaces of an account: the rows of each since its clock, each record once
+(contract, Spaces 1 to 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+from sqlalchemy import ColumnElement, Connection
+
+from melon_api.sync.rules.history import History
+from melon_api.sync.rules.tables import SyncedTable, Tables
+from melon_api.sync.rules.walk import Scope, Walk
+from melon_api.sync.spaces import parts, retellings
+from melon_api.sync.spaces.locations import Locations, Spot
+from melon_api.sync.spaces.parts import RETOLD, Key, Part
+from melon_api.sync.sql import adoptions, delta_pull
+from melon_api.sync.sql.changes_text import ChangesText
+from melon_api.sync.sql.scope import DeltaQuery
+
+if TYPE_CHECKING:
+    from melon_api.sync.spaces.atlas import Atlas
+
+ROWS_AT_A_TIME = 500
+
+
+class Told(NamedTuple):
+    """A record or a deletion of an answer, and where it stands in the walk."""
+
+    part: Key
+    table: str
+    id: str
+    list: str
+    text: bytes
+
+
+def include(
+    told: Iterator[Told], walk: Walk, limit: int | None, changes: ChangesText
+) -> Walk | None:
+    """Add the next `limit` of them, or all; where the next page begins, None for nowhere."""
+    here, room = walk, limit
+    some: list[Told] = []
+    for one in told:
+        if room == 0:
+            _add(changes, some)
+            return here
+        some.append(one)
+        if len(some) == ROWS_AT_A_TIME:
+            _add(changes, some)
+            some = []
+        here = replace(walk, part=one.part, table=one.table, after=one.id)
+        room = None if room is None else room - 1
+    _add(changes, some)
+    return None
+
+
+def _add(changes: ChangesText, some: list[Told]) -> None:
+    by_place = sorted(some, key=lambda one: (one.table, one.list))  # stable: parents stay first
+    for (table, name), found in groupby(by_place, key=lambda one: (one.table, one.list)):
+        texts = [one.text for one in found]
+        changes.add(table, name, b",".join(texts), len(texts))
+
+
+class Teller:
+    """What a device is told, lazily and in the order of the walk; some rows at a time in memory."""
+
+    def __init__(
+        self, connection: Connection, tables: Tables, atlas: Atlas, device: int, walk: Walk
+    ) -> None:
+        self._connection, self._tables, self._atlas = connection, tables, atlas
+        self._device, self._walk = device, walk
+        self._parts: list[Part] = []
+
+    def tell(self, begun: Atlas | None) -> Iterator[Told]:
+        """`begun`: of a pull that goes on, what its timestamp stands for."""
+        self._parts = list(parts.of(self._atlas, self._walk, begun))
+        for part in self._parts:
+            if part.key >= self._walk.part:
+                yield from self._part(part)
+        if self._walk.since:
+            yield from self._retold()
+
+    def _part(self, part: Part) -> Iterator[Told]:
+        is_continued = part.key == self._walk.part and self._walk.table is not None
+        history = self._history(part)
+        names = [table.name for table in part.tables(self._tables)]
+        begin = names.index(str(self._walk.table)) if is_continued else 0
+        for name in names[begin:]:
+            after = self._walk.after if is_continued and name == self._walk.table else ""
+            yield from self._table(part, self._tables[name], history, after)
+
+    def _history(self, part: Part) -> History:
+        if not self._walk.since:
+            return History(self._device, 0)
+        adopted = adoptions.read(self._connection, part.space, self._device, part.since)
+        return History(self._device, part.since, adopted)
+
+    def _table(
+        self, part: Part, table: SyncedTable, history: History, after: str
+    ) -> Iterator[Told]:
+        scope = Scope(table.name) if part.is_gone else part.scope(self._walk, table)
+        for rows in self._rows(part, table, scope, after):
+            locations = Locations(self._connection, self._tables, self._atlas)
+            locations.load(table, [row[0] for row in rows])
+            for row, values in zip(rows, delta_pull.wire_values(table, rows), strict=True):
+                at = locations.at(table, row[0])
+                if part.is_gone or row[-1]:
+                    if at is None:
+                        yield self._deletion(part.key, table.name, row[0])
+                elif at == part.space:
+                    spots = locations.spots(table, row[0])
+                    name = history.list_of(scope, row[0], row[-6], row[-5])
+                    if name == "created" and self._had_elsewhere(spots, part.space):
+                        name = "updated"
+                    yield Told(part.key, table.name, row[0], name, orjson.dumps(values))
+
+    def _rows(
+        self, part: Part, table: SyncedTable, scope: Scope, after: str
+    ) -> Iterator[list[Any]]:
+        query, c = DeltaQuery(part.space, self._device, part.since), table.table.c
+        while True:
+            bounds: list[ColumnElement[bool]] = [c.id > after] if after else []
+            if part.until is not None:
+                bounds.append(c.created_at_ms <= part.until)
+            read = delta_pull.read_rows(
+                self._connection, table, scope, query, *bounds, most=ROWS_AT_A_TIME
+            )
+            rows = [row for some in read for row in some]
+            if rows:
+                yield rows
+            if len(rows) < ROWS_AT_A_TIME:
+                return
+            after = rows[-1][0]
+
+    def _had_elsewhere(self, spots: dict[str, Spot], space: str) -> bool:
+        """Whether the device has had the id in another space, where it was before."""
+        if not self._walk.since:
+            return False
+        for name, spot in spots.items():
+            since = self._atlas.since_in(name)
+            is_known = since is not None and spot.created <= since
+            if name != space and (is_known or spot.created_by == self._device):
+                return True
+        return False
+
+    @staticmethod
+    def _deletion(part: Key, table: str, record_id: str) -> Told:
+        return Told(part, table, record_id, "deleted", b'"' + record_id.encode() + b'"')
+
+    # --- what is told again
+
+    def _retold(self) -> Iterator[Told]:
+        until = self._walk.timestamp or self._atlas.account.value
+        keys = retellings.since(self._connection, self._atlas.user_id, self._walk.since, until)
+        begun = self._walk.part == RETOLD and (str(self._walk.table), self._walk.after)
+        for name, found in groupby(keys, key=lambda key: key[0]):
+            if table := self._tables.get(name):
+                ids = [i for _, i in found if not begun or (name, i) > begun]
+                for start in range(0, len(ids), ROWS_AT_A_TIME):
+                    yield from self._again(table, ids[start : start + ROWS_AT_A_TIME])
+
+    def _again(self, table: SyncedTable, ids: list[str]) -> Iterator[Told]:
+        locations = Locations(self._connection, self._tables, self._atlas)
+        locations.load(table, ids)
+        at = {i: locations.at(table, i) for i in ids}
+        living = dict(self._living(table, at))
+        for record_id in ids:
+            space, spots = at[record_id], locations.spots(table, record_id)
+            if space is None:
+                if not self._is_told_gone(table, spots):
+                    yield self._deletion(RETOLD, table.name, record_id)
+            elif not self._is_told(table, space, spots[space]):
+                yield Told(RETOLD, table.name, record_id, "updated", living[record_id])
+
+    def _living(self, table: SyncedTable, at: dict[str, str | None]) -> Iterator[tuple[str, bytes]]:
+        whole = Scope(table.name, is_first=True)
+        for space in {space for space in at.values() if space}:
+            here = [i for i, name in at.items() if name == space]
+            query = DeltaQuery(space, self._device, 0)
+            only = table.table.c.id.in_(here)
+            for rows in delta_pull.read_rows(self._connection, table, whole, query, only):
+                for values in delta_pull.wire_values(table, rows):
+                    yield values["id"], orjson.dumps(values)
+
+    def _is_told(self, table: SyncedTable, space: str, spot: Spot) -> bool:
+        """As a change of its space."""
+        part = next((p for p in self._parts if p.space == space and not p.is_gone), None)
+        if part is None:
+            return False
+        scope = part.scope(self._walk, table)
+        return part.is_new or scope.adds == frozenset() or spot.updated > part.since
+
+    def _is_told_gone(self, table: SyncedTable, spots: dict[str, Spot]) -> bool:
+        """As a deletion of a space."""
+        by_space = {part.space: part for part in self._parts}
+        told = ((by_space[name], spot) for name, spot in spots.items() if name in by_space)
+        return any(
+            part.is_gone or (spot.is_deleted and spot.updated > part.since) for part, spot in told
+        )
+
+
+def begin(connection: Connection, tables: Tables, atlas: Atlas, walk: Walk) -> Walk:
+    """The walk of a pull that begins: a replacement, where the device may have missed something."""
+    if not walk.since or walk.is_replacement:
+        return walk
+    is_replacement = atlas.is_stale or parts.turns(connection, tables, atlas)
+    return replace(walk, is_replacement=is_replacement)

@@ -1,0 +1,180 @@
+"""A push into several spaces: one merge for each, all in one transaction (contract, Spaces)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from melon_api import measures
+from melon_api.auth.accounts import Caller
+from melon_api.auth.sessions import session_number
+from melon_api.errors import SyncConflict
+from melon_api.models.base import now_ms
+from melon_api.storage.engine import statement_bytes
+from melon_api.storage.pokes import EVERYBODY
+from melon_api.sync.discovery import synced_tables
+from melon_api.sync.rules.history import History, RecordKey
+from melon_api.sync.rules.merge import Merge
+from melon_api.sync.rules.problems import Problems
+from melon_api.sync.rules.pushed import PushedTable, PushRequest
+from melon_api.sync.rules.tables import Tables
+from melon_api.sync.spaces import atlas as atlases
+from melon_api.sync.spaces import clocks, moves, retellings
+from melon_api.sync.spaces.atlas import Atlas
+from melon_api.sync.spaces.sorting import Sorter
+from melon_api.sync.spaces.stored import Stored
+from melon_api.sync.sql import adoptions, clock, rows
+from melon_api.sync.sql.clock import AccountClock
+
+FORGOTTEN = "Deletions since lastPulledAt are forgotten; pull, then push."
+Write = Callable[[Connection, str, Merge], tuple[bool, bool]]
+
+
+@dataclass
+class SpacesPush:
+    """Of an account that is locked, with its spaces. `rules`: of the app, where they listen.
+
+    First `merge`, then, unless its `problems` forbid it, `store`."""
+
+    connection: Connection
+    caller: Caller
+    request: PushRequest
+    policy: str
+    account: AccountClock
+    rules: Any
+    problems: Problems = field(default_factory=Problems)
+    tables: Tables = field(default_factory=synced_tables)
+    atlas: Atlas = field(init=False)
+    session: int = field(init=False)
+    merges: dict[str, Merge] = field(default_factory=dict)
+    retold: set[RecordKey] = field(default_factory=set)
+    _ticks: dict[str, int] = field(default_factory=dict)
+    _clocks: dict[str, int] = field(default_factory=dict)  # of spaces, as this push leaves them
+    _histories: dict[str, History] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        user_id, since = self.caller.user_id, self.request.since
+        self.atlas = atlases.read(self.connection, user_id, self.account, since)
+        self.session = session_number(self.caller.session_id)
+
+    def merge(self, pushed: list[PushedTable], problems: Problems) -> None:
+        """A merge for each space that something goes into; what is wrong with any of it comes to
+        what is known to be."""
+        stored = Stored(self.connection, self.tables, self.atlas)
+        sorter = Sorter(self.tables, self.atlas, stored, problems, self._judge)
+        sorter.sort(pushed)
+        arrivals = moves.apply(self.connection, self.tables, sorter)
+        self.problems, self.retold = problems, sorter.retold
+        for space in sorted(sorter.kept, key=lambda name: (name != self.caller.user_id, name)):
+            parts = [t for name in self.tables if (t := sorter.kept[space].get(name))]
+            self.merges[space] = self._merged(space, parts, arrivals.get(space, set()))
+            self.problems = self.merges[space].problems
+        measures.merged(
+            sum(merge.conflicts for merge in self.merges.values()),
+            sum(map(len, self.problems.rejected.values())),
+        )
+
+    def store(self, write: Write) -> tuple[int | None, int | None]:
+        """Write all of it: (the device's new timestamp, the account's tick), None for none.
+        `write` writes a merge into a space: (whether it was anything, whether all is as sent).
+
+        Raises SyncConflict where the device may have missed a deletion (contract pull 7)."""
+        members = filter(None, map(self.atlas.member, self.merges))
+        if any(member.is_stale for member in members):
+            raise SyncConflict(FORGOTTEN, {})
+        is_written, as_sent = False, not self.retold and not self.problems
+        for space, merge in self.merges.items():
+            merge.problems = self.problems
+            was_written, was_as_sent = write(self.connection, space, merge)
+            as_sent = as_sent and was_as_sent
+            is_written = is_written or was_written
+            if was_written and space != self.caller.user_id:
+                poked = self.session if was_as_sent else EVERYBODY
+                clocks.write_clock(self.connection, space, merge.tick, poked)
+                self._clocks[space] = merge.tick
+        return self._settle(is_written, as_sent)
+
+    def _settle(self, is_written: bool, as_sent: bool) -> tuple[int | None, int | None]:
+        user_id, value, run = self.caller.user_id, self.account.value, self.account.run
+        is_ticked, tick = is_written or bool(self.retold), self._tick(user_id)
+        if self.retold:
+            retellings.write(self.connection, user_id, tick, self.retold)
+            atlases.mark_shared(self.connection, user_id, tick)
+        now = tick if is_ticked else max(value, self.request.since)
+        if is_ticked:
+            run = run.after(self.session, value, tick, as_sent=as_sent)
+        if now != value:
+            clock.write(self.connection, user_id, now, run)
+        is_up_to_date = as_sent and self._is_up_to_date()
+        if is_up_to_date and is_written:
+            entries = self.atlas.changed(self.atlas.clocks | self._clocks)
+            atlases.add_point(self.connection, self.atlas, tick, entries)
+        return now if is_up_to_date else None, tick if is_ticked else None
+
+    # ---
+
+    def _is_up_to_date(self) -> bool:
+        """Whether T stands for all that there is, but for this session's own pushes."""
+        has_news = any(space.has_news for space in self.atlas.members)
+        has_ended = any(space.has_ended(self.request.since) for space in self.atlas.left)
+        return self._history(self.caller.user_id).up_to_date and not has_news and not has_ended
+
+    def _merged(self, space: str, parts: list[PushedTable], arrivals: set[RecordKey]) -> Merge:
+        problems = self.problems
+
+        def new(pushed: list[PushedTable]) -> Merge:
+            steps = adoptions.rows_of(sum(len(part.records) for part in pushed))
+            merge = self._judge(space, self._tick(space, steps))
+            merge.stored = rows.read_named(self.connection, self.tables, space, pushed)
+            merge.problems, merge.arrivals = problems.copy(), arrivals
+            return merge
+
+        if self.rules is None or not self.rules.concern(parts):
+            merge = new(parts)
+            merge.apply(parts)
+        else:
+            caller = replace(self.caller, user_id=space)
+            merge = self.rules.merge(self.connection, caller, self.request, parts, new)
+        return merge
+
+    def _judge(self, space: str, tick: int = 0) -> Merge:
+        return Merge(
+            stored={},
+            history=self._history(space),
+            tick=tick,
+            policy=self.policy,
+            is_partial=self.request.allow_partial,
+            problems=Problems(),
+            most_octets=statement_bytes(self.connection),
+        )
+
+    def _history(self, space: str) -> History:
+        """The pushes into a space since what T stands for, as the device sees them."""
+        if space not in self._histories:
+            since, device = self.atlas.since_in(space) or 0, self.caller.device
+            if self._has_all(space, since):
+                self._histories[space] = History(device, since, session=self.session)
+            else:
+                adopted = adoptions.read(self.connection, space, device, since)
+                self._histories[space] = History(
+                    device, since, adopted, up_to_date=False, session=self.session
+                )
+        return self._histories[space]
+
+    def _has_all(self, space: str, since: int) -> bool:
+        if space == self.caller.user_id:
+            return since >= self.account.value or self.account.run.covers(self.session, since)
+        member = self.atlas.member(space)
+        return member is not None and not member.has_news
+
+    def _tick(self, space: str, steps: int = 1) -> int:
+        """Of this push, the same each time it is asked for."""
+        if space not in self._ticks or steps > 1:
+            member = self.atlas.member(space)
+            if member is None:
+                tick = clock.next_tick(self.account, self.request.since, steps)
+            else:
+                tick = max(now_ms(), member.clock + steps, (member.since or 0) + steps)
+            self._ticks[space] = max(tick, self._ticks.get(space, 0))
+        return self._ticks[space]

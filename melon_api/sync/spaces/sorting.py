@@ -1,0 +1,220 @@
+"""Which of what is pushed belongs into which space, and what may not be stored (contract, Spaces 1,
+2, 4 and 5). Nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from melon_api.errors import Forbidden, IdTaken
+from melon_api.models.space import CATALOGUE
+from melon_api.sync.rules import tables as reaches
+from melon_api.sync.rules.history import RecordKey
+from melon_api.sync.rules.problems import Kind, Place, Problems
+from melon_api.sync.rules.pushed import Move, PushedRecord, PushedTable, parents_first
+from melon_api.sync.rules.sanitize import empty_values
+from melon_api.sync.rules.tables import SPACE_ID, Row, SyncedTable, Tables
+
+if TYPE_CHECKING:
+    from melon_api.sync.rules.merge import Merge
+    from melon_api.sync.spaces.atlas import Atlas
+    from melon_api.sync.spaces.stored import Stored
+
+# No space: one that the account has left, or that it was never in.
+LEFT, UNKNOWN = "", "?"
+
+
+class Sorter:
+    """`judge`: a merge of a space that says what an edit makes of a row there.
+
+    Afterwards `kept` has what goes into which space, `moves` what changes it, `retold` what is told
+    again; what is wrong is among the problems."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        atlas: Atlas,
+        stored: Stored,
+        problems: Problems,
+        judge: Callable[[str], Merge],
+    ) -> None:
+        self._tables, self._atlas = tables, atlas
+        self._problems, self._judge = problems, judge
+        self._stored, self.locations = stored, stored.locations
+        self.targets: dict[RecordKey, str] = {}
+        self.kept: dict[str, dict[str, PushedTable]] = {}
+        self.moves: list[Move] = []
+        self.retold: set[RecordKey] = set()
+
+    def sort(self, pushed: list[PushedTable]) -> None:
+        self._stored.load([part for part in pushed if part.table.reach == reaches.SHARED])
+        for part in pushed:
+            if part.table.reach == reaches.OWN:
+                self._part(self._atlas.user_id, part.table).records.extend(part.records)
+                self._part(self._atlas.user_id, part.table).deletions.extend(part.deletions)
+            elif part.table.reach == reaches.CATALOGUE:
+                for place in [*(record.place for record in part.records), *part.deletions]:
+                    self.withhold(place, Forbidden)
+            else:
+                for record in parents_first(part):
+                    self._record(part.table, record)
+                for place in part.deletions:
+                    self._deletion(part.table, place)
+
+    @property
+    def owner(self) -> str:
+        return self._atlas.user_id
+
+    def withhold(self, place: Place, kind: Kind) -> None:
+        """Not stored, and told again."""
+        self._problems.withhold(place, kind)
+        self.retold.add((place.table, place.id))
+
+    def may_write(self, space: str) -> bool:
+        if space == self._atlas.user_id:
+            return True
+        member = self._atlas.member(space)
+        return member is not None and member.may_write
+
+    # --- records
+
+    def _record(self, table: SyncedTable, record: PushedRecord) -> None:
+        at = self.locations.at(table, record.id)
+        if at is None:
+            self._unseen(table, record)
+        else:
+            self._seen(table, record, at, self._stored.rows[at][table.name][record.id])
+
+    def _seen(self, table: SyncedTable, record: PushedRecord, at: str, row: Row) -> None:
+        """One that the account sees in the space `at`."""
+        key = self._place(table, record.id, at)
+        values: dict[str, Any] | None = {**row.values, **record.values}
+        target = self._target(table, row.values | record.values, at)
+        if target != at:
+            values = self._judge(at).decide(table, row, record)
+            target = at if values is None else self._target(table, values, at)
+        spot = self.locations.spots(table, record.id).get(target)
+        if values is None:
+            self._problems.conflict(record.place)
+        elif target == UNKNOWN:
+            self._problems.unknown_space(record.place, SPACE_ID, values[SPACE_ID])
+        elif not self.may_write(at) or not self.may_write(target):
+            if target != at or values != row.values:
+                self.withhold(record.place, Forbidden)
+        elif target == at:
+            self._keep(at, table, record)
+        elif spot is not None and not spot.is_deleted:
+            self.withhold(record.place, IdTaken)
+        else:
+            self.targets[key] = target
+            moved = replace(self._settled(target, table, record, values), changed=None)
+            self.moves.append(Move(table, moved, at, target))
+
+    def _unseen(self, table: SyncedTable, record: PushedRecord) -> None:
+        """One that is new, deleted, or of no space of the account's."""
+        values = {**empty_values(table), **record.values}
+        target = self._target(table, values, self._atlas.user_id)
+        key = self._place(table, record.id, target)
+        spots = self.locations.spots(table, record.id)
+        dead = self.locations.deleted_at(table, record.id)
+        if target == UNKNOWN:
+            self.targets[key] = self._atlas.user_id
+            self._problems.unknown_space(record.place, SPACE_ID, values[SPACE_ID])
+            return
+        is_edit = record.list == "updated" and target not in spots
+        if is_edit and dead:
+            target = self.targets[key] = dead[0]  # the deletion wins
+        elif target in spots and not spots[target].is_deleted:
+            self.targets[key] = LEFT
+            self.withhold(record.place, IdTaken)
+            return
+        is_lost = is_edit and bool(spots) and not dead
+        if is_lost or not self.may_write(target):
+            self.targets[key] = LEFT
+            self._refuse_unseen(table, record, values)
+        else:
+            self._keep(target, table, record)
+
+    def _refuse_unseen(
+        self, table: SyncedTable, record: PushedRecord, values: dict[str, Any]
+    ) -> None:
+        """Under a parent that was not stored it is stored as deleted, so to say: told so, and no
+        more (contract push 4)."""
+        above = [(p.table, values[p.column]) for p in table.parents if values[p.column]]
+        if any(
+            self.targets.get(key) == LEFT or key[1] in self._stored.lost[key[0]] for key in above
+        ):
+            self.retold.add((table.name, record.id))
+        else:
+            self.withhold(record.place, Forbidden)
+
+    def _deletion(self, table: SyncedTable, place: Place) -> None:
+        at = self.locations.at(table, place.id)
+        if at is None:
+            dead = self.locations.deleted_at(table, place.id)
+            is_left = bool(self.locations.spots(table, place.id)) and not dead
+            if is_left:
+                self._place(table, place.id, LEFT)
+                self.withhold(place, Forbidden)
+                return
+            at = dead[0] if dead else self._atlas.user_id
+        elif not self.may_write(at):
+            self._place(table, place.id, at)
+            self.withhold(place, Forbidden)
+            return
+        self._place(table, place.id, at)
+        self._part(at, table).deletions.append(place)
+
+    # --- where it goes
+
+    def _target(self, table: SyncedTable, values: dict[str, Any], otherwise: str) -> str:
+        """The space of a record with these values; `otherwise`, where they do not say."""
+        for parent in table.parents:
+            if parent.on_delete != "keep" and (named := values[parent.column]):
+                return self._of_parent(parent.table, named, otherwise)
+        if not table.names_space:
+            return otherwise
+        named = values[SPACE_ID]
+        if not named:
+            return self._atlas.user_id
+        if named != CATALOGUE and self._atlas.member(named):
+            return str(named)
+        return LEFT if any(space.id == named for space in self._atlas.left) else UNKNOWN
+
+    def _of_parent(self, table: str, parent_id: str, otherwise: str) -> str:
+        known = self.targets.get((table, parent_id))
+        if known is not None:
+            return known
+        above = self._tables[table]
+        at = self.locations.at(above, parent_id)
+        dead = self.locations.deleted_at(above, parent_id)
+        if at or dead:
+            return at or dead[0]
+        is_left = (
+            bool(self.locations.spots(above, parent_id)) or parent_id in self._stored.lost[table]
+        )
+        return LEFT if is_left else otherwise
+
+    def _place(self, table: SyncedTable, record_id: str, space: str) -> RecordKey:
+        self.targets[table.name, record_id] = space
+        return table.name, record_id
+
+    def _part(self, space: str, table: SyncedTable) -> PushedTable:
+        of_space = self.kept.setdefault(space, {})
+        return of_space.setdefault(table.name, PushedTable(table))
+
+    def _keep(self, space: str, table: SyncedTable, record: PushedRecord) -> None:
+        record = self._settled(space, table, record, record.values)
+        self._part(space, table).records.append(record)
+
+    def _settled(
+        self, space: str, table: SyncedTable, record: PushedRecord, values: dict[str, Any]
+    ) -> PushedRecord:
+        """With these values, which name the space that it is in."""
+        if not table.names_space:
+            return replace(record, values=values)
+        named = None if space == self._atlas.user_id else space
+        is_same = record.values.get(SPACE_ID, named) == named
+        as_sent = record.as_sent and is_same
+        return replace(record, values=values | {SPACE_ID: named}, as_sent=as_sent)

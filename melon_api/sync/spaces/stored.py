@@ -1,0 +1,54 @@
+"""What is stored of what is pushed, in whichever space of the account it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from melon_api.sync.rules.tables import StoredRows, Tables
+from melon_api.sync.spaces import retellings
+from melon_api.sync.spaces.locations import Locations
+from melon_api.sync.sql import rows
+
+if TYPE_CHECKING:
+    from melon_api.sync.rules.pushed import PushedTable
+    from melon_api.sync.spaces.atlas import Atlas
+
+
+class Stored:
+    """`rows`: the records that the account sees, by space; `lost`: the ids, by table, that were not
+    stored once, and are deleted to this account (contract, Spaces 5)."""
+
+    def __init__(self, connection: Connection, tables: Tables, atlas: Atlas) -> None:
+        self._connection, self._tables, self._atlas = connection, tables, atlas
+        self.locations = Locations(connection, tables, atlas)
+        self.rows: dict[str, StoredRows] = {}
+        self.lost: dict[str, set[str]] = {}
+
+    def load(self, pushed: list[PushedTable]) -> None:
+        """Of these records and deletions, and where the parents are that they name."""
+        named: dict[str, set[str]] = {}
+        for part in pushed:
+            ids = {record.id for record in part.records} | {place.id for place in part.deletions}
+            named.setdefault(part.table.name, set()).update(ids)
+        located = {name: set(ids) for name, ids in named.items()}
+        for part in pushed:
+            for parent in part.table.parents:
+                above = {record.values.get(parent.column) for record in part.records}
+                located.setdefault(parent.table, set()).update(i for i in above if i)
+        for name, ids in located.items():
+            self.locations.load(self._tables[name], ids)
+            gone = {i for i in ids if not self.locations.spots(self._tables[name], i)}
+            user_id = self._atlas.user_id
+            self.lost[name] = retellings.known(self._connection, user_id, name, gone)
+        self._load_rows(named)
+
+    def _load_rows(self, named: dict[str, set[str]]) -> None:
+        wanted: dict[str, dict[str, set[str]]] = {}
+        for name, ids in named.items():
+            for record_id in ids:
+                if space := self.locations.at(self._tables[name], record_id):
+                    wanted.setdefault(space, {}).setdefault(name, set()).add(record_id)
+        for space, ids_here in wanted.items():
+            self.rows[space] = rows.read_rows(self._connection, self._tables, space, ids_here)
