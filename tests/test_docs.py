@@ -112,6 +112,7 @@ def test_every_file_named_in_the_docs_is_there() -> None:
     """By its path or the end of it; what a page has you write is in blocks with their name, and
     what is in `app/` is the reader's."""
     folders = ("melon_api", "server", "tools", "tests", "benchmarks", "deploy", "migrations")
+    folders += ("examples/moving",)
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     there = {str(path.relative_to(ROOT)) for path in (*files, *ROOT.glob("*.py"))}
     for page in PAGES:
