@@ -1,7 +1,7 @@
 """What a push does to the stored records. Pure: rows in, rows out, no SQL, no clock of its own."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +32,11 @@ class Merge:
     # Records that come from another space, by table and id: where one was deleted here before, it
     # lives again (contract, Spaces 4).
     arrivals: Collection[tuple[str, str]] = ()
+
+    def rows(self) -> Iterator[Row]:
+        """Of all tables."""
+        for rows in self.stored.values():
+            yield from rows.values()
 
     def apply(self, pushed: list[PushedTable]) -> None:
         """All of it, parents first, so that a child finds the parent it was pushed with."""

@@ -58,7 +58,7 @@ class Atlas:
         return (
             self.own_since == self.account.value
             and not any(space.has_news for space in self.members)
-            and not any(space.has_ended(self.since) for space in self.left)
+            and not any(space.has_ended(self.own_since) for space in self.left)
         )
 
     @property
@@ -66,7 +66,7 @@ class Atlas:
         """Whether T is older than something that was forgotten (contract pull 7)."""
         if not self.since:
             return False
-        ended = (space for space in self.left if space.has_ended(self.since))
+        ended = (space for space in self.left if space.has_ended(self.own_since))
         is_old = self.own_since < self.account.purged
         return is_old or any(space.is_stale for space in (*self.members, *ended))
 

@@ -1,7 +1,8 @@
 """In which of an account's spaces an id is, and which of them it sees (contract, Spaces 2).
 
 Where two of its spaces hold the same id, an account sees the one it has had longer, its own first,
-and nothing of what descends from the other. Deleted records hide nothing.
+and nothing of what descends from the other. Deleted records hide nothing; what descends from a
+hidden one is hidden, and hides others all the same.
 """
 
 from __future__ import annotations
@@ -81,8 +82,9 @@ class Locations:
             self._seen[key] = None  # of a circle, which no app can look at either
             spots = self._spots.get(key, {})
             order = self._order(self._tables[table])
-            living = (s for s in order if s in spots and not spots[s].is_deleted)
-            self._seen[key] = next((s for s in living if self._is_seen(spots[s], s)), None)
+            first = next((s for s in order if s in spots and not spots[s].is_deleted), None)
+            if first is not None and self._is_seen(spots[first], first):
+                self._seen[key] = first
         return self._seen[key]
 
     def _is_seen(self, spot: Spot, space: str) -> bool:

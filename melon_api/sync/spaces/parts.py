@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, literal, or_, select
-
 from melon_api.models.space import CATALOGUE
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.tables import SyncedTable, Tables
@@ -54,56 +52,18 @@ def of(atlas: Atlas, walk: Walk, begun: Atlas | None) -> list[Part]:
     own = Part(FIRST, atlas.user_id, reaches.OWN, atlas.own_since, until=until)
     is_told = not walk.is_delta or atlas.own_since != atlas.account.value or begun
     spaces = sorted((*atlas.members, *atlas.left), key=lambda s: (s.joined_tick, s.id))
-    others = (_part(walk, space, begun) for space in spaces)
+    others = (_part(atlas, walk, space, begun) for space in spaces)
     return [*([own] if is_told else []), *(part for part in others if part)]
 
 
-def _part(walk: Walk, space: Reach, begun: Atlas | None) -> Part | None:
+def _part(atlas: Atlas, walk: Walk, space: Reach, begun: Atlas | None) -> Part | None:
     key, until = (space.joined_tick, space.id), begun.since_in(space.id) if begun else None
     if not space.is_member:
-        has_ended = walk.since and space.has_ended(walk.since)
-        is_old = begun is None or (space.left_tick or 0) <= walk.timestamp
+        has_ended = walk.since and space.has_ended(atlas.own_since)
+        is_old = begun is None or (space.left_tick or 0) <= begun.own_since
         gone = Part(key, space.id, reaches.SHARED, 0, is_gone=True)
         return gone if has_ended and is_old else None
     is_told = until is not None if begun else space.has_news or not walk.is_delta
     reach = reaches.CATALOGUE if space.id == CATALOGUE else reaches.SHARED
     is_new = bool(walk.since) and space.since is None
     return Part(key, space.id, reach, space.since or 0, is_new, until=until) if is_told else None
-
-
-def turns(connection: Connection, tables: Tables, atlas: Atlas) -> bool:
-    """Whether a change since T hides what the device has seen, or uncovers what it has not: of two
-    records with one id (contract, Spaces 2). All that descends from them changes with it, however
-    old: such a pull is a replacement."""
-    known = [s for s in atlas.ids if atlas.since_in(s) is not None]
-    for place, space in enumerate(known):
-        below = known[place + 1 :]
-        clock = atlas.account.value if space == atlas.user_id else atlas.clocks[space]
-        if not below or atlas.since_in(space) == clock:
-            continue
-        for table in tables.values():
-            if table.reach == reaches.SHARED:
-                query = _turned(table, atlas, space, below).limit(1)
-                if connection.execute(query).first():
-                    return True
-    return False
-
-
-def _turned(table: SyncedTable, atlas: Atlas, space: str, below: list[str]) -> Select[str]:
-    a, b = table.table.alias("above"), table.table.alias("below")
-    since: ColumnElement[int] = case(
-        *((b.c.user_id == name, literal(atlas.since_in(name))) for name in below), else_=0
-    )
-    uncovered = and_(a.c.is_deleted.is_(True), b.c.updated_at_ms <= since)
-    is_born = a.c.created_at_ms > atlas.since_in(space)
-    hidden = and_(a.c.is_deleted.is_(False), is_born, b.c.created_at_ms <= since)
-    return (
-        select(a.c.id)
-        .join_from(a, b, and_(b.c.user_id.in_(below), b.c.id == a.c.id))
-        .where(
-            a.c.user_id == space,
-            a.c.updated_at_ms > atlas.since_in(space),
-            b.c.is_deleted.is_(False),
-            or_(uncovered, hidden),
-        )
-    )

@@ -21,6 +21,8 @@ stand for. Why none is missed:
   ids are deleted. So joining and leaving tick the account's clock, and a membership keeps its end.
 - An id is never deleted that lives in another of the account's spaces: a record that moved has a
   tombstone in the space it left.
+- Ends of memberships, and what is told again, are compared with the clock of the own space that T
+  stands for: the snapshot's, where a tick came between.
 - The own space needs no entry: T is its clock. But a push into it may come between a pull's
   snapshot and its tick, which is then a later number than the snapshot knew of: that one timestamp
   has an entry for the own space, too.
@@ -74,11 +76,12 @@ class Reach:
         """Whether a deletion that the phone must be told of may have been forgotten."""
         return self.purged > (self.joined_clock if self.since is None else self.since)
 
-    def has_ended(self, timestamp: int) -> bool:
-        """Whether a phone at this timestamp is to be told that the space is gone."""
+    def has_ended(self, own_since: int) -> bool:
+        """Whether a phone that has had its own space up to this clock is to be told that the space
+        is gone: by that clock, for a pull may have ticked after the end, and read before it."""
         if self.left_tick is None:
             return False
-        return self.since is not None or self.left_tick > timestamp
+        return self.since is not None or self.left_tick > own_since
 
 
 def differences(spaces: Iterable[Reach], clocks: dict[str, int]) -> dict[str, int | None]:

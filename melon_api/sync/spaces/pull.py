@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection
 from melon_api.sync.rules.history import History
 from melon_api.sync.rules.tables import SyncedTable, Tables
 from melon_api.sync.rules.walk import Scope, Walk
-from melon_api.sync.spaces import parts, retellings
+from melon_api.sync.spaces import parts, retellings, turns
 from melon_api.sync.spaces.locations import Locations, Spot
 from melon_api.sync.spaces.parts import RETOLD, Key, Part
 from melon_api.sync.sql import adoptions, delta_pull
@@ -73,10 +73,12 @@ class Teller:
         self._connection, self._tables, self._atlas = connection, tables, atlas
         self._device, self._walk = device, walk
         self._parts: list[Part] = []
+        self._begun: Atlas | None = None
 
     def tell(self, begun: Atlas | None) -> Iterator[Told]:
         """`begun`: of a pull that goes on, what its timestamp stands for."""
-        self._parts = list(parts.of(self._atlas, self._walk, begun))
+        self._begun = begun
+        self._parts = parts.of(self._atlas, self._walk, begun)
         for part in self._parts:
             if part.key >= self._walk.part:
                 yield from self._part(part)
@@ -116,6 +118,8 @@ class Teller:
                     if name == "created" and self._had_elsewhere(spots, part.space):
                         name = "updated"
                     yield Told(part.key, table.name, row[0], name, orjson.dumps(values))
+                elif at is None and self._walk.since:  # it descends from one that is hidden
+                    yield self._deletion(part.key, table.name, row[0])
 
     def _rows(
         self, part: Part, table: SyncedTable, scope: Scope, after: str
@@ -153,8 +157,9 @@ class Teller:
     # --- what is told again
 
     def _retold(self) -> Iterator[Told]:
-        until = self._walk.timestamp or self._atlas.account.value
-        keys = retellings.since(self._connection, self._atlas.user_id, self._walk.since, until)
+        atlas = self._atlas
+        until = self._begun.own_since if self._begun else atlas.account.value
+        keys = retellings.since(self._connection, atlas.user_id, atlas.own_since, until)
         begun = self._walk.part == RETOLD and (str(self._walk.table), self._walk.after)
         for name, found in groupby(keys, key=lambda key: key[0]):
             if table := self._tables.get(name):
@@ -206,5 +211,5 @@ def begin(connection: Connection, tables: Tables, atlas: Atlas, walk: Walk) -> W
     """The walk of a pull that begins: a replacement, where the device may have missed something."""
     if not walk.since or walk.is_replacement:
         return walk
-    is_replacement = atlas.is_stale or parts.turns(connection, tables, atlas)
+    is_replacement = atlas.is_stale or turns.since(connection, tables, atlas)
     return replace(walk, is_replacement=is_replacement)

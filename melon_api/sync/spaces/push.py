@@ -20,7 +20,7 @@ from melon_api.sync.rules.problems import Problems
 from melon_api.sync.rules.pushed import PushedTable, PushRequest
 from melon_api.sync.rules.tables import Tables
 from melon_api.sync.spaces import atlas as atlases
-from melon_api.sync.spaces import clocks, moves, retellings
+from melon_api.sync.spaces import clocks, moves, retellings, turns
 from melon_api.sync.spaces.atlas import Atlas
 from melon_api.sync.spaces.sorting import Sorter
 from melon_api.sync.spaces.stored import Stored
@@ -49,6 +49,7 @@ class SpacesPush:
     session: int = field(init=False)
     merges: dict[str, Merge] = field(default_factory=dict)
     retold: set[RecordKey] = field(default_factory=set)
+    hides: bool = False
     _ticks: dict[str, int] = field(default_factory=dict)
     _clocks: dict[str, int] = field(default_factory=dict)  # of spaces, as this push leaves them
     _histories: dict[str, History] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class SpacesPush:
         sorter = Sorter(self.tables, self.atlas, stored, problems, self._judge)
         sorter.sort(pushed)
         arrivals = moves.apply(self.connection, self.tables, sorter)
-        self.problems, self.retold = problems, sorter.retold
+        self.problems, self.retold, self.hides = problems, sorter.retold, sorter.hides
         for space in sorted(sorter.kept, key=lambda name: (name != self.caller.user_id, name)):
             parts = [t for name in self.tables if (t := sorter.kept[space].get(name))]
             self.merges[space] = self._merged(space, parts, arrivals.get(space, set()))
@@ -106,7 +107,7 @@ class SpacesPush:
             run = run.after(self.session, value, tick, as_sent=as_sent)
         if now != value:
             clock.write(self.connection, user_id, now, run)
-        is_up_to_date = as_sent and self._is_up_to_date()
+        is_up_to_date = as_sent and self._is_up_to_date() and not self._turns()
         if is_up_to_date and is_written:
             entries = self.atlas.changed(self.atlas.clocks | self._clocks)
             atlases.add_point(self.connection, self.atlas, tick, entries)
@@ -117,8 +118,17 @@ class SpacesPush:
     def _is_up_to_date(self) -> bool:
         """Whether T stands for all that there is, but for this session's own pushes."""
         has_news = any(space.has_news for space in self.atlas.members)
-        has_ended = any(space.has_ended(self.request.since) for space in self.atlas.left)
+        has_ended = any(space.has_ended(self.atlas.own_since) for space in self.atlas.left)
         return self._history(self.caller.user_id).up_to_date and not has_news and not has_ended
+
+    def _turns(self) -> bool:
+        """Whether this push itself has turned what the account sees (contract, Spaces 2)."""
+        fallen = {
+            space: merge.tick
+            for space, merge in self.merges.items()
+            if any(row.deleted and row.is_changed for row in merge.rows())
+        }
+        return self.hides or turns.at_tick(self.connection, self.tables, self.atlas, fallen)
 
     def _merged(self, space: str, parts: list[PushedTable], arrivals: set[RecordKey]) -> Merge:
         problems = self.problems

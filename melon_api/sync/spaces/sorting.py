@@ -42,10 +42,12 @@ class Sorter:
         self._tables, self._atlas = tables, atlas
         self._problems, self._judge = problems, judge
         self._stored, self.locations = stored, stored.locations
+        self._device = judge(atlas.user_id).history.device
         self.targets: dict[RecordKey, str] = {}
         self.kept: dict[str, dict[str, PushedTable]] = {}
         self.moves: list[Move] = []
         self.retold: set[RecordKey] = set()
+        self.hides = False  # something has the id of a record in another space, which may turn
 
     def sort(self, pushed: list[PushedTable]) -> None:
         self._stored.load([part for part in pushed if part.table.reach == reaches.SHARED])
@@ -81,10 +83,23 @@ class Sorter:
 
     def _record(self, table: SyncedTable, record: PushedRecord) -> None:
         at = self.locations.at(table, record.id)
-        if at is None:
+        if at is None or self._is_another(table, record, at):
             self._unseen(table, record)
+        elif self._stored.is_mistaken(table, record.id, at, self._device):
+            self._place(table, record.id, at)
+            self.withhold(record.place, IdTaken)
         else:
             self._seen(table, record, at, self._stored.rows[at][table.name][record.id])
+
+    def _is_another(self, table: SyncedTable, record: PushedRecord, at: str) -> bool:
+        """Whether a creation is not of the record of its id that the account sees in another space,
+        which the device has never had: ids belong to a space (contract, push 11)."""
+        if record.list != "created":
+            return False
+        spot = self.locations.spots(table, record.id)[at]
+        has_had = self._judge(at).history.has_had(table.name, record.id, *spot[:2])
+        values = {**empty_values(table), **record.values}
+        return not has_had and self._target(table, values, self._atlas.user_id) != at
 
     def _seen(self, table: SyncedTable, record: PushedRecord, at: str, row: Row) -> None:
         """One that the account sees in the space `at`."""
@@ -159,6 +174,10 @@ class Sorter:
                 self.withhold(place, Forbidden)
                 return
             at = dead[0] if dead else self._atlas.user_id
+        elif self._stored.is_mistaken(table, place.id, at, self._device):
+            self._place(table, place.id, at)
+            self.withhold(place, IdTaken)
+            return
         elif not self.may_write(at):
             self._place(table, place.id, at)
             self.withhold(place, Forbidden)
@@ -197,6 +216,9 @@ class Sorter:
         return LEFT if is_left else otherwise
 
     def _place(self, table: SyncedTable, record_id: str, space: str) -> RecordKey:
+        at, spots = self.locations.at(table, record_id), self.locations.spots(table, record_id)
+        others = (spot for name, spot in spots.items() if name != at)
+        self.hides = self.hides or not all(spot.is_deleted for spot in others)
         self.targets[table.name, record_id] = space
         return table.name, record_id
 
