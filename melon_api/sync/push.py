@@ -31,7 +31,7 @@ from melon_api.sync.rules.merge import Merge
 from melon_api.sync.rules.problems import Problems
 from melon_api.sync.rules.pushed import PushedTable, PushRequest
 from melon_api.sync.spaces import clocks as space_clocks
-from melon_api.sync.spaces.push import SpacesPush
+from melon_api.sync.spaces.pushes.push import SpacesPush
 from melon_api.sync.sql import adoptions, clock, rows
 from melon_api.sync.sql.clock import AccountClock
 

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, false, literal, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    false,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.tables import SyncedTable, Tables
@@ -29,14 +40,16 @@ def since(connection: Connection, tables: Tables, atlas: Atlas) -> bool:
 
 
 def at_tick(connection: Connection, tables: Tables, atlas: Atlas, ticks: dict[str, int]) -> bool:
-    """Whether what a push has just deleted, by space and tick, uncovers anything."""
+    """Whether what a push has just deleted uncovers anything that it has not written itself; by
+    space, the tick of what it wrote there."""
     shared = [table for table in tables.values() if table.reach == reaches.SHARED]
     for space, tick in ticks.items():
         others = [name for name in atlas.ids if name != space]
         for table in shared if others else ():
             a, b = table.table.alias("above"), table.table.alias("below")
             is_gone = and_(a.c.updated_at_ms == tick, a.c.is_deleted.is_(True))
-            if _exists(connection, a, b, space, others, is_gone):
+            new = (and_(b.c.user_id == s, b.c.updated_at_ms == t) for s, t in ticks.items())
+            if _exists(connection, a, b, space, others, and_(is_gone, not_(or_(*new)))):
                 return True
     return False
 

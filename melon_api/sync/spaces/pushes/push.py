@@ -20,10 +20,11 @@ from melon_api.sync.rules.problems import Problems
 from melon_api.sync.rules.pushed import PushedTable, PushRequest
 from melon_api.sync.rules.tables import Tables
 from melon_api.sync.spaces import atlas as atlases
-from melon_api.sync.spaces import clocks, moves, retellings, turns
+from melon_api.sync.spaces import clocks, retellings, turns
 from melon_api.sync.spaces.atlas import Atlas
-from melon_api.sync.spaces.sorting import Sorter
-from melon_api.sync.spaces.stored import Stored
+from melon_api.sync.spaces.pushes import moves
+from melon_api.sync.spaces.pushes.sorting import Sorter
+from melon_api.sync.spaces.pushes.stored import Stored
 from melon_api.sync.sql import adoptions, clock, rows
 from melon_api.sync.sql.clock import AccountClock
 
@@ -123,12 +124,11 @@ class SpacesPush:
 
     def _turns(self) -> bool:
         """Whether this push itself has turned what the account sees (contract, Spaces 2)."""
-        fallen = {
-            space: merge.tick
-            for space, merge in self.merges.items()
-            if any(row.deleted and row.is_changed for row in merge.rows())
-        }
-        return self.hides or turns.at_tick(self.connection, self.tables, self.atlas, fallen)
+        rows = (row for merge in self.merges.values() for row in merge.rows())
+        if not any(row.deleted and row.is_changed for row in rows):
+            return self.hides
+        ticks = {space: merge.tick for space, merge in self.merges.items()}
+        return self.hides or turns.at_tick(self.connection, self.tables, self.atlas, ticks)
 
     def _merged(self, space: str, parts: list[PushedTable], arrivals: set[RecordKey]) -> Merge:
         problems = self.problems

@@ -18,7 +18,7 @@ from melon_api.sync.sql import rows
 from melon_api.sync.sql.rows import IDS_PER_STATEMENT
 
 if TYPE_CHECKING:
-    from melon_api.sync.spaces.sorting import Sorter
+    from melon_api.sync.spaces.pushes.sorting import Sorter
 
 Way = tuple[str, str]  # from a space, to a space
 

@@ -19,7 +19,7 @@ from melon_api.sync.rules.tables import SPACE_ID, Row, SyncedTable, Tables
 if TYPE_CHECKING:
     from melon_api.sync.rules.merge import Merge
     from melon_api.sync.spaces.atlas import Atlas
-    from melon_api.sync.spaces.stored import Stored
+    from melon_api.sync.spaces.pushes.stored import Stored
 
 # No space: one that the account has left, or that it was never in.
 LEFT, UNKNOWN = "", "?"
