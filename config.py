@@ -17,6 +17,7 @@ from melon_api.events.webhooks.settings import EventSettings
 from melon_api.live.settings import LiveSettings
 from melon_api.ops.settings import OpsSettings
 from melon_api.passwordless.oidc.settings import OidcSettings
+from melon_api.passwordless.settings import GuestSettings
 from melon_api.room import RoomSettings
 from melon_api.storage.database_settings import DatabaseSettings
 from melon_api.storage.redis_settings import RedisSettings
@@ -35,6 +36,7 @@ class Config(
     SyncSettings,
     LimitSettings,
     WebSettings,
+    GuestSettings,
     OidcSettings,
     PasswordSettings,
     TokenSettings,

@@ -26,6 +26,7 @@ from melon_api.sync.front import call as front
 from melon_api.sync.front.pulls import PlainPulls
 from melon_api.sync.front.pushes import PlainPushes
 from melon_api.sync.routes import blueprint as sync
+from melon_api.users import purging
 from melon_api.users.cli import users as user_commands
 from melon_api.users.routes import blueprint as users
 from melon_api.web import app_routes, demo, limits, start_page
@@ -64,6 +65,7 @@ def create_app(settings: Any = None) -> Flask:
     migrations.init_app(app)
     for command in (release, seed, sync_commands, user_commands, event_commands):
         app.cli.add_command(command)
+    purging.init_app(app)
     loading.init_app(app, user_commands, changes)
 
     front.init_app(app, limits.counted, PlainPulls, PlainPushes)

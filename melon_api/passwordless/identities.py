@@ -4,10 +4,10 @@ An identity is `(provider, sub)`, never an address: an address that its provider
 proves whose an account is (entrance.py), any other proves nothing (contract, Accounts 15 and 16).
 """
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from melon_api.audit import Event, record
@@ -26,9 +26,9 @@ from melon_api.models.base import utc_now
 from melon_api.models.user import Identity, User
 from melon_api.passwordless import entrance
 from melon_api.passwordless.entrance import Entered, Entry, account_at
-from melon_api.passwordless.oidc import id_tokens
-from melon_api.passwordless.oidc.id_tokens import BadToken, Vouched
+from melon_api.passwordless.oidc import grants, id_tokens
 from melon_api.passwordless.oidc.keys import issuers
+from melon_api.passwordless.oidc.provider import BadToken, Vouched
 from melon_api.passwordless.sentences import BAD_TOKEN, HAS_ANOTHER, NO_PROVIDER, NOT_LINKED
 from melon_api.storage.transactions import Unit, unit_of_work
 
@@ -37,19 +37,21 @@ ATTEMPTS = 3  # somebody may open an account with the same address at this very 
 IDENTITIES = Identity.__table__
 
 
-def sign_in(
-    provider: str, token: str, nonce: str | None, name: str | None, device: Device
-) -> Entry:
+def sign_in(provider: str, body: Mapping[str, Any], device: Device) -> Entry:
     """Sign a device in by an identity, into the account that has it, whose address it proves, or a
     new one. Raises NotFound, InvalidCredentials, AccountDisabled, IdentityTaken, Unavailable."""
     try:
-        vouched = _vouched(provider, token, nonce)
+        vouched = _vouched(provider, body["id_token"], body["nonce"])
     except BadToken as error:
         record(Event.SIGN_IN_FAILED, None, reason="id_token", why=str(error))
         raise InvalidCredentials(BAD_TOKEN) from None
 
+    granted = grants.exchanged(issuers()[provider], vouched, body["authorization_code"])
+
     def work(unit: Unit) -> Entry:
-        return entrance.sign_in(unit, _entered(unit, vouched, name), device)
+        entered = _entered(unit, vouched, body["name"])
+        _keep(unit, vouched, granted)
+        return entrance.sign_in(unit, entered, device)
 
     try:
         entry = _unhindered(work)
@@ -63,11 +65,14 @@ def sign_in(
     return entry
 
 
-def link(caller: Caller, provider: str, token: str, nonce: str | None) -> Profile:
+def link(
+    caller: Caller, provider: str, token: str, nonce: str | None, code: str | None = None
+) -> Profile:
     """Link an identity to the caller's account, once and for all: again is no news. An account
     without an address takes a verified one that is nobody's. Raises NotFound, ValidationFailed,
     IdentityTaken, Unavailable."""
     vouched = check_link(caller, provider, token, nonce)
+    granted = grants.exchanged(issuers()[provider], vouched, code)
 
     def work(unit: Unit) -> Profile:
         user = lock_account(unit, caller.user_id)
@@ -79,6 +84,7 @@ def link(caller: Caller, provider: str, token: str, nonce: str | None) -> Profil
             proved = vouched.verified_email
             if user.email is None and proved and account_at(unit, proved) is None:
                 change(user, email=proved, email_verified_at=utc_now())
+        _keep(unit, vouched, granted)
         unit.flush()
         return Profile.of(user)
 
@@ -99,18 +105,20 @@ def check_link(caller: Caller, provider: str, token: str, nonce: str | None) -> 
 def unlink(caller: Caller, provider: str) -> None:
     """Take an identity away. Raises NotFound, LastIdentity where nothing else leads in."""
 
-    def work(unit: Unit) -> None:
+    def work(unit: Unit) -> list[str]:
         user = lock_account(unit, caller.user_id)
         left = [name for name in Profile.of(user).identities if name != provider]
         if left == Profile.of(user).identities:
             raise NotFound(NOT_LINKED)
         if not (left or has_address_way(user)):
             raise LastIdentity
-        mine = (Identity.user_id == user.id, Identity.provider == provider)
-        unit.execute(delete(IDENTITIES).where(*mine))
+        mine = and_(Identity.user_id == user.id, Identity.provider == provider)
+        to_revoke = grants.note(unit.connection(), mine)
+        unit.execute(delete(IDENTITIES).where(mine))
         change(user, providers=",".join(left))
+        return to_revoke
 
-    unit_of_work(work)
+    grants.settle(unit_of_work(work))
     record(Event.IDENTITY_UNLINKED, caller.user_id, caller.session_id, way=provider)
 
 
@@ -161,6 +169,16 @@ def _link(unit: Unit, user: User, vouched: Vouched) -> None:
     row = {"provider": vouched.provider, "subject": vouched.subject, "user_id": user.id}
     unit.execute(insert(IDENTITIES), row | {"created_at": utc_now()})
     change(user, providers=",".join(sorted([*names, vouched.provider])))
+
+
+def _keep(unit: Unit, vouched: Vouched, granted: str | None) -> None:
+    """What Apple gave, to be revoked when the account goes."""
+    if granted is not None:
+        unit.flush()
+        c = IDENTITIES.c
+        mine = and_(c.provider == vouched.provider, c.subject == vouched.subject)
+        values = {"client_id": vouched.client_id, "refresh_token": granted}
+        unit.execute(update(IDENTITIES).where(mine).values(values))
 
 
 def _unhindered(work: Callable[[Unit], T]) -> T:

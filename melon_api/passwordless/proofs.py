@@ -18,7 +18,7 @@ from melon_api.models.base import db
 from melon_api.models.user import Identity, User
 from melon_api.passwordless import codes
 from melon_api.passwordless.oidc import id_tokens
-from melon_api.passwordless.oidc.id_tokens import BadToken
+from melon_api.passwordless.oidc.provider import BadToken
 from melon_api.passwordless.sentences import (
     MISSING,
     NOT_THE_CODE,
@@ -83,8 +83,9 @@ def _by_identity(caller: Caller, token: str, nonce: str | None) -> Proof:
         vouched = id_tokens.check_proof(token, nonce)
     except BadToken as error:
         raise _refused(caller, "id_token", NOT_THE_TOKEN, str(error)) from None
-    mine = (Identity.user_id == caller.user_id, Identity.provider == vouched.provider)
-    linked = select(Identity.user_id).where(*mine, Identity.subject == vouched.subject)
+    providers = [one.provider for one in vouched]
+    mine = (Identity.user_id == caller.user_id, Identity.provider.in_(providers))
+    linked = select(Identity.user_id).where(*mine, Identity.subject == vouched[0].subject)
 
     def is_still_good(connection: Connection) -> bool:
         return connection.scalar(linked) is not None

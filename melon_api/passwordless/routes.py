@@ -40,10 +40,7 @@ def sign_in_with_provider(body: dict[str, Any], provider: str) -> Any:
     there is none. Where the provider calls an address verified that an account here has not
     confirmed, what was set up there before is void; one that was confirmed is linked.
     """
-    entry = identities.sign_in(
-        provider, body["id_token"], body["nonce"], body["name"], device_of(body)
-    )
-    return _told(entry)
+    return _told(identities.sign_in(provider, body, device_of(body)))
 
 
 @blueprint.post("/code")

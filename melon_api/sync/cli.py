@@ -1,11 +1,14 @@
 """`flask sync …`"""
 
 import click
+from flask import current_app
 from flask.cli import AppGroup
 
 from melon_api.models.base import db, now_ms
 from melon_api.ops.durations import Duration
 from melon_api.sync.sql.purge import purge
+
+PURGES = "purges"  # what others have the purge do, whether or not it only counts: what they say
 
 
 class SyncGroup(AppGroup):
@@ -31,11 +34,13 @@ sync = SyncGroup("sync", help="Look after the synced data, and print the app's s
 @click.option("--older-than", type=Duration(), required=True, help="90d, 12h or 30m")
 @click.option("--dry-run", is_flag=True, help="Count only.")
 def purge_command(older_than: int, dry_run: bool) -> None:
-    """Forget old deletions and notes about pushes.
+    """Forget old deletions and notes about pushes; remove silent guests.
 
     In small steps, while people sync. A device that has not pulled for longer gets the full set
-    at its next pull.
+    at its next pull. Guests are silent after GUEST_LIFETIME_DAYS.
     """
     done = purge(db.engine, now_ms() - older_than, dry_run=dry_run)
     would = "Would forget" if dry_run else "Forgot"
+    for more in current_app.extensions.get(PURGES, []):
+        click.echo(more(dry_run))
     click.echo(f"{would} {done.tombstones} deletions and {done.notes} notes about pushes.")

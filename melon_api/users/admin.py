@@ -15,8 +15,8 @@ from melon_api.errors import NotFound
 from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
 from melon_api.models.user import User
-from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_work
-from melon_api.users.deletion import erase
+from melon_api.storage.transactions import Unit, snapshot, unit_of_work
+from melon_api.users.deletion import end_account
 
 ACCOUNTS_PER_QUERY = 500
 
@@ -92,7 +92,7 @@ def set_password(user_id: str, password: str) -> None:
 
 def delete(user_id: str) -> None:
     """The account and all its data, gone for good."""
-    retrying(lambda: erase(db.engine, user_id))
+    end_account(user_id)
     record(Event.DELETED, user_id)
 
 

@@ -10,8 +10,9 @@ from melon_api.auth.sessions import clean_up
 from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
 from melon_api.ops.durations import Duration
+from melon_api.passwordless.oidc import grants
 from melon_api.sentences import plainly
-from melon_api.users import admin
+from melon_api.users import admin, showing
 from melon_api.users.finding import find
 
 users = AppGroup("users", help="Look after accounts; EMAIL_OR_ID names one.")
@@ -89,6 +90,21 @@ def set_password_command(account: str, password: str) -> None:
     click.echo("Changed; every device is signed out.")
 
 
+@users.command("show")
+@account
+@plainly
+def show_command(account: str) -> None:
+    """Show an account: its ways in, devices, last change, counts of records.
+
+    Nothing secret, and nothing of what the records hold.
+    """
+    user_id = find(account)
+    for line in showing.show(user_id):
+        click.echo(line)
+    for session in admin.sessions(user_id):
+        click.echo(f"device        {_device(session)}")
+
+
 @users.command("sessions")
 @account
 @click.option("--end", metavar="SESSION_ID", help="Sign this device out; `all` for every one.")
@@ -100,9 +116,7 @@ def sessions_command(account: str, end: str | None) -> None:
         count = admin.end_sessions(user_id, None if end == "all" else end)
         click.echo(f"Signed {count} out.")
     for session in admin.sessions(user_id):
-        used = f"{session.last_used_at:%Y-%m-%d %H:%M}"
-        name = _printable(session.device_name or session.user_agent or "-")
-        click.echo(f"{session.id}  {_state(session)}  last used {used}  {name}")
+        click.echo(f"{session.id}  {_device(session)}")
 
 
 @users.command("clean-sessions")
@@ -119,6 +133,14 @@ def clean_command(older_than: int, dry_run: bool) -> None:
     sessions, tokens = clean_up(db.engine, before, dry_run=dry_run)
     would = "Would delete" if dry_run else "Deleted"
     click.echo(f"{would} {sessions} sessions and {tokens} mailed tokens.")
+    if not dry_run:
+        done, left = grants.settle()
+        click.echo(f"Revoked {done} at their providers; {left} are left.")
+
+
+def _device(session: Session) -> str:
+    name = _printable(session.device_name or session.user_agent or "-")
+    return f"{_state(session)}  last used {session.last_used_at:%Y-%m-%d %H:%M}  {name}"
 
 
 def _printable(text: str) -> str:

@@ -132,7 +132,8 @@ def link_identity(body: dict[str, Any], provider: str) -> Profile:
     more; an account without an address takes the provider's verified one, if it is nobody's. One of
     each provider at most.
     """
-    return identities.link(caller(), provider, body["id_token"], body["nonce"])
+    code = body["authorization_code"]
+    return identities.link(caller(), provider, body["id_token"], body["nonce"], code)
 
 
 @blueprint.delete("/me/identities/<provider>")

@@ -19,11 +19,11 @@ from melon_api.models.session import Session
 from melon_api.passwordless import proofs
 from melon_api.passwordless.proofs import Proof
 from melon_api.refusals import Refusals
-from melon_api.storage.transactions import Unit, retrying, snapshot, unit_of_work
+from melon_api.storage.transactions import Unit, snapshot, unit_of_work
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.first_pull import read_living
-from melon_api.users.deletion import erase
+from melon_api.users.deletion import end_account
 
 CURRENT = "current_password"
 
@@ -112,7 +112,7 @@ def delete_account(caller: Caller, body: dict[str, Any]) -> None:
     """The account and all its data, gone for good. Raises ValidationFailed where nothing proves
     whose it is."""
     proof = proofs.check(caller, body, "password")
-    retrying(lambda: erase(db.engine, caller.user_id, proof.confirm))
+    end_account(caller.user_id, proof.confirm)
     record(Event.DELETED, caller.user_id, caller.session_id)
 
 

@@ -1,1 +1,1 @@
-"""ID tokens of providers: by whose keys, and what is checked of them; knows no account."""
+"""Providers: whose keys sign ID tokens, what is checked of those, and what is revoked there."""

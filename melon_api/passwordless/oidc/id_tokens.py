@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import jwt
 from jwt import PyJWK, PyJWTError
@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 from melon_api.auth.schemas import EmailAddress
 from melon_api.models.user import SUBJECT_LENGTH
 from melon_api.passwordless.oidc.keys import Issuer, UnknownKey, issuers
+from melon_api.passwordless.oidc.provider import BadToken, Vouched
 
 # Signed with a key that only the issuer has: neither `none` nor one that both sides know.
 ALGORITHMS = {
@@ -24,23 +25,6 @@ MOST_CHARACTERS = 16_384
 NEEDED = ["iss", "sub", "aud", "exp", "iat"]
 UNREADABLE = (PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 _address = EmailAddress()
-
-
-class BadToken(Exception):
-    """It vouches for nobody here; why is for the log, not for who sent it."""
-
-
-class Vouched(NamedTuple):
-    """Whom the issuer vouches for: `subject` is its name for them. `email` is their address as it
-    is stored, `verified_email` the same where the issuer says that it is theirs. `client_id`: which
-    app the token is for; `issued_at` in s since 1970."""
-
-    provider: str
-    subject: str
-    email: str | None
-    verified_email: str | None
-    client_id: str
-    issued_at: float
 
 
 def check(issuer: Issuer, token: str, nonce: str | None) -> Vouched:
@@ -62,24 +46,25 @@ def check(issuer: Issuer, token: str, nonce: str | None) -> Vouched:
     return Vouched(issuer.provider.name, subject, email, proved, audience, float(claims["iat"]))
 
 
-def check_proof(token: str, nonce: str | None) -> Vouched:
-    """The same for one that was issued just now, by whichever provider it says."""
+def check_proof(token: str, nonce: str | None) -> list[Vouched]:
+    """The same for one that was issued just now, by the provider that it names: two may have one
+    issuer. Raises BadToken, Unavailable."""
     try:
         claims = jwt.decode(token[:MOST_CHARACTERS], options={"verify_signature": False})
     except UNREADABLE as error:
         raise BadToken(type(error).__name__) from None
-    said = claims.get("iss")
+    said, found = claims.get("iss"), []
     reason = BadToken("iss")
     for issuer in (one for one in issuers().values() if said in one.provider.issuers):
         try:
-            found = check(issuer, token, nonce)
+            found.append(check(issuer, token, nonce))
         except BadToken as error:
             reason = error
-            continue
-        if found.issued_at < time.time() - PROOF_SECONDS:
-            raise BadToken("too old for a proof")
-        return found
-    raise reason
+    if not found:
+        raise reason
+    if found[0].issued_at < time.time() - PROOF_SECONDS:
+        raise BadToken("too old for a proof")
+    return found
 
 
 def _verified(issuer: Issuer, token: str) -> dict[str, Any]:

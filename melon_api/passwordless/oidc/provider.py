@@ -1,7 +1,9 @@
-"""A provider of identities, as the settings name it; and which addresses are asked at all."""
+"""A provider of identities, as the settings name it; whom it vouches for; and which addresses are
+asked at all."""
 
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 # Google writes `iss` in two ways: "Verify the Google ID token on your server side".
@@ -31,6 +33,23 @@ class Provider:
     def issuers(self) -> list[str]:
         """As its tokens write it."""
         return [self.issuer, *ALSO_WRITTEN.get(self.issuer, ())]
+
+
+class BadToken(Exception):
+    """It vouches for nobody here; why is for the log, not for who sent it."""
+
+
+class Vouched(NamedTuple):
+    """Whom the issuer vouches for: `subject` is its name for them. `email` is their address as it
+    is stored, `verified_email` the same where the issuer says that it is theirs. `client_id`: which
+    app the token is for; `issued_at` in s since 1970."""
+
+    provider: str
+    subject: str
+    email: str | None
+    verified_email: str | None
+    client_id: str
+    issued_at: float
 
 
 def is_safe(url: str, *, loopback: bool) -> bool:
