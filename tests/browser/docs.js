@@ -59,6 +59,19 @@ await visiting(origin, { width, height }, async (page, complaints) => {
   assert.deepEqual([stranger.status, stranger.body.code], [401, 'token_missing'])
   refused(401)
 
+  // The errors of a call are one line, until it is opened.
+  const push = page.locator('#operations-Sync-push')
+  await push.locator('.opblock-summary-control').click()
+  const statuses = push.locator('tr.response .response-col_status')
+  await statuses.first().waitFor()
+  assert.deepEqual(await statuses.allInnerTexts(), ['200'])
+  const errors = push.locator('details.errors')
+  assert.match(await errors.locator('summary').innerText(), /^Errors: 400, 401, 403, .*503$/)
+  if (process.env.PICTURES) await push.screenshot({ path: `${process.env.PICTURES}/docs-${width}.png` })
+  await errors.locator('summary').click()
+  await errors.getByText('sync_conflict').first().waitFor()
+  await push.locator('.opblock-summary-control').click()
+
   const email = `ada.${Date.now()}@example.com`
   const registered = await tryOut('Accounts', 'register', (body) => ({ ...body, email }))
   assert.equal(registered.status, 201)
