@@ -6,6 +6,7 @@ from flask.cli import AppGroup
 
 from melon_api.models.base import db, now_ms
 from melon_api.ops.durations import Duration
+from melon_api.sync.spaces.forgetting import forget
 from melon_api.sync.sql.purge import purge
 
 PURGES = "purges"  # what others have the purge do, whether or not it only counts: what they say
@@ -39,8 +40,10 @@ def purge_command(older_than: int, dry_run: bool) -> None:
     In small steps, while people sync. A device that has not pulled for longer gets the full set
     at its next pull. Guests are silent after GUEST_LIFETIME_DAYS.
     """
-    done = purge(db.engine, now_ms() - older_than, dry_run=dry_run)
+    before = now_ms() - older_than
+    done = purge(db.engine, before, dry_run=dry_run)
+    notes = done.notes + forget(db.engine, before, dry_run=dry_run)
     would = "Would forget" if dry_run else "Forgot"
     for more in current_app.extensions.get(PURGES, []):
         click.echo(more(dry_run))
-    click.echo(f"{would} {done.tombstones} deletions and {done.notes} notes about pushes.")
+    click.echo(f"{would} {done.tombstones} deletions and {notes} notes about pushes.")

@@ -15,6 +15,7 @@ from melon_api.sync.remembered import Learned
 from melon_api.sync.rules.walk import PullRequest, Walk
 from melon_api.sync.spaces import atlas as settling
 from melon_api.sync.spaces import pull as spaces
+from melon_api.sync.spaces import told
 from melon_api.sync.spaces.atlas import Atlas
 from melon_api.sync.sql import clock, delta_pull, first_pull
 from melon_api.sync.sql.changes_text import ChangesText
@@ -217,9 +218,9 @@ def _read_spaces(
         return replace(_nothing_new(walk), atlas=atlas)
     else:
         walk = spaces.begin(connection, tables, atlas, walk)
-    told = spaces.Teller(connection, tables, atlas, caller.device, walk).tell(begun)
+    found = spaces.Teller(connection, tables, atlas, caller.device, walk).tell(begun)
     with ChangesText.filled(tables) as changes:
-        rest = spaces.include(told, walk, request.limit, changes)
+        rest = told.include(found, walk, request.limit, changes)
     if request.walk:
         return Page(changes, walk, rest)
     is_settled = settling.stands_for(connection, atlas)

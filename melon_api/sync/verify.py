@@ -8,8 +8,8 @@ from melon_api.auth.accounts import Caller
 from melon_api.storage.transactions import snapshot
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.checksum import DeviceTable, table_checksum
-from melon_api.sync.rules.tables import SyncedTable
 from melon_api.sync.rules.walk import Scope
+from melon_api.sync.spaces.pull import Reader
 from melon_api.sync.sql import clock, delta_pull
 from melon_api.sync.sql.scope import DeltaQuery
 
@@ -35,12 +35,14 @@ def verify(engine: Engine, caller: Caller, since: int, held: dict[str, DeviceTab
     query = DeltaQuery(caller.user_id, caller.device, since)
     with snapshot(engine) as connection:
         account = clock.read(connection, caller.user_id)
-        if since < account.value and _has_changed(connection, query):
+        reader = Reader(connection, synced_tables(), caller, account, since)
+        if account.beyond:
+            has_changed = not reader.is_idle
+        else:
+            has_changed = since < account.value and _has_changed(connection, query)
+        if has_changed:
             return Verified(None, account.value, {})
-        tables = {
-            name: _compare(connection, synced_tables()[name], query, table)
-            for name, table in held.items()
-        }
+        tables = {name: _compare(reader, name, table) for name, table in held.items()}
     return Verified(all(t.identical for t in tables.values()), account.value, tables)
 
 
@@ -51,10 +53,9 @@ def _has_changed(connection: Connection, query: DeltaQuery) -> bool:
     return False
 
 
-def _compare(
-    connection: Connection, table: SyncedTable, query: DeltaQuery, held: DeviceTable
-) -> VerifiedTable:
-    records = delta_pull.read_living(connection, table, query)
+def _compare(reader: Reader, name: str, held: DeviceTable) -> VerifiedTable:
+    table = synced_tables()[name]
+    records = reader.living(table)
     columns = [column for column in table.columns if column.name in held.columns]
     count, checksum = table_checksum(records, columns)
     return VerifiedTable(count, checksum, (count, checksum) == (held.count, held.checksum))

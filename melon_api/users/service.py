@@ -21,6 +21,7 @@ from melon_api.passwordless.proofs import Proof
 from melon_api.refusals import Refusals
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work
 from melon_api.sync.discovery import synced_tables
+from melon_api.sync.spaces.clocks import owned_spaces
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.first_pull import read_living
 from melon_api.users.deletion import end_account
@@ -119,6 +120,7 @@ def delete_account(caller: Caller, body: dict[str, Any]) -> None:
 def export(caller: Caller) -> Export:
     """Everything that is stored of the caller, as of one moment; `records` are to be closed."""
     with snapshot(db.engine) as connection:
-        records = read_living(connection, synced_tables(), caller.user_id)
+        owned = owned_spaces(connection, caller.user_id)
+        records = read_living(connection, synced_tables(), caller.user_id, *owned)
     record(Event.EXPORTED, caller.user_id, caller.session_id)
     return Export(profile(caller), sign_ins(caller, ended=True), records)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from melon_api.models.space import CATALOGUE, Membership, Space
+from melon_api.models.space import CATALOGUE, OWNER, Membership, Space
 from melon_api.storage import pokes
 from melon_api.storage.cache import cache
 from melon_api.storage.pokes import EVERYBODY, Poke
@@ -50,6 +50,22 @@ def write_clock(
     connection.execute(update(Space).where(Space.id == space_id).values(sync_clock=value))
     cache().invalidate(space_id, {CLOCK: value})
     pokes.note(connection, space_id, Poke(session, value))
+
+
+def lock_purged(connection: Connection, space_id: str) -> int:
+    """Hold a space; how far its deletions have been purged."""
+    query = select(_s.purged_clock).where(_s.id == space_id).with_for_update()
+    return int(connection.scalar(query) or 0)
+
+
+def write_purged(connection: Connection, space_id: str, value: int) -> None:
+    connection.execute(update(Space).where(Space.id == space_id).values(purged_clock=value))
+
+
+def owned_spaces(connection: Connection, user_id: str) -> list[str]:
+    """The ids of the shared spaces that an account owns."""
+    mine = (_m.user_id == user_id, _m.left_tick.is_(None), _m.role == OWNER)
+    return list(connection.scalars(select(_m.space_id).where(*mine).order_by(_m.space_id)))
 
 
 def clocks_of(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import ColumnElement, Connection
@@ -14,54 +14,18 @@ from sqlalchemy import ColumnElement, Connection
 from melon_api.sync.rules.history import History
 from melon_api.sync.rules.tables import SyncedTable, Tables
 from melon_api.sync.rules.walk import Scope, Walk
+from melon_api.sync.spaces import atlas as atlases
 from melon_api.sync.spaces import parts, retellings, turns
 from melon_api.sync.spaces.locations import Locations, Spot
 from melon_api.sync.spaces.parts import RETOLD, Key, Part
+from melon_api.sync.spaces.told import ROWS_AT_A_TIME, Told
 from melon_api.sync.sql import adoptions, delta_pull
-from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.scope import DeltaQuery
 
 if TYPE_CHECKING:
+    from melon_api.auth.accounts import Caller
     from melon_api.sync.spaces.atlas import Atlas
-
-ROWS_AT_A_TIME = 500
-
-
-class Told(NamedTuple):
-    """A record or a deletion of an answer, and where it stands in the walk."""
-
-    part: Key
-    table: str
-    id: str
-    list: str
-    text: bytes
-
-
-def include(
-    told: Iterator[Told], walk: Walk, limit: int | None, changes: ChangesText
-) -> Walk | None:
-    """Add the next `limit` of them, or all; where the next page begins, None for nowhere."""
-    here, room = walk, limit
-    some: list[Told] = []
-    for one in told:
-        if room == 0:
-            _add(changes, some)
-            return here
-        some.append(one)
-        if len(some) == ROWS_AT_A_TIME:
-            _add(changes, some)
-            some = []
-        here = replace(walk, part=one.part, table=one.table, after=one.id)
-        room = None if room is None else room - 1
-    _add(changes, some)
-    return None
-
-
-def _add(changes: ChangesText, some: list[Told]) -> None:
-    by_place = sorted(some, key=lambda one: (one.table, one.list))  # stable: parents stay first
-    for (table, name), found in groupby(by_place, key=lambda one: (one.table, one.list)):
-        texts = [one.text for one in found]
-        changes.add(table, name, b",".join(texts), len(texts))
+    from melon_api.sync.sql.clock import AccountClock
 
 
 class Teller:
@@ -74,9 +38,11 @@ class Teller:
         self._device, self._walk = device, walk
         self._parts: list[Part] = []
         self._begun: Atlas | None = None
+        self._only: str | None = None
 
-    def tell(self, begun: Atlas | None) -> Iterator[Told]:
-        """`begun`: of a pull that goes on, what its timestamp stands for."""
+    def tell(self, begun: Atlas | None, only: str | None = None) -> Iterator[Told]:
+        """`begun`: of a pull that goes on, what its timestamp stands for; `only` this table."""
+        self._only = only
         self._begun = begun
         self._parts = parts.of(self._atlas, self._walk, begun)
         for part in self._parts:
@@ -88,7 +54,7 @@ class Teller:
     def _part(self, part: Part) -> Iterator[Told]:
         is_continued = part.key == self._walk.part and self._walk.table is not None
         history = self._history(part)
-        names = [table.name for table in part.tables(self._tables)]
+        names = [t.name for t in part.tables(self._tables) if self._only in (None, t.name)]
         begin = names.index(str(self._walk.table)) if is_continued else 0
         for name in names[begin:]:
             after = self._walk.after if is_continued and name == self._walk.table else ""
@@ -157,9 +123,9 @@ class Teller:
     # --- what is told again
 
     def _retold(self) -> Iterator[Told]:
-        atlas = self._atlas
-        until = self._begun.own_since if self._begun else atlas.account.value
-        keys = retellings.since(self._connection, atlas.user_id, atlas.own_since, until)
+        mine, value = self._atlas, self._atlas.account.value
+        until = self._begun.own_since if self._begun else value
+        keys = retellings.since(self._connection, mine.user_id, mine.own_since, until)
         begun = self._walk.part == RETOLD and (str(self._walk.table), self._walk.after)
         for name, found in groupby(keys, key=lambda key: key[0]):
             if table := self._tables.get(name):
@@ -213,3 +179,37 @@ def begin(connection: Connection, tables: Tables, atlas: Atlas, walk: Walk) -> W
         return walk
     is_replacement = atlas.is_stale or turns.since(connection, tables, atlas)
     return replace(walk, is_replacement=is_replacement)
+
+
+class Reader:
+    """All living records that an account sees, a table at a time."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        tables: Tables,
+        caller: Caller,
+        account: AccountClock,
+        since: int,
+    ) -> None:
+        self._connection, self._tables, self._caller = connection, tables, caller
+        self._account, self._since = account, since
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether `since` stands for all that there is."""
+        return self._atlas(self._since).is_idle
+
+    def living(self, table: SyncedTable) -> Iterator[dict[str, Any]]:
+        """As the app's schema has them; read as they are asked for."""
+        if not self._account.beyond:
+            query = DeltaQuery(self._caller.user_id, self._caller.device, 0)
+            yield from delta_pull.read_living(self._connection, table, query)
+            return
+        walk = Walk(since=0, timestamp=self._account.value)
+        teller = Teller(self._connection, self._tables, self._atlas(0), self._caller.device, walk)
+        for told in teller.tell(None, only=table.name):
+            yield orjson.loads(told.text)
+
+    def _atlas(self, since: int) -> Atlas:
+        return atlases.read(self._connection, self._caller.user_id, self._account, since)

@@ -62,11 +62,13 @@ def read_whole(
             include_rows(changes, table, scope, rows, history)
 
 
-def read_living(connection: Connection, tables: Tables, user_id: str) -> ChangesText:
-    """All living records, under `created`; to be closed. Raises Unavailable like `read_whole`."""
+def read_living(connection: Connection, tables: Tables, *spaces: str) -> ChangesText:
+    """All living records of these spaces, under `created`; to be closed. Raises Unavailable like
+    `read_whole`."""
     with ChangesText.filled(tables) as changes:
         everything = Walk(since=0, timestamp=1)
-        read_whole(connection, tables, DeltaQuery(user_id, 0, 0), everything, changes)
+        for space in spaces:
+            read_whole(connection, tables, DeltaQuery(space, 0, 0), everything, changes)
     return changes
 
 

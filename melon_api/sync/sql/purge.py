@@ -1,22 +1,25 @@
 """The end of tombstones: what every living device has had long ago is forgotten, in small steps.
 
-Each account remembers how far: a device that last pulled before the newest purged deletion may have
-missed it and gets the full set (contract pull 7). Runs while people sync; twice is once.
+Each account and each shared space remembers how far: a device that last pulled before the newest
+purged deletion may have missed it and gets the full set (contract pull 7). Runs while people sync;
+twice is once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, select, true
 
 from melon_api.models.alteration import Alteration
+from melon_api.models.space import Space
 from melon_api.models.synced import Adoption
 from melon_api.models.user import User
 from melon_api.storage.transactions import retrying, snapshot, writing
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.tables import SyncedTable
+from melon_api.sync.spaces import clocks as space_clocks
 from melon_api.sync.sql import clock
 
 ACCOUNTS_PER_QUERY = 500
@@ -41,27 +44,56 @@ class Purged:
 def purge(engine: Engine, before_ms: int, *, dry_run: bool = False) -> Purged:
     """Forget the deletions, and what was noted about pushes, from before `before_ms`."""
     total = Purged()
-    for accounts in _accounts(engine):
+    for owner, ids in _owners(engine):
         with snapshot(engine) as connection:
-            stale = _with_tombstones(connection, accounts, before_ms)
-            noted = _with_notes(connection, accounts, before_ms)
-        for user_id, count in stale.items():
-            total.tombstones += count if dry_run else _forget_deletions(engine, user_id, before_ms)
-        for user_id, count in noted.items():
-            total.notes += count if dry_run else _forget_notes(engine, user_id, before_ms)
+            stale = _with_tombstones(connection, ids, before_ms)
+            noted = _with_notes(connection, ids, before_ms)
+        for name, count in stale.items():
+            step = partial(_forget_some, engine, owner, name, before_ms)
+            total.tombstones += count if dry_run else _in_steps(step)
+        for name, count in noted.items():
+            total.notes += count if dry_run else _forget_notes(engine, owner, name, before_ms)
     return total
 
 
-def _accounts(engine: Engine) -> Iterator[list[str]]:
-    last = ""
-    while True:
-        query = select(User.id).where(User.id > last).order_by(User.id).limit(ACCOUNTS_PER_QUERY)
-        with snapshot(engine) as connection:
-            ids = list(connection.scalars(query))
-        if not ids:
-            return
-        yield ids
-        last = ids[-1]
+class Owner(NamedTuple):
+    """Whose records are purged: an account, or a shared space. `lock` holds one and says how far it
+    has been purged; the others write how far it is now, `write_notes` for the release before."""
+
+    id: Any
+    lock: Callable[[Connection, str], int]
+    write: Callable[[Connection, str, int], None]
+    write_notes: Callable[[Connection, str, int], None]
+
+
+ACCOUNT = Owner(
+    User.id,
+    lambda connection, name: clock.lock(connection, name).purged,
+    clock.write_purged,
+    clock.write_log_purged,
+)
+SPACE = Owner(Space.id, space_clocks.lock_purged, space_clocks.write_purged, lambda *_: None)
+
+
+def _owners(engine: Engine) -> Iterator[tuple[Owner, list[str]]]:
+    for owner in (ACCOUNT, SPACE):
+        last = ""
+        while True:
+            query = select(owner.id).where(owner.id > last).order_by(owner.id)
+            with snapshot(engine) as connection:
+                ids = list(connection.scalars(query.limit(ACCOUNTS_PER_QUERY)))
+            if not ids:
+                break
+            yield owner, ids
+            last = ids[-1]
+
+
+def _in_steps(step: Callable[[], int]) -> int:
+    """A transaction for each."""
+    total = 0
+    while done := retrying(step):
+        total += done
+    return total
 
 
 def _with_tombstones(connection: Connection, accounts: list[str], before_ms: int) -> dict[str, int]:
@@ -78,24 +110,16 @@ def _with_tombstones(connection: Connection, accounts: list[str], before_ms: int
     return found
 
 
-def _forget_deletions(engine: Engine, user_id: str, before_ms: int) -> int:
-    """All of one account's, a transaction for each bounded step."""
-    total = 0
-    while step := retrying(lambda: _forget_some(engine, user_id, before_ms)):
-        total += step
-    return total
-
-
-def _forget_some(engine: Engine, user_id: str, before_ms: int) -> int:
+def _forget_some(engine: Engine, owner: Owner, user_id: str, before_ms: int) -> int:
     with writing(engine) as connection:
-        account = clock.lock(connection, user_id)
+        purged = owner.lock(connection, user_id)
         for table in synced_tables().values():
             ids, newest = _old_tombstones(connection, table, user_id, before_ms)
             if ids:
                 c = table.table.c
                 gone = delete(table.table).where(c.user_id == user_id, c.id.in_(ids))
                 connection.execute(gone)
-                clock.write_purged(connection, user_id, max(newest, account.purged))
+                owner.write(connection, user_id, max(newest, purged))
                 return len(ids)
     return 0
 
@@ -112,24 +136,23 @@ def _old_tombstones(
     return [row.id for row in rows], max((row.updated_at_ms for row in rows), default=0)
 
 
-def _forget_notes(engine: Engine, user_id: str, before_ms: int) -> int:
+def _forget_notes(engine: Engine, owner: Owner, user_id: str, before_ms: int) -> int:
     total = 0
     for clock_of, is_old in NOTES:
         is_mine = and_(clock_of.table.c.user_id == user_id, clock_of < before_ms, is_old)
-        while step := retrying(partial(_forget_some_notes, engine, user_id, clock_of, is_mine)):
-            total += step
+        total += _in_steps(partial(_forget_some_notes, engine, owner, user_id, clock_of, is_mine))
     return total
 
 
 def _forget_some_notes(
-    engine: Engine, user_id: str, clock_of: Any, is_mine: ColumnElement[bool]
+    engine: Engine, owner: Owner, user_id: str, clock_of: Any, is_mine: ColumnElement[bool]
 ) -> int:
     with writing(engine) as connection:
-        clock.lock(connection, user_id)
+        owner.lock(connection, user_id)
         query = select(clock_of).where(is_mine).distinct().order_by(clock_of)
         clocks = list(connection.scalars(query.limit(ROWS_PER_TRANSACTION)))
         if clocks:
-            clock.write_log_purged(connection, user_id, clocks[-1])
+            owner.write_notes(connection, user_id, clocks[-1])
             gone = delete(clock_of.table).where(is_mine, clock_of.in_(clocks))
             return connection.execute(gone).rowcount
     return 0
