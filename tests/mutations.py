@@ -96,7 +96,7 @@ MUTATIONS = [
     ),
     Mutation(
         "who forgot deletions says nothing of it (pull 7)",
-        "clock.write_purged(connection, user_id, max(newest, account.purged))",
+        "owner.write(connection, user_id, max(newest, purged))",
         "pass",
         "test_pull_more",
     ),
