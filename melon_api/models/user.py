@@ -58,13 +58,14 @@ class User(db.Model):
     sync_clock: Mapped[int] = mapped_column("last_modified_at", BigInteger, default=now_ms)
     purged_clock: Mapped[int] = mapped_column("purged_at_ms", BigInteger, default=0)
     log_purged_clock: Mapped[int] = mapped_column("log_purged_at_ms", BigInteger, default=0)
-    # Whose the newest pushes are (rules/history.py:Run), and as of which clock: where that is not
-    # the account's own, the release before has moved it.
+    # Whose the newest pushes are (rules/history.py:Run), up to which clock, and up to which nobody
+    # has pushed since: where neither is the account's own, the release before has moved it.
     run_session: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     run_since: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     run_clock: Mapped[int] = mapped_column(
         BigInteger, default=_same_clock, server_default=text("0")
     )
+    quiet_clock: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     # Its newest clock at which a timestamp began to stand for more than the own space: 0 for nearly
     # all, who share none (models/space.py).
     shared_clock: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))

@@ -247,4 +247,4 @@ def _raise_clock(engine: Engine, caller: Caller, since: int) -> None:
         account = clock.lock(connection, caller.user_id)
         clock.check_ahead(account, since)
         if since > account.value:
-            clock.write(connection, caller.user_id, since, account.run)
+            clock.write(connection, caller.user_id, since, account.run, has_news=False)

@@ -211,6 +211,6 @@ class PushWork:
             now = merge.tick
             run = run.after(merge.history.session, account.value, now, as_sent=as_sent)
         if now != account.value:
-            clock.write(connection, self.caller.user_id, now, run)
+            clock.write(connection, self.caller.user_id, now, run, has_news=is_written)
         timestamp = now if merge.history.up_to_date and as_sent else None
         return PushAnswer(timestamp, merge.problems, now if is_written else None)

@@ -118,6 +118,39 @@ def test_a_raised_clock_hides_nobodys_push(pair: tuple[Device, Device]) -> None:
     assert tablet.push(projects=created(project())) is not None
 
 
+@pytest.mark.parametrize("name", ["home of both", 7])  # stored as sent, and not
+def test_a_raised_clock_is_nobodys_push(pair: tuple[Device, Device], name: Any) -> None:
+    """Contract push 7 and pull 1: two devices come from before a restore, the one further ahead,
+    and none has changed anything since; who pushed last does not matter."""
+    phone, tablet = pair
+    since = tablet.pulled_at
+    tablet.push(projects=created(project(id="other", name=name)))
+    tablet.pull()
+    for device, ahead in ((phone, 1_000), (tablet, 2_000)):
+        device.pulled_at = tablet.pulled_at + ahead
+        device.pull()
+    assert phone.pulled_at < tablet.pulled_at
+    known = phone.pulled_at
+    assert phone.push(projects=created(project())) is not None
+    phone.pulled_at = known
+    assert phone.push(projects=created(project())) is not None
+    tablet.pulled_at = since
+    assert tablet.push(projects=created(project())) is None
+
+
+def test_a_session_has_had_its_own_pushes_whoever_raised_the_clock(
+    pair: tuple[Device, Device],
+) -> None:
+    """Contract push 7 and pull 1."""
+    phone, tablet = pair
+    since = tablet.pulled_at
+    assert tablet.push(projects=created(project(id="other"))) is not None
+    phone.pulled_at = tablet.pulled_at + 1_000
+    phone.pull()
+    tablet.pulled_at = since
+    assert tablet.push(projects=created(project())) is not None
+
+
 def test_a_purge_hides_nobodys_push(pair: tuple[Device, Device], account: Account) -> None:
     phone, tablet = pair
     tablet.push(projects=updated(edited(project(id="home"), name="x")))

@@ -1,6 +1,6 @@
 """A run knows less than a log of all pushes would, and nothing that is not so (contract push 7)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hypothesis import given
@@ -38,7 +38,9 @@ def played(history: list[Step]) -> tuple[Run, Log, int]:
         tick = clock + ticks
         if kind == "release before":  # moves the clock, and knows of no run
             run = Run(NOBODY, tick)
-        elif kind != "raise":  # of an account that was restored: nobody pushed
+        elif kind == "raise":  # nobody pushed: it was restored, or a pull stands for more spaces
+            run = replace(run, until=min(run.until, clock))
+        else:
             run = run.after(session, clock, tick, as_sent=kind == "push")
         if kind != "raise":
             log.rows.append((tick, session, kind != "lie"))
@@ -65,8 +67,12 @@ def test_it_says_as_much_to_a_session_that_pushes_alone(
     assert not more or log.is_up_to_date(session, pulled)
 
 
-@given(st.lists(st.tuples(st.just("push"), st.integers(1, 3), st.integers(1, 4)), max_size=12))
-def test_of_two_that_alternate_each_is_told_of_the_other(history: list[Step]) -> None:
+kinds = st.sampled_from(["push", "raise"])
+
+
+@given(st.lists(st.tuples(kinds, st.integers(1, 3), st.integers(1, 4)), max_size=12))
+def test_of_two_that_alternate_each_is_told_of_the_other_and_no_more(history: list[Step]) -> None:
+    """Nobody is told to pull because the clock moved without a push."""
     run, log, clock = played(history)
     for since in range(clock + 1):
         for session in (1, 2, 3):

@@ -27,7 +27,7 @@ def is_committed(engine: Engine, caller: Caller, request: PushRequest, tick: int
                 return numbers.newest(connection, caller.session_id) >= (request.number or 0)
     except SQLAlchemyError as error:
         raise OutcomeUnknown(UNKNOWN) from error
-    if account.value > tick:
+    if account.run.until > tick:
         raise OutcomeUnknown(UNKNOWN)
     is_ours = account.run.session == session_number(caller.session_id)
-    return account.value == tick and is_ours
+    return account.run.until == tick and is_ours

@@ -11,25 +11,30 @@ Alterations = Mapping[RecordKey, Mapping[str, str]]
 # Who made and changed what the app's own code did; those of devices are hashes of 63 bits.
 SERVER = 1
 NOBODY = 0
+LAST = 1 << 62  # a clock behind all others
 
 
 @dataclass(frozen=True)
 class Run:
     """The newest pushes, of one session alone: whoever pushed after `since`, up to the account's
-    clock, was `session`, and the server stored what it sent; nobody, where that is NOBODY."""
+    clock, was `session`, and the server stored what it sent; nobody, where that is NOBODY.
+    `until`: after that nobody pushed at all, though the clock may have moved."""
 
     session: int
     since: int
+    until: int = LAST
 
     def covers(self, session: int, since: int) -> bool:
         """Whether nothing came after `since` but this session's own."""
-        return self.since <= since and self.session in (session, NOBODY)
+        is_own = self.since <= since and self.session in (session, NOBODY)
+        return is_own or self.until <= since
 
     def after(self, session: int, clock: int, tick: int, *, as_sent: bool) -> "Run":
         """With a push of this session, which moves the account from `clock` to `tick`."""
         if not as_sent:
-            return Run(session, tick)
-        return Run(session, self.since if self.session in (session, NOBODY) else clock)
+            return Run(session, tick, tick)
+        is_same = self.session in (session, NOBODY)
+        return Run(session, self.since if is_same else min(self.until, clock), tick)
 
 
 @dataclass(frozen=True)

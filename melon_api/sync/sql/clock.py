@@ -56,7 +56,7 @@ _beyond: ColumnElement[int] = User.shared_clock + func.coalesce(
 )
 _read_catalogue = Prepared(_of_catalogue)
 COLUMNS = (User.sync_clock, User.purged_clock, _beyond, User.created_at)
-RUN = (User.run_session, User.run_since, User.run_clock)
+RUN = (User.run_session, User.run_since, User.run_clock, User.quiet_clock)
 
 
 def _selected(*columns: Any) -> Select[Any]:
@@ -115,8 +115,9 @@ def lock(connection: Connection, user_id: str) -> AccountClock:
 
 def with_run(found: Iterable[Any]) -> AccountClock:
     """Of `COLUMNS` and `RUN`; where the run is of another clock, it counts for nothing."""
-    value, purged, beyond, opened, session, since, known = found
-    run = Run(session, since) if known == value else Run(NOBODY, value)
+    value, purged, beyond, opened, session, since, until, quiet = found
+    is_known = value in (until, quiet)
+    run = Run(session, since, until) if is_known else Run(NOBODY, value, value)
     return AccountClock(value, purged, beyond, opened, run)
 
 
@@ -149,7 +150,8 @@ def write(
 ) -> None:
     """Set the clock, and whose run it is. From here on nobody gets an older one, whether or not
     this commits; once it has, phones are poked, where it `has_news`."""
-    values = {"value": value, "session": run.session, "since": run.since}
+    until = min(run.until, value)
+    values = {"value": value, "session": run.session, "since": run.since, "until": until}
     _write.execute(connection, user_id=user_id, **values)
     cache().invalidate(user_id, {CLOCK: value})
     if has_news:
@@ -183,10 +185,13 @@ def _writing(values: dict[Any, Any]) -> Prepared:
 
 
 _value: Any = bindparam("value")
-_CLOCKS = dict.fromkeys((User.sync_clock, User.run_clock, User.log_purged_clock), _value)
-_write = _writing(
-    {User.run_session: bindparam("session"), User.run_since: bindparam("since"), **_CLOCKS}
-)
+_CLOCKS = dict.fromkeys((User.sync_clock, User.quiet_clock, User.log_purged_clock), _value)
+_RUN: dict[Any, Any] = {
+    User.run_session: bindparam("session"),
+    User.run_since: bindparam("since"),
+    User.run_clock: bindparam("until"),
+}
+_write = _writing(_RUN | _CLOCKS)
 _write_purged = _writing({User.purged_clock: _value})
 _newer = case((User.log_purged_clock < _value, _value), else_=User.log_purged_clock)
 _write_log_purged = _writing({User.log_purged_clock: _newer})

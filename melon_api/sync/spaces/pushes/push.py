@@ -107,7 +107,7 @@ class SpacesPush:
         if is_ticked:
             run = run.after(self.session, value, tick, as_sent=as_sent)
         if now != value:
-            clock.write(self.connection, user_id, now, run)
+            clock.write(self.connection, user_id, now, run, has_news=is_ticked)
         is_up_to_date = as_sent and self._is_up_to_date() and not self._turns()
         if is_up_to_date and is_written:
             entries = self.atlas.changed(self.atlas.clocks | self._clocks)
