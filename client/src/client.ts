@@ -7,8 +7,9 @@ import { deviceId, forgetUnreadable } from './device.js'
 import { MelonError, SignedOutError, UnsyncedError } from './errors.js'
 import { teller, type Listener } from './events.js'
 import { platformGzip } from './gzip.js'
-import { httpSender, type Fetch, type Gzip } from './http.js'
-import { unsyncedCounts } from './local.js'
+import { httpSender, parsed, type Fetch, type Gzip, type Send } from './http.js'
+import { listen, type Live, type LiveOptions } from './live.js'
+import { getLastPulledAt, unsyncedCounts } from './local.js'
 import { exclusive } from './locks.js'
 import { PushNumbers } from './numbers.js'
 import { Private, type IsDraft } from './private.js'
@@ -135,6 +136,27 @@ export class MelonClient extends Account {
     return { ...(await this.compare(database, syncing, as)), repaired: true }
   }
 
+  /** Syncs at once, and whenever another phone has changed something, while the app is looked at and until it is
+   * stopped. Nothing is thrown: `onError` is told. */
+  live(database: Database, options: LiveOptions = {}): Live {
+    const { tokens, sender, apiBy } = this.parts
+    const root = options.url === undefined ? this.parts.root : rootOf(options.url)
+    const api = apiBy(sender(root))
+    return listen(
+      {
+        root,
+        sync: () => this.sync(database),
+        since: async () => (await getLastPulledAt(database)) ?? 0,
+        token: async (failed) => (await (failed ? tokens.refreshed(failed) : tokens.fresh())).access,
+        poll: async (since, signal) => {
+          const path = `/sync/live?since=${since}`
+          return parsed(await api.signed({ method: 'GET', path, repeat: 'never', signal }))['news'] === true
+        },
+      },
+      options,
+    )
+  }
+
   /** `as`: who is signed in at the time of the call, whoever that is when its turn comes. */
   private inLine(
     database: Database,
@@ -168,17 +190,23 @@ export function createMelonClient(options: MelonOptions): MelonClient {
 type Parts = ReturnType<typeof assemble>
 
 function assemble(options: MelonOptions) {
-  const isUrl = /^(https?:\/\/[^/]|\/|$)/i.test(options.url) // in a page also one of its own origin
-  if (!isUrl) throw new MelonError('bad_option', '`url` does not begin with https:// or http://.')
-  const root = `${options.url.replace(/\/+$/, '')}/api/v1`
+  const root = rootOf(options.url)
   const { storage, timeoutMs = TIMEOUT_MS } = options
   const tell: Listener = teller(options.onEvent)
   const gzip = options.gzip === false ? undefined : (options.gzip ?? platformGzip())
-  const send = httpSender({ root, fetch: options.fetch ?? globalFetch, gzip, timeoutMs })
+  const sender = (root: string) => httpSender({ root, fetch: options.fetch ?? globalFetch, gzip, timeoutMs })
+  const send = sender(root)
   const tokens = new Tokens({ root, storage, send, tell })
-  const api = new Api(send, tokens, retryPolicy(options.retry), tell)
+  const apiBy = (send: Send) => new Api(send, tokens, retryPolicy(options.retry), tell)
+  const api = apiBy(send)
   const device = async () => options.deviceId ?? deviceId(storage)
-  return { tokens, numbers: new PushNumbers(storage), api, device }
+  return { root, sender, apiBy, tokens, numbers: new PushNumbers(storage), api, device }
+}
+
+function rootOf(url: string): string {
+  const isUrl = /^(https?:\/\/[^/]|\/|$)/i.test(url) // in a page also one of its own origin
+  if (!isUrl) throw new MelonError('bad_option', '`url` does not begin with https:// or http://.')
+  return `${url.replace(/\/+$/, '')}/api/v1`
 }
 
 /** Looked up at each call, so that an app may wrap it after the client was made. */

@@ -25,6 +25,7 @@ export {
 } from './errors.js'
 export type { Listener, MelonEvent } from './events.js'
 export type { Fetch, FetchAnswer, Gzip } from './http.js'
+export type { AppStateLike, EventSourceWithHeaders, Live, LiveOptions, LiveState, StreamingFetch } from './live.js'
 export type { RetryPolicy } from './retry.js'
 export type { IsDraft } from './private.js'
 export type { ConflictResolver, SyncProgress, SyncResult } from './run.js'

@@ -108,7 +108,8 @@ function isElsewhere(answer: FetchAnswer, { root, path }: { root: string; path: 
   if (redirected || type === 'opaqueredirect' || (status >= 300 && status < 400)) return true
   if (!url || !/^https?:/i.test(root)) return false
   const isAscii = /^[!-~]*$/.test(root) // else a platform writes the host in another way than the app
-  return !url.replace(/[?#].*/, '').endsWith(path) || (isAscii && originOf(url) !== originOf(root))
+  const asked = path.replace(/\?.*/, '')
+  return !url.replace(/[?#].*/, '').endsWith(asked) || (isAscii && originOf(url) !== originOf(root))
 }
 
 function originOf(url: string): string {

@@ -25,6 +25,8 @@ PATH = f"{API}/sync/live"
 ASKED = "melon.live"  # in the WSGI environment: what is to go on when the answer has begun
 EVENTS, JSON = "text/event-stream", "application/json"
 WAIT_SECONDS, MOST_WAIT_SECONDS = 25.0, 55.0
+# A body; and how an answer may be packed, of which Flask sees but the beginning.
+LEFT_OUT = {b"content-length", b"transfer-encoding", b"accept-encoding"}
 SECONDS = re.compile(r"[0-9]{1,64}(\.[0-9]{1,64})?")
 
 
@@ -144,8 +146,8 @@ def environ_of(scope: Any) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for name, value in scope["headers"]:
-        if b"_" in name or name in (b"content-length", b"transfer-encoding"):
-            continue  # a name that passes for another one; a body
+        if b"_" in name or name in LEFT_OUT:  # a name with it passes for another one
+            continue
         key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from living import living
 from servers import Server, serving
 
 HERE = Path(__file__).resolve().parent
@@ -17,6 +18,7 @@ ROOT = HERE.parents[1]
 
 PURGED = "purge.test.js"  # it forgets the deletions of all accounts
 RESTORED = "restore.test.js"  # it loses the database of all accounts
+LIVE = {"live.test.js", "live_stock.test.js"}  # they want the live process beside the server
 BOTH = "conflict.test.js"  # under either conflict policy
 PROCESSES = 4  # a test file each; they wait for the server most of the time
 NODE_SECONDS = int(os.environ.get("NODE_SECONDS", "600"))  # against a hang; a run takes one minute
@@ -82,9 +84,17 @@ def run_tests(melon_sync: Path, server: Server, *files: str, **environ: str) -> 
 
 
 def test_the_package_syncs(melon_sync: Path, tmp_path: Path) -> None:
-    files = {path.name for path in (melon_sync / "tests").glob("*.test.js")} - {PURGED, RESTORED}
+    files = (
+        {path.name for path in (melon_sync / "tests").glob("*.test.js")} - {PURGED, RESTORED} - LIVE
+    )
     with serving("sqlite", tmp_path) as server:
         run_tests(melon_sync, server, *sorted(files))
+
+
+def test_the_package_is_told_of_the_other_phones_changes(melon_sync: Path, tmp_path: Path) -> None:
+    """Contract, Live 1, 3 and 5: with the stock WatermelonDB."""
+    with serving("mariadb+redis", tmp_path) as server, living(server) as live:
+        run_tests(melon_sync, server, *sorted(LIVE), MELON_LIVE=live.url)
 
 
 def test_the_package_syncs_with_a_database_server(melon_sync: Path, tmp_path: Path) -> None:
@@ -166,7 +176,7 @@ def test_the_readme_is_right(melon_sync: Path, tmp_path: Path) -> None:
     page = "".join(path.read_text() for path in pages)
     snippets = dict(re.findall(r"```ts ([\w-]+)\n(.*?)```", page, flags=re.DOTALL))
     assert set(snippets) == {
-        *("start", "core", "keychain", "options"),
+        *("start", "core", "keychain", "options", "live"),
         *("melon", "upload", "sign-out", "saved"),
     }
     example = (melon_sync / "examples" / "keychain.ts").read_text()

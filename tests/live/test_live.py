@@ -159,8 +159,9 @@ def test_a_long_poll_answers_when_there_is_news(live: Live, ada: Person) -> None
         tablet.push(projects=created(project()))
         assert poll.head().body() == {"news": True}
         assert poll.headers["content-type"] == "application/json"
-    with phone.listen(live, **JSON) as poll:
+    with phone.listen(live, **JSON, Accept_Encoding="gzip, deflate") as poll:
         assert poll.head().body() == {"news": True}
+        assert "content-encoding" not in poll.headers
 
 
 @pytest.mark.parametrize("wait", ["0", "0.4"])
