@@ -76,12 +76,14 @@ test('an answer that is cut in Turbo mode leaves nothing behind, and is asked fo
 
 test('neither LokiJS nor SQLite without JSI has a Turbo mode', async () => {
   const { canTurbo } = await import('../dist/esm/turbo.js')
-  assert.equal(await canTurbo(newDatabase()), false)
+  const { Private } = await import('../dist/esm/private.js')
+  const own = new Private()
+  assert.equal(await canTurbo(newDatabase(), own), false)
   const slow = Object.create(sqliteDatabase().adapter.underlyingAdapter)
   slow._dispatcherType = 'asynchronous'
   const database = new Database({ adapter: slow, modelClasses })
-  assert.equal(await canTurbo(database), false)
-  assert.equal(await canTurbo(sqliteDatabase()), true)
+  assert.equal(await canTurbo(database, own), false)
+  assert.equal(await canTurbo(sqliteDatabase(), own), true)
 })
 
 test('somebody else’s answer in Turbo mode is none: the first sync goes on in pages', async () => {
