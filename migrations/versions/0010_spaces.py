@@ -5,6 +5,8 @@ in an instant. What was stored for an account may belong to a space from now on,
 four foreign keys go, which takes no copy on MariaDB and MySQL.
 """
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
@@ -53,6 +55,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_spaces"),
         **OPTIONS,
     )
+    spaces = sa.table(
+        "spaces",
+        *(sa.column(name) for name in ("id", "name", "sync_clock", "purged_clock")),
+        sa.column("created_at", sa.DateTime()),
+    )
+    catalogue = {"id": "catalogue", "name": "catalogue", "sync_clock": 0, "purged_clock": 0}
+    op.bulk_insert(spaces, [catalogue | {"created_at": datetime(2026, 1, 1)}])
     op.create_table(
         "memberships",
         sa.Column("user_id", key(36), nullable=False),
