@@ -66,11 +66,10 @@ class Teller:
         for part in self._parts:
             here = {table.name: table for table in part.tables(self._tables)}
             query = DeltaQuery(part.space, self._device, part.since)
-            read_whole(
-                self._connection, here, query, replace(self._walk, since=part.since), changes
-            )
-        if self._walk.since:
-            told.include(self._retold(), self._walk, None, changes)
+            walk = replace(self._walk, since=part.since)
+            read_whole(self._connection, here, query, walk, changes)
+        again = self._retold() if self._walk.since else iter(())
+        return told.include(again, self._walk, None, changes)
 
     def _part(self, part: Part) -> Iterator[Told]:
         is_continued = part.key == self._walk.part and self._walk.table is not None
