@@ -19,6 +19,7 @@ from melon_api.ops.settings import OpsSettings
 from melon_api.passwordless.oidc.settings import OidcSettings
 from melon_api.passwordless.settings import GuestSettings
 from melon_api.room import RoomSettings
+from melon_api.spaces.settings import SpaceSettings
 from melon_api.storage.database_settings import DatabaseSettings
 from melon_api.storage.redis_settings import RedisSettings
 from melon_api.sync.rules.settings import SyncSettings
@@ -33,6 +34,7 @@ class Config(
     LiveSettings,
     OpsSettings,
     EventSettings,
+    SpaceSettings,
     SyncSettings,
     LimitSettings,
     WebSettings,

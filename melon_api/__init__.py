@@ -20,13 +20,15 @@ from melon_api.ops.release import release
 from melon_api.passwordless.oidc import keys as oidc
 from melon_api.passwordless.routes import blueprint as passwordless
 from melon_api.seed import seed
+from melon_api.spaces import departures
+from melon_api.spaces.routes import blueprint as spaces
 from melon_api.sync.cli import sync as sync_commands
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.front import call as front
 from melon_api.sync.front.pulls import PlainPulls
 from melon_api.sync.front.pushes import PlainPushes
 from melon_api.sync.routes import blueprint as sync
-from melon_api.users import purging
+from melon_api.users import deletion, purging
 from melon_api.users.cli import users as user_commands
 from melon_api.users.routes import blueprint as users
 from melon_api.web import app_routes, demo, limits, start_page
@@ -53,10 +55,11 @@ def create_app(settings: Any = None) -> Flask:
     outbox.init_app(app)
     cost.init_app(app)
     logic.init_app(app)
+    deletion.init_app(app, departures)
     webhooks.init_app(app)
     events.init_app(app)
 
-    for blueprint in (auth, passwordless, users, sync):
+    for blueprint in (auth, passwordless, users, spaces, sync):
         app.register_blueprint(blueprint)
     openapi.init_app(app)
     demo.init_app(app)

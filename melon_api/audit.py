@@ -42,6 +42,13 @@ class Event(StrEnum):
     ACTIVATED = "account_activated"
     DELETED = "account_deleted"
     EXPORTED = "account_exported"
+    SPACE_CREATED = "space_created"
+    SPACE_DELETED = "space_deleted"
+    MEMBER_JOINED = "space_joined"
+    MEMBER_LEFT = "space_left"
+    ROLE_CHANGED = "space_role_changed"
+    INVITED = "space_invitation_made"
+    INVITATION_REVOKED = "space_invitation_revoked"
 
 
 ALARMING = {Event.SIGN_IN_FAILED, Event.TOKEN_REUSED, Event.PASSWORD_REFUSED, Event.PROOF_REFUSED}

@@ -83,7 +83,7 @@ class AccountDisabled(DomainError):
 
 class EmailNotVerified(DomainError):
     code, status = "email_not_verified", 403
-    advice = "only with REQUIRE_VERIFIED_EMAIL: ask for the token of the mail"
+    advice = "the server, or an invitation, wants the address confirmed: ask for the mail's token"
     example = Example("Confirm your e-mail address first; POST /auth/email/resend.")
 
 
@@ -129,6 +129,12 @@ class LastIdentity(DomainError):
     code, status = "last_identity", 409
     advice = "set a password for a confirmed address first"
     example = Example("Nothing else leads into this account.")
+
+
+class LastOwner(DomainError):
+    code, status = "last_owner", 409
+    advice = "make somebody else an owner first, or delete the space"
+    example = Example("A space needs an owner.")
 
 
 class IdTaken(DomainError):
@@ -221,17 +227,13 @@ class Refused(DomainError):
 
 
 class RateLimited(DomainError):
-    """Raised by the limiter."""
-
-    code, status = "rate_limited", 429
+    code, status = "rate_limited", 429  # raised by the limiter
     advice = "wait for `Retry-After` seconds"
     example = Example("10 per 1 minute")
 
 
 class InternalError(DomainError):
-    """A crash."""
-
-    code, status = "internal_error", 500
+    code, status = "internal_error", 500  # a crash
     advice = "report the `request_id`"
     example = Example("Something went wrong on our side. It has been logged.")
 

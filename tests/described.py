@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import described_spaces
 from devices import API, Device, guest, note_tokens
 from flask import Flask
 from flask_jwt_extended import create_access_token
@@ -44,7 +45,7 @@ def camel(name: str) -> str:
     return re.sub(r"_(\w)", lambda found: found[1].upper(), name)
 
 
-ALL = auth_calls() | passwordless_calls() | user_calls() | sync_calls()
+ALL = auth_calls() | passwordless_calls() | user_calls() | described_spaces.CALLS | sync_calls()
 CALLS = {camel(view): call for view, call in ALL.items()}
 METHODS = ("get", "post", "patch", "delete")
 GUESTS = {"upgrade"}  # what only they may call
@@ -131,6 +132,7 @@ class World:
         self.app = app
         self.http = app.test_client()
         knows_the_issuer(app)
+        self.member = ""
 
     def begin(self, operation: Operation, code: str = "") -> None:
         """As it is before this call: nobody there to register, else Ada on her phone."""
@@ -138,6 +140,7 @@ class World:
         for email in (ADA["email"], NEW_ADDRESS["email"]):
             with self.app.app_context(), suppress(NotFound):
                 admin.delete(finding.find(email))
+        described_spaces.forget_spaces(self.app)
         if operation.id == "register" and code != "email_taken":
             return
         if operation.id in GUESTS and code != "forbidden":
@@ -159,6 +162,8 @@ class World:
             self._mail(purpose)
         if code == "email_taken":
             self._post("register", ADA | {"email": NEW_ADDRESS["email"]})
+        self.member = self.user["id"]
+        described_spaces.begin(self, operation.id, code)
 
     def _as_guest(self) -> None:
         self.phone = self.tablet = guest(self.app)
@@ -230,13 +235,14 @@ class World:
         if http is not None:
             knows_the_issuer(http.application)
         query = kwargs.pop("query", operation.call.query)
-        path, session_id = operation.path, kwargs.pop("session_id", None)
+        path = operation.path
+        names = described_spaces.PATHS | {"user_id": self.member, "provider": "google"}
         if "{session_id}" in path:
             (mine,) = [s for s in self._sessions() if s["current"]]
-            path = path.format(session_id=session_id or mine["id"])
-        path = path.replace("{provider}", kwargs.pop("provider", "google"))
+            names["session_id"] = mine["id"]
+        names |= kwargs.pop("names", {})
         return (http or self.http).open(
-            path,
+            path.format(**names),
             method=operation.method.upper(),
             headers=headers,
             query_string=query,
@@ -309,6 +315,16 @@ def with_its_request(code: str) -> Provocation:
     )
 
 
+def by_its_role(code: str) -> Provocation:
+    """With the body that the example says it is the answer to, where the call's own will not do."""
+
+    def provoke(world: World, operation: Operation) -> TestResponse:
+        own = operation.call.problems[code].request
+        return world.send(operation, **({} if own is None else {"json": own}))
+
+    return provoke
+
+
 def by_a_rule(world: World, operation: Operation) -> TestResponse:
     """Of an app that refuses whatever is called as in the example."""
     ((table, _),) = operation.call.problems["refused"].request["changes"].items()
@@ -361,6 +377,7 @@ def late(world: World, operation: Operation) -> TestResponse:
 
 CUT = gzip.compress(b"{}" * 99, mtime=0)[:-9]
 PACKED = {"Content-Encoding": "gzip", "Content-Type": JSON}
+NOT_MINE = {"session_id": "not-mine", "space_id": "not-mine", "provider": "github"}
 PROVOCATIONS: dict[str, Provocation] = {
     "malformed_json": asked_otherwise(data=b"{", content_type=JSON),
     "bad_request": asked_otherwise(data=CUT, headers=PACKED),
@@ -371,12 +388,14 @@ PROVOCATIONS: dict[str, Provocation] = {
     "invalid_credentials": with_its_request("invalid_credentials"),
     "account_disabled": disabled,
     "email_not_verified": unverified,
-    "forbidden": with_its_request("forbidden"),
-    "not_found": asked_otherwise(session_id="not-mine", provider="github"),
+    "forbidden": by_its_role("forbidden"),
+    "not_found": asked_otherwise(names=NOT_MINE),
     "not_acceptable": asked_otherwise(headers={"Accept": "text/html"}),
     "email_taken": with_its_request("email_taken"),
     "identity_taken": with_its_request("identity_taken"),
     "last_identity": asked_otherwise(),
+    "id_taken": with_its_request("id_taken"),
+    "last_owner": by_its_role("last_owner"),
     "sync_conflict": behind_the_tablet,
     "foreign_clock": from_elsewhere,
     "push_outdated": late,
@@ -392,8 +411,10 @@ PROVOCATIONS: dict[str, Provocation] = {
 # What only those calls can meet that say so.
 OWN = {"invalid_credentials", "email_taken", "sync_conflict", "foreign_clock", "validation_failed"}
 OWN |= {
+    "id_taken",
     "identity_taken",
     "last_identity",
+    "last_owner",
     "forbidden",
     "unknown_table",
     "unknown_parent",

@@ -18,6 +18,7 @@ SUBJECTS = {
     "reset": "Set a new password",
     "code": "Your code",
     "verify": "Confirm your e-mail address",
+    "invitation": "You are invited to share something",
     "password_changed": "Your password was changed",
     "email_changed": "Your e-mail address was changed",
 }

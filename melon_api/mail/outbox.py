@@ -24,6 +24,12 @@ class Outbox:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")
         self._room = threading.BoundedSemaphore(MOST_WAITING)
 
+    @property
+    def is_mute(self) -> bool:
+        """Whether no mail goes out of a server that people use: its operator has named no mail
+        server."""
+        return bool(self._app.config["NEEDS_SERVERS"]) and not _reaches_anybody(self._app)
+
     def post(self, work: Callable[[], None]) -> bool:
         """Have this done soon, in an application context; False when too much waits already."""
         if not _reaches_anybody(self._app):
@@ -55,7 +61,7 @@ def _reaches_anybody(app: Flask) -> bool:
 
 def init_app(app: Flask) -> None:
     app.extensions["outbox"] = Outbox(app)
-    if not _reaches_anybody(app) and app.config["NEEDS_SERVERS"]:
+    if app.extensions["outbox"].is_mute:
         log.warning("SMTP_URL is not set: no mail is sent, nobody can set a forgotten password")
 
 

@@ -49,6 +49,11 @@ class MailSettings(InFolder):
         "where the mail that confirms an address leads, in the same form",
         shown="none: mails hold the bare code",
     )
+    INVITATION_LINK: str | None = setting(
+        _link,
+        "where the mail that invites to a shared space leads, in the same form",
+        shown="none: mails hold the bare code",
+    )
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(environ)

@@ -68,6 +68,7 @@ class Invitation(db.Model):
     digest: Mapped[str] = mapped_column(ascii_key(64), unique=True)
     role: Mapped[str] = mapped_column(ascii_key(8))
     email: Mapped[str | None] = mapped_column(String(EMAIL_LENGTH))  # whom it was mailed to
+    created_by: Mapped[str | None] = mapped_column(Id)  # an owner, who may be gone
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_by: Mapped[str | None] = mapped_column(Id)  # an account, which may be gone

@@ -79,12 +79,17 @@ def limited(
 
 
 def limited_mail(
-    when: Callable[[Any], bool] = lambda _body: True, *, quietly: bool = False
+    when: Callable[[Any], bool] = lambda _body: True,
+    *,
+    quietly: bool = False,
+    is_to_others: bool = False,
 ) -> Callable[[Callable[..., R]], Callable[..., R | None]]:
     """Limit a call that sends mail by `RATELIMIT_FORGOT_PER_ACCOUNT`: for the recipient, whoever
     asks by whichever call (the `email` in the body, the caller's own), and for a signed-in caller.
 
     `quietly`: the view is not called then, and nothing is said (contract, Accounts 13).
+    `is_to_others`: only the `email` in the body is mailed, and how many a caller may have sent is
+    another limit.
     """
 
     def decorate(view: Callable[..., R]) -> Callable[..., R | None]:
@@ -93,7 +98,8 @@ def limited_mail(
             body = _body(args)
             if not (current_app.config["RATELIMIT_ENABLED"] and when(body)):
                 return view(*args, **kwargs)
-            verdict = limiter_of(current_app).hit(MAIL, Key(_mailed(body), ()))
+            mailed = (hashed(body["email"]),) if is_to_others else _mailed(body)
+            verdict = limiter_of(current_app).hit(MAIL, Key(mailed, ()))
             if quietly:
                 g.verdict = verdict
                 return view(*args, **kwargs) if verdict.is_allowed else None

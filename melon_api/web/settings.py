@@ -99,6 +99,10 @@ class LimitSettings(Settings):
     RATELIMIT_PULL_PER_ACCOUNT = _per_account("300/minute", "pulls")
     RATELIMIT_PUSH_PER_ADDRESS = _per_address("6000/minute", "pushes")
     RATELIMIT_PUSH_PER_ACCOUNT = _per_account("300/minute", "pushes")
+    RATELIMIT_SPACES_PER_ADDRESS = _per_address("1200/minute", "calls of `/spaces`")
+    RATELIMIT_SPACES_PER_ACCOUNT = _per_account("120/minute", "calls of `/spaces`")
+    RATELIMIT_INVITE_PER_ADDRESS = _per_address("300/hour", "invitations by mail")
+    RATELIMIT_INVITE_PER_ACCOUNT = _per_account("50/hour", "invitations by mail")
 
     RATELIMIT_STRATEGY = "fixed-window"
     RATELIMIT_FAIL_ON_FIRST_BREACH = False  # Retry-After is that of the longest one

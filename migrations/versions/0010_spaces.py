@@ -84,6 +84,7 @@ def upgrade() -> None:
         sa.Column("digest", key(64), nullable=False),
         sa.Column("role", key(8), nullable=False),
         sa.Column("email", sa.String(254), nullable=True),
+        sa.Column("created_by", key(36), nullable=True),
         sa.Column("created_at", moment(), nullable=False),
         sa.Column("expires_at", moment(), nullable=False),
         sa.Column("used_by", key(36), nullable=True),

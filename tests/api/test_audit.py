@@ -112,6 +112,31 @@ def upgrade(account: Account) -> Any:
     return account.first.call("POST", "/users/me/upgrade", json=body)
 
 
+def make_space(account: Account) -> Any:
+    return account.first.call("POST", "/spaces", json={"id": account.user["id"][:9], "name": "A"})
+
+
+def invite(account: Account) -> Any:
+    path = f"/spaces/{make_space(account).json['id']}/invitations"
+    return account.first.call("POST", path, json={"role": "owner"})
+
+
+def revoke(account: Account) -> Any:
+    made = invite(account).json
+    path = f"/spaces/{make_space(account).json['id']}/invitations/{made['id']}"
+    return account.first.call("DELETE", path)
+
+
+def join(account: Account) -> Any:
+    token = invite(Account(account.app)).json["token"]
+    return account.first.call("POST", "/spaces/join", json={"token": token})
+
+
+def as_member(account: Account, method: str, **body: Any) -> Any:
+    path = f"/spaces/{join(account).json['id']}/members/{account.user['id']}"
+    return account.first.call(method, path, **body)
+
+
 Story = Callable[[Account], Any]
 STORIES: dict[Event, Story] = {
     Event.SIGNED_IN: lambda a: sign_in(a, PASSWORD),
@@ -129,6 +154,13 @@ STORIES: dict[Event, Story] = {
     Event.EXPORTED: lambda a: a.first.call("GET", "/users/me/export"),
     Event.PROOF_REFUSED: lambda a: a.first.call("DELETE", "/users/me", json={"code": "123456"}),
     Event.UPGRADED: upgrade,
+    Event.SPACE_CREATED: make_space,
+    Event.SPACE_DELETED: lambda a: a.first.call("DELETE", f"/spaces/{make_space(a).json['id']}"),
+    Event.INVITED: invite,
+    Event.INVITATION_REVOKED: revoke,
+    Event.MEMBER_JOINED: join,
+    Event.ROLE_CHANGED: lambda a: as_member(a, "PATCH", json={"role": "reader"}),
+    Event.MEMBER_LEFT: lambda a: as_member(a, "DELETE"),
     Event.DELETED: lambda a: a.first.call("DELETE", "/users/me", json={"password": PASSWORD}),
 }
 # The session that acts, or that is acted on; others are nobody's, or of many.

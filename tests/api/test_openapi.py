@@ -37,6 +37,8 @@ OPERATIONS = [
     "register login refresh logout logoutAll listSessions endSession forgotPassword resetPassword",
     "guest requestCode signInWithCode signInWithProvider linkIdentity unlinkIdentity upgrade",
     "verifyEmail resendVerification getMe updateMe deleteMe changePassword exportMe",
+    "listSpaces createSpace renameSpace deleteSpace listMembers setRole removeMember",
+    "invite listInvitations revokeInvitation joinSpace",
     "pull pullByQuery push verify",
 ]
 API_CALLS = " ".join(OPERATIONS).split()

@@ -20,9 +20,9 @@ from melon_api import bulkheads
 from melon_api.auth import passwords, recovery, schemas
 from melon_api.auth.passwords import hashing, strength
 from melon_api.errors import NotFound, Unavailable
-from melon_api.models.base import db
+from melon_api.models.base import EMAIL_LENGTH, db
 from melon_api.models.session import Session
-from melon_api.models.user import EMAIL_LENGTH, User
+from melon_api.models.user import User
 from melon_api.users import finding
 
 LONG = "".join(chr(0x4E00 + i * 37 % 128) for i in range(128))

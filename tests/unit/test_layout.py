@@ -26,7 +26,7 @@ FLOORS = [
     ["melon_api.storage", "melon_api.bulkheads", "melon_api.audit", "melon_api.mail"],
     ["melon_api.sentences"],
     ["melon_api.auth", "melon_api.sync", "melon_api.events", "melon_api.web", "melon_api.ops"],
-    ["melon_api.passwordless"],
+    ["melon_api.passwordless", "melon_api.spaces"],
     ["melon_api.users", "melon_api.seed"],
     ["melon_api.core", "melon_api.live.settings"],
     ["config"],

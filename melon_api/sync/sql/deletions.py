@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Select, case, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, or_, select, true, update
 
 from melon_api.sync.rules.tables import Parent, SyncedTable, Tables
 from melon_api.sync.sql.rows import IDS_PER_STATEMENT
@@ -38,6 +38,10 @@ class Deletion:
             for parent in _cascading(table)
             if parent.table != table.name
         )
+
+    def of_all(self, table: SyncedTable) -> int:
+        """All that live."""
+        return self._delete(table, true())
 
     def of_references(self, table: SyncedTable) -> int:
         """References to deleted records become null, where the model says so."""
@@ -127,3 +131,11 @@ def delete_all(connection: Connection, tables: Iterable[SyncedTable], user_id: s
     """Erase an account's records; no tombstone is left."""
     for table in tables:
         connection.execute(delete(table.table).where(table.table.c.user_id == user_id))
+
+
+def mark_all_deleted(
+    connection: Connection, tables: Tables, space_id: str, tick: int, session: int
+) -> int:
+    """A tombstone of each living record of a space that ends; how many."""
+    gone = Deletion(connection, tables, space_id, tick, session)
+    return sum(gone.of_all(table) for table in tables.values())
