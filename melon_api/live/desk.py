@@ -74,10 +74,11 @@ class Desk:
         """A push was committed in this space. Who must not believe a word looks itself."""
         now = time.monotonic()
         for stream in self._by_space.get(space_id, ()):
-            if poke.clock <= stream.known.get(space_id, 0):
+            known = stream.known.get(space_id, 0)
+            if poke.clock <= known:
                 continue
             if poke.session == stream.session:
-                if space_id != stream.user_id:  # of that one the clock says whose the pushes are
+                if poke.since is not None and poke.since <= known:  # nobody else pushed between
                     stream.known[space_id] = poke.clock
                 continue
             if poke.session == EVERYBODY or now > stream.checked + BELIEF_SECONDS:

@@ -130,11 +130,11 @@ class Ear:
                 future.set_result(None)
         elif kind == "message" and name.startswith(PREFIX):
             try:
-                session, clock = map(int, data.split())
-            except ValueError:
+                poke = Poke(*map(int, data.split()))
+            except (ValueError, TypeError):
                 log.warning("a word on %s is no poke", PREFIX)
                 return
-            self._hear(name.removeprefix(PREFIX), Poke(session, clock))
+            self._hear(name.removeprefix(PREFIX), poke)
 
     def _release(self) -> None:
         for future in self._waiting.values():

@@ -43,7 +43,7 @@ class Herald:
 
     def _send(self, pokes: dict[str, Poke]) -> bool:
         """Raises redis.RedisError."""
-        messages = {channel(space_id): b"%d %d" % poke for space_id, poke in pokes.items()}
+        messages = {channel(space_id): _said(poke) for space_id, poke in pokes.items()}
         if not self._is_single:  # a Cluster's own client knows which node to ask
             for name, message in messages.items():
                 self._client.execute_command("PUBLISH", name, message)
@@ -55,6 +55,10 @@ class Herald:
         line.write([(name.encode(), message) for name, message in messages.items()])
         self._lines.append(line)
         return True
+
+
+def _said(poke: Poke) -> bytes:
+    return b" ".join(b"%d" % number for number in poke if number is not None)
 
 
 class _Line:

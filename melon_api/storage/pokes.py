@@ -17,10 +17,12 @@ EVERYBODY = 0  # no session's number: whoever listens has something to be told
 
 class Poke(NamedTuple):
     """`session`: the number of the session that had all its push stored as sent, and so has
-    nothing to be told of it, else EVERYBODY; `clock`: the space's, as of the commit."""
+    nothing to be told of it, else EVERYBODY; `clock`: the space's, as of the commit, `since`:
+    before it, where the database does not know whose it was (a shared space's)."""
 
     session: int
     clock: int
+    since: int | None = None
 
 
 # By the transaction's connection: of two that one thread has open, each says its own.

@@ -55,12 +55,17 @@ def lock_one(connection: Connection, space_id: str) -> int:
 
 
 def write_clock(
-    connection: Connection, space_id: str, value: int, session: int = EVERYBODY
+    connection: Connection,
+    space_id: str,
+    value: int,
+    session: int = EVERYBODY,
+    since: int | None = None,
 ) -> None:
-    """Of a space that is locked; `session`: whose push it is, where all was stored as sent."""
+    """Of a space that is locked; `session`: whose push it is, where all was stored as sent, `since`
+    its clock before."""
     connection.execute(update(Space).where(Space.id == space_id).values(sync_clock=value))
     cache().invalidate(space_id, {CLOCK: value})
-    pokes.note(connection, space_id, Poke(session, value))
+    pokes.note(connection, space_id, Poke(session, value, since))
 
 
 def lock_purged(connection: Connection, space_id: str) -> int:

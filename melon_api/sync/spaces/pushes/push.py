@@ -93,7 +93,8 @@ class SpacesPush:
             is_written = is_written or was_written
             if was_written and space != self.caller.user_id:
                 poked = self.session if was_as_sent else EVERYBODY
-                clocks.write_clock(self.connection, space, merge.tick, poked)
+                since = self.atlas.clocks.get(space)
+                clocks.write_clock(self.connection, space, merge.tick, poked, since)
                 self._clocks[space] = merge.tick
         return self._settle(is_written, as_sent)
 
