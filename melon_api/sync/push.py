@@ -60,7 +60,6 @@ class RulesOfTheApp(Protocol):
         request: PushRequest,
         pushed: list[PushedTable],
         new_merge: Callable[[list[PushedTable]], Merge],
-        space: str | None = None,
     ) -> Merge: ...
 
 

@@ -1,6 +1,6 @@
 """All spaces of an account, and what a timestamp of it stands for, in SQL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -27,6 +27,7 @@ from melon_api.sync.sql.clock import AccountClock
 _m, _s, _p = Membership.__table__.c, Space.__table__.c, SyncPoint.__table__.c
 _user: Any = bindparam("user_id")
 _since: Any = bindparam("since")
+ENDED = -1  # of a point that says: no member any more
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,6 @@ class Atlas:
         """The spaces that the account sees, in the order in which they hide each other's ids."""
         shared = [space.id for space in self.members if space.id != CATALOGUE]
         return [self.user_id, *shared]
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether it shares nothing, and did not: all there is beside its own is the catalogue."""
-        return len(self.ids) == 1 and not self.left
 
     @property
     def clocks(self) -> dict[str, int]:
@@ -98,7 +94,8 @@ def _entry(*, is_bounded: bool = False) -> ScalarSelect[Any]:
     if is_bounded:
         newest = newest.where(q.timestamp <= _since)
     one = _p.timestamp == newest.correlate(Space.__table__).scalar_subquery()
-    found = select(_p.space_clock).where(_p.user_id == _user, _p.space_id == _s.id, one)
+    said = select(func.coalesce(_p.space_clock, literal_column(str(ENDED))))
+    found = said.where(_p.user_id == _user, _p.space_id == _s.id, one)
     return found.correlate(Space.__table__).scalar_subquery()
 
 
@@ -137,11 +134,17 @@ _own = Prepared(
 def read(connection: Connection, user_id: str, account: AccountClock, since: int) -> Atlas:
     """As of the connection's snapshot."""
     found = _read.execute(connection, user_id=user_id, since=since).all()
-    spaces = sorted((Reach(*row) for row in found), key=lambda s: (s.joined_tick, s.id))
+    spaces = sorted((_reach(*row) for row in found), key=lambda s: (s.joined_tick, s.id))
     own = own_clock(connection, user_id, since) if since else 0
     members = tuple(space for space in spaces if space.is_member)
     left = tuple(space for space in spaces if not space.is_member)
     return Atlas(user_id, account, since, own, members, left)
+
+
+def _reach(*row: Any) -> Reach:
+    *facts, since, newest = row
+    known, last = (None if value == ENDED else value for value in (since, newest))
+    return replace(Reach(*facts), since=known, newest=last, was_told_end=since == ENDED)
 
 
 def own_clock(connection: Connection, user_id: str, timestamp: int) -> int:

@@ -14,6 +14,7 @@ from melon_api.sync.spaces.points import LAST, Reach
 
 if TYPE_CHECKING:
     from melon_api.sync.spaces.atlas import Atlas
+    from melon_api.sync.spaces.locations import Spot
 
 FIRST, RETOLD = (0, ""), (LAST + 1, "")  # the own space, and what is told again
 
@@ -24,7 +25,8 @@ Key = tuple[int, str]  # in their order: no membership that begins or ends moves
 class Part:
     """A space since a clock of it. `is_new`: the device has never pulled it, and may have pushed
     there; `is_gone`: the account is in it no more. `until`: what was born later comes at the next
-    pull (contract pull 6)."""
+    pull (contract pull 6). `told_until`: what was born by then the device was told the deletion of,
+    as the account was out of the space meanwhile."""
 
     key: Key
     space: str
@@ -33,6 +35,16 @@ class Part:
     is_new: bool = False
     is_gone: bool = False
     until: int | None = None
+    told_until: int | None = None
+
+    def forgot(self, created: int) -> bool:
+        """Whether the device had it at most before it was told that all of the space is gone."""
+        return self.told_until is not None and created <= self.told_until
+
+    def includes(self, spot: Spot) -> bool:
+        """Whether a record, or a tombstone, is among what it tells."""
+        is_born = self.until is None or spot.created <= self.until
+        return is_born and (self.is_gone or self.is_new or spot.updated > self.since)
 
     def tables(self, tables: Tables) -> Iterator[SyncedTable]:
         """Those that have records here, parents first."""
@@ -66,4 +78,7 @@ def _part(atlas: Atlas, walk: Walk, space: Reach, begun: Atlas | None) -> Part |
     is_told = until is not None if begun else space.has_news or not walk.is_delta
     reach = reaches.CATALOGUE if space.id == CATALOGUE else reaches.SHARED
     is_new = bool(walk.since) and space.since is None
-    return Part(key, space.id, reach, space.since or 0, is_new, until=until) if is_told else None
+    told_until = space.joined_clock if space.was_told_end else None
+    since = space.since or 0
+    part = Part(key, space.id, reach, since, is_new, until=until, told_until=told_until)
+    return part if is_told else None

@@ -46,7 +46,8 @@ class Reach:
     """A space as seen by an account: a member of it, or one that was, then `left_tick` says when.
     Clocks are in ms; `…_tick` and T are the account's, the others the space's.
 
-    `since`: what T stood for, `newest`: what the newest point says, None for nothing, or no member.
+    `since`: what T stood for, `newest`: what the newest point says, None for nothing, or no member;
+    `was_told_end`: at T it was no member any more, so that the phone has nothing of it.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Reach:
     purged: int
     since: int | None = None
     newest: int | None = None
+    was_told_end: bool = False
 
     @property
     def is_member(self) -> bool:

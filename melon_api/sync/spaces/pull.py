@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -15,21 +15,17 @@ from melon_api.sync.rules.history import History
 from melon_api.sync.rules.tables import SyncedTable, Tables
 from melon_api.sync.rules.walk import Scope, Walk
 from melon_api.sync.spaces import atlas as atlases
-from melon_api.sync.spaces import parts, retellings, told, turns
+from melon_api.sync.spaces import parts, retellings, turns
 from melon_api.sync.spaces.locations import Locations, Spot
 from melon_api.sync.spaces.parts import RETOLD, Key, Part
 from melon_api.sync.spaces.told import ROWS_AT_A_TIME, Told
 from melon_api.sync.sql import adoptions, delta_pull
-from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.scope import DeltaQuery
 
 if TYPE_CHECKING:
     from melon_api.auth.accounts import Caller
     from melon_api.sync.spaces.atlas import Atlas
     from melon_api.sync.sql.clock import AccountClock
-
-
-ReadWhole = Callable[[Connection, Tables, DeltaQuery, Walk, ChangesText], None]
 
 
 class Teller:
@@ -55,22 +51,6 @@ class Teller:
         if self._walk.since:
             yield from self._retold()
 
-    def include(self, changes: ChangesText, limit: int | None, begun: Atlas | None) -> Walk | None:
-        """The next `limit` of all, or all of it; where the next page begins, None for nowhere."""
-        return told.include(self.tell(begun), self._walk, limit, changes)
-
-    def include_whole(self, changes: ChangesText, read_whole: ReadWhole) -> Walk | None:
-        """All of it, quickly (first_pull.read_whole), of an account that shares nothing: no id of
-        one of its parts is in another. Raises Unavailable when there is no room on the disk."""
-        self._parts = parts.of(self._atlas, self._walk, None)
-        for part in self._parts:
-            here = {table.name: table for table in part.tables(self._tables)}
-            query = DeltaQuery(part.space, self._device, part.since)
-            walk = replace(self._walk, since=part.since)
-            read_whole(self._connection, here, query, walk, changes)
-        again = self._retold() if self._walk.since else iter(())
-        return told.include(again, self._walk, None, changes)
-
     def _part(self, part: Part) -> Iterator[Told]:
         is_continued = part.key == self._walk.part and self._walk.table is not None
         history = self._history(part)
@@ -94,18 +74,17 @@ class Teller:
             locations = Locations(self._connection, self._tables, self._atlas)
             locations.load(table, [row[0] for row in rows])
             for row, values in zip(rows, delta_pull.wire_values(table, rows), strict=True):
-                at = locations.at(table, row[0])
-                if part.is_gone or row[-1]:
-                    if at is None:
+                at, spots = locations.at(table, row[0]), locations.spots(table, row[0])
+                if at is None:  # gone, or it descends from one that is hidden
+                    if self._walk.since and self._tells_gone(part, spots):
                         yield self._deletion(part.key, table.name, row[0])
-                elif at == part.space:
-                    spots = locations.spots(table, row[0])
+                elif at == part.space and not part.is_gone:
                     name = history.list_of(scope, row[0], row[-6], row[-5])
-                    if name == "created" and self._had_elsewhere(spots, part.space):
+                    if part.forgot(spots[at].created):
+                        name = "created"
+                    elif name == "created" and self._had_elsewhere(spots, part.space):
                         name = "updated"
                     yield Told(part.key, table.name, row[0], name, orjson.dumps(values))
-                elif at is None and self._walk.since:  # it descends from one that is hidden
-                    yield self._deletion(part.key, table.name, row[0])
 
     def _rows(
         self, part: Part, table: SyncedTable, scope: Scope, after: str
@@ -132,9 +111,16 @@ class Teller:
         for name, spot in spots.items():
             since = self._atlas.since_in(name)
             is_known = since is not None and spot.created <= since
-            if name != space and (is_known or spot.created_by == self._device):
+            was_told = since is not None and spot.is_deleted and spot.updated <= since
+            is_had = is_known or spot.created_by == self._device
+            if name != space and is_had and not was_told:
                 return True
         return False
+
+    def _tells_gone(self, part: Part, spots: dict[str, Spot]) -> bool:
+        """Whether this part is the first in which the id is news: a deletion is told once."""
+        told = (p for p in self._parts if p.space in spots and p.includes(spots[p.space]))
+        return next(told, part) is part
 
     @staticmethod
     def _deletion(part: Key, table: str, record_id: str) -> Told:
@@ -228,8 +214,8 @@ class Reader:
             return
         walk = Walk(since=0, timestamp=self._account.value)
         teller = Teller(self._connection, self._tables, self._atlas(0), self._caller.device, walk)
-        for one in teller.tell(None, only=table.name):
-            yield orjson.loads(one.text)
+        for told in teller.tell(None, only=table.name):
+            yield orjson.loads(told.text)
 
     def _atlas(self, since: int) -> Atlas:
         return atlases.read(self._connection, self._caller.user_id, self._account, since)

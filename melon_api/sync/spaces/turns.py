@@ -18,7 +18,6 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    true,
 )
 
 from melon_api.sync.rules import tables as reaches
@@ -34,7 +33,7 @@ def since(connection: Connection, tables: Tables, atlas: Atlas) -> bool:
     """Whether anything has turned since T."""
     shared = [table for table in tables.values() if table.reach == reaches.SHARED]
     return any(_any(connection, shared, *asked) for asked in _asked(atlas)) or any(
-        _any(connection, shared, space, below, true())
+        _any(connection, shared, space, below, lambda a, _: a.c.is_deleted.is_(False))
         for space, below in _reparented(connection, tables, atlas)
     )
 

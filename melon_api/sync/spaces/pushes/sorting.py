@@ -208,6 +208,9 @@ class Sorter:
         above = self._tables[table]
         at = self.locations.at(above, parent_id)
         dead = self.locations.deleted_at(above, parent_id)
+        if at and self.moves and (way := self.locations.spots(above, parent_id)[at].above):
+            self.locations.load(self._tables[way[0][0]], [way[0][1]])
+            return self._of_parent(*way[0], at)  # it moves with what it descends from
         if at or dead:
             return at or dead[0]
         is_left = (
