@@ -66,8 +66,8 @@ class User(db.Model):
         BigInteger, default=_same_clock, server_default=text("0")
     )
     quiet_clock: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
-    # Its newest clock at which a timestamp began to stand for more than the own space: 0 for nearly
-    # all, who share none (models/space.py).
+    # A clock from which on its timestamps stand for more than the own space: 0 for nearly all, who
+    # share none (models/space.py).
     shared_clock: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
     @property

@@ -154,15 +154,20 @@ def own_clock(connection: Connection, user_id: str, timestamp: int) -> int:
 
 
 def add_point(
-    connection: Connection, atlas: Atlas, tick: int, entries: dict[str, int | None]
+    connection: Connection,
+    atlas: Atlas,
+    held: AccountClock,
+    tick: int,
+    entries: dict[str, int | None],
 ) -> None:
-    """What a tick of the account, which is locked, stands for."""
+    """What a tick of the account, which is `held`, stands for."""
     rows = [
         {"user_id": atlas.user_id, "timestamp": tick, "space_id": space, "space_clock": value}
         for space, value in entries.items()
     ]
     if rows:
         connection.execute(insert(SyncPoint), rows)
+    if rows and not held.beyond:
         mark_shared(connection, atlas.user_id, tick)
 
 
@@ -190,5 +195,5 @@ def settle(connection: Connection, atlas: Atlas) -> int:
         entries[atlas.user_id] = seen
     tick = clock.next_tick(held, seen)
     clock.write(connection, atlas.user_id, tick, held.run, has_news=False)
-    add_point(connection, atlas, tick, entries)
+    add_point(connection, atlas, held, tick, entries)
     return tick

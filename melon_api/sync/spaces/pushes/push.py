@@ -112,7 +112,7 @@ class SpacesPush:
         is_up_to_date = as_sent and self._is_up_to_date() and not self._turns()
         if is_up_to_date and is_written:
             entries = self.atlas.changed(self.atlas.clocks | self._clocks)
-            atlases.add_point(self.connection, self.atlas, tick, entries)
+            atlases.add_point(self.connection, self.atlas, self.account, tick, entries)
         return now if is_up_to_date else None, tick if is_ticked else None
 
     # ---
