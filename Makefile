@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls
+.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-sharing
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -64,6 +64,9 @@ bench-crowd: ## a small pull beside 2,400 silent, slow and reluctant strangers
 
 bench-first-pulls: ## other accounts' pulls beside 16 loops of first pulls of 50,000
 	./scripts/bench first_pulls --database $(or $(database),mariadb)
+
+bench-sharing: ## five members of a space who push at once, beside five devices of one account
+	scripts/bench sharing
 
 bench-growth: ## 10 million rows beside 200,000: make bench-growth accounts=2000
 	./scripts/bench growth --database $(or $(database),mariadb) $(if $(accounts),--accounts $(accounts))
