@@ -66,7 +66,7 @@ bench-first-pulls: ## other accounts' pulls beside 16 loops of first pulls of 50
 	./scripts/bench first_pulls --database $(or $(database),mariadb)
 
 bench-sharing: ## five members of a space who push at once, beside five devices of one account
-	scripts/bench sharing
+	./scripts/bench sharing --database $(or $(database),mariadb)
 
 bench-growth: ## 10 million rows beside 200,000: make bench-growth accounts=2000
 	./scripts/bench growth --database $(or $(database),mariadb) $(if $(accounts),--accounts $(accounts))

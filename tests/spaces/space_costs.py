@@ -1,0 +1,178 @@
+"""What sharing costs, in counts; run by test_space_costs.py, with the example app."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import environment, fresh_database, make_app
+from devices import Account, Device, created, edited, project, updated
+from flask import Flask
+from round_trips import round_trips
+from servers import PrivateRedis
+from sqlalchemy import event, insert, select
+
+from melon_api.models.base import db, utc_now
+from melon_api.models.space import CATALOGUE, Membership, Space, SyncPoint
+from melon_api.models.user import User
+from melon_api.storage.memory import near_cache
+from melon_api.storage.transactions import writing
+from melon_api.sync.rules.history import NOBODY, Run
+from melon_api.sync.spaces.atlas import mark_shared
+from melon_api.sync.sql import clock
+
+SPACES, MANY = 10, 1_000
+
+
+@pytest.fixture(autouse=True)
+def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is."""
+    monkeypatch.setattr(near_cache, "LEASE_SECONDS", 3600)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Flask]:
+    with PrivateRedis() as redis, fresh_database("mariadb", tmp_path) as url:
+        app = make_app(environment("mariadb", url, REDIS_URL=redis.url), tmp_path)
+        yield app
+        with app.app_context():
+            db.engine.dispose()
+
+
+@contextmanager
+def statements(app: Flask) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, text: str, *_more: Any) -> None:
+        seen.append(text)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def join(app: Flask, user_id: str, space_id: str, role: str = "editor") -> None:
+    """As the calls do, whose costs are not counted here."""
+    with app.app_context(), writing(db.engine) as connection:
+        held = clock.lock(connection, user_id)
+        tick = clock.next_tick(held, held.value)
+        clock.write(connection, user_id, tick, Run(NOBODY, tick))
+        mark_shared(connection, user_id, tick)
+        known = connection.scalar(select(Space.sync_clock).where(Space.id == space_id))
+        if known is None:
+            row = {"id": space_id, "name": space_id, "created_at": utc_now()}
+            connection.execute(insert(Space), [row | {"sync_clock": 0, "purged_clock": 0}])
+        clocks = {"joined_tick": tick, "joined_clock": known or 0}
+        member = {"user_id": user_id, "space_id": space_id, "role": role, "joined_at": utc_now()}
+        connection.execute(insert(Membership), [member | clocks])
+
+
+def join_many(app: Flask, space_id: str) -> None:
+    with app.app_context(), writing(db.engine) as connection:
+        people = [{"id": f"m{n}", "email": f"m{n}@example.com"} for n in range(MANY)]
+        connection.execute(insert(User), [one | {"password": "!"} for one in people])
+        clocks = {"joined_tick": 1, "joined_clock": 0, "joined_at": utc_now()}
+        fixed = {"space_id": space_id, "role": "editor"} | clocks
+        connection.execute(insert(Membership), [{"user_id": p["id"]} | fixed for p in people])
+
+
+def push_counted(app: Flask, phone: Device, act: Callable[[], Any]) -> int:
+    phone.pull()
+    for _ in range(2):  # what is made once has been made
+        act()
+        phone.pull()
+    with statements(app) as seen:
+        act()
+    return len(seen)
+
+
+def test_a_push_costs_the_same_with_two_members_and_with_a_thousand(app: Flask) -> None:
+    """Contract, Spaces 2: a space has a clock of its own."""
+    owner = Account(app)
+    phone, home = owner.first, project(id="home", space_id="shared")
+    join(app, owner.user["id"], "shared", "owner")
+    join(app, Account(app).user["id"], "shared")
+    phone.push(projects=created(home))
+    names = iter("abcdefgh")
+
+    def rename() -> None:
+        phone.push(projects=updated(edited(home, name=next(names))))
+
+    few = push_counted(app, phone, rename)
+    join_many(app, "shared")
+    assert push_counted(app, phone, rename) == few <= 12
+
+
+def test_an_idle_pull_of_ten_spaces_asks_no_database(app: Flask) -> None:
+    """And Redis at most once."""
+    owner = Account(app)
+    for number in range(SPACES):
+        join(app, owner.user["id"], f"space{number}", "owner")
+        owner.first.push(projects=created(project(space_id=f"space{number}")))
+    for _ in range(3):
+        owner.first.pull()
+    with statements(app) as seen, round_trips(app.config["REDIS_URL"]) as commands:
+        assert not any(any(lists.values()) for lists in owner.first.pull().values())
+    assert seen == []
+    assert len(commands) <= 1, commands
+
+
+def test_what_another_member_pushes_ends_the_idleness(app: Flask) -> None:
+    """The count above is not bought with an old answer."""
+    one, other = Account(app), Account(app)
+    for account in (one, other):
+        join(app, account.user["id"], "shared", "owner")
+        account.first.pull()
+        account.first.pull()
+    other.first.push(projects=created(project(id="news", space_id="shared")))
+    assert [p["id"] for p in one.first.pull()["projects"]["created"]] == ["news"]
+
+
+def test_a_changed_row_of_the_catalogue_costs_each_account_one_row(
+    app: Flask, tmp_path: Path
+) -> None:
+    """Contract, Spaces 6."""
+    lines = [f'{{"id": "t{n}", "name": "{n}", "body": ""}}\n' for n in range(500)]
+    phone = Account(app).first
+    load(app, tmp_path, lines)
+    assert len(phone.pull()["templates"]["created"]) == 500
+    phone.pull()
+    load(app, tmp_path, [lines[7].replace('"7"', '"seven"')])
+    with statements(app) as seen:
+        changes = phone.pull()["templates"]
+    assert [record["name"] for record in changes["updated"]] == ["seven"]
+    assert not changes["created"] and not changes["deleted"]
+    assert len([text for text in seen if text.startswith("INSERT")]) == 1
+    with app.app_context():
+        points = select(SyncPoint.space_id).where(SyncPoint.space_id == CATALOGUE)
+        assert len(db.session.scalars(points).all()) == 2  # the first pull's, and this one's
+
+
+def load(app: Flask, folder: Path, lines: list[str]) -> None:
+    file = folder / "templates.jsonl"
+    file.write_text("".join(lines))
+    done = app.test_cli_runner().invoke(args=["catalogue", "load", "templates", str(file)])
+    assert done.exit_code == 0, done.output
+
+
+def test_an_account_without_spaces_pays_nothing(app: Flask) -> None:
+    """Nor asks Redis more often: the catalogue's clock comes with its own."""
+    phone = Account(app).first
+    home = project(id="home")
+    phone.push(projects=created(home))
+    names = iter("abcdefgh")
+    plain = push_counted(
+        app, phone, lambda: phone.push(projects=updated(edited(home, name=next(names))))
+    )
+    assert plain <= 4  # and its COMMIT
+    phone.pull()
+    phone.pull()
+    with statements(app) as seen, round_trips(app.config["REDIS_URL"]) as commands:
+        phone.pull()
+    assert seen == []
+    assert len(commands) <= 1, commands
