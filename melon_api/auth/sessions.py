@@ -17,6 +17,7 @@ from melon_api.errors import NotFound
 from melon_api.models.base import db, new_id, utc_now
 from melon_api.models.mailed_token import MailedCode, MailedToken
 from melon_api.models.session import LABEL_LENGTH, Session
+from melon_api.models.space import Invitation
 from melon_api.models.user import NO_PASSWORD, Identity, User
 from melon_api.storage.cache import cache
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work, writing
@@ -178,13 +179,14 @@ def is_usable() -> ColumnElement[bool]:
 
 
 def clean_up(engine: Engine, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
-    """Delete the sessions that ended before this moment, and the mailed tokens and codes that
-    expired: how many of each. In small steps, while people sign in."""
+    """Delete the sessions that ended before this moment, and the mailed tokens, codes and
+    invitations that expired: how many of each. In small steps, while people sign in."""
     unused = before - current_app.config["REFRESH_TOKEN_LIFETIME"]
     is_over = or_(
         Session.revoked_at < before, Session.expires_at < before, Session.rotated_at < unused
     )
-    mailed = (MailedToken.__table__.c, "digest"), (MailedCode.__table__.c, "email")
+    mailed = [(MailedToken.__table__.c, "digest"), (MailedCode.__table__.c, "email")]
+    mailed.append((Invitation.__table__.c, "id"))
     counts = [_delete(engine, Session.__table__.c.id, is_over, dry_run=dry_run)]
     counts += [_delete(engine, c[key], c.expires_at < before, dry_run=dry_run) for c, key in mailed]
     return counts[0], sum(counts[1:])

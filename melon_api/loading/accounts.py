@@ -14,6 +14,7 @@ from melon_api.auth.schemas import EmailAddress, Name
 from melon_api.loading.lines import read
 from melon_api.loading.report import Report
 from melon_api.models.base import db, new_id, utc_now
+from melon_api.models.space import CATALOGUE, Space
 from melon_api.models.user import NAME_LENGTH, NO_PASSWORD, User
 from melon_api.refusals import places
 from melon_api.storage.transactions import snapshot, unit_of_work
@@ -96,7 +97,7 @@ def _open(entries: list[Entry], report: Report, dry_run: bool) -> tuple[int, int
 
 def _sorted_out(entries: list[Entry]) -> tuple[list[dict[str, Any]], dict[int, str]]:
     """The accounts to open, and what is wrong with others, by line."""
-    by_email, by_id = _stored([entry.account for entry in entries])
+    by_email, by_id, spaces = _stored([entry.account for entry in entries])
     new: dict[str, dict[str, Any]] = {}
     wrong: dict[int, str] = {}
     for number, account in entries:
@@ -104,6 +105,8 @@ def _sorted_out(entries: list[Entry]) -> tuple[list[dict[str, Any]], dict[int, s
         owner = by_email.get(email)
         if owner and account["id"] not in (None, owner):
             wrong[number] = f"email: that of the account {owner}"
+        elif not owner and account_id in spaces:
+            wrong[number] = "id: that of a shared space"
         elif not owner and (account_id in by_id or account_id in new):
             wrong[number] = "id: that of another account"
         elif not owner:
@@ -111,14 +114,16 @@ def _sorted_out(entries: list[Entry]) -> tuple[list[dict[str, Any]], dict[int, s
     return list(new.values()), wrong
 
 
-def _stored(accounts: list[dict[str, Any]]) -> tuple[dict[str, str], set[str]]:
-    """{address: id} of those that are there, and the ids that are taken."""
+def _stored(accounts: list[dict[str, Any]]) -> tuple[dict[str, str], set[str], set[str]]:
+    """{address: id} of those that are there, the ids that are taken, and those of spaces, which no
+    account's own space may have."""
     emails = [account["email"] for account in accounts]
     ids = [account["id"] for account in accounts if account.get("id")]
     which = or_(User.email.in_(emails), User.id.in_(ids))
     with snapshot(db.engine) as connection:
         rows = connection.execute(select(User.id, User.email).where(which)).all()
-    return {row.email: row.id for row in rows}, {row.id for row in rows}
+        spaces = {CATALOGUE, *connection.scalars(select(Space.id).where(Space.id.in_(ids)))}
+    return {row.email: row.id for row in rows}, {row.id for row in rows}, spaces
 
 
 def _row(account: dict[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from melon_api.auth.docs import ADA, NEW_PASSWORD, SESSION, TOO_SHORT, USER
 from melon_api.auth.schemas import SessionSchema, UserSchema
 from melon_api.passwordless.docs import BY_TOKEN, PROVIDER
 from melon_api.passwordless.sentences import BAD_TOKEN, HAS_ANOTHER, NO_PROVIDER, NOT_LINKED
+from melon_api.spaces.schemas import SpaceSchema
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.docs.examples import records
 from melon_api.sync.docs.schemas import pulled_schemas, schema_of
 from melon_api.web.openapi.call import Call, Example, Problem
 
 # An app's tables of the names that an export has itself: no table has a dot in its name.
-EXPORTED_AS = {"user": "records.user", "sessions": "records.sessions"}
+EXPORTED_AS = {name: f"records.{name}" for name in ("user", "sessions", "spaces")}
 
 NEW_ADDRESS = {"email": "ada.lovelace@example.com", "current_password": ADA["password"]}
 CHANGE = {"current_password": ADA["password"], "new_password": NEW_PASSWORD}
@@ -25,7 +26,7 @@ ME = {"user": Example("The caller", USER)}
 def calls() -> dict[str, Call]:
     """By the name of the view."""
     refused = {"current_password": WRONG}
-    everything = {"user": USER, "sessions": [SESSION]}
+    everything = {"user": USER, "sessions": [SESSION], "spaces": []}
     everything |= {EXPORTED_AS.get(name, name): found for name, found in records().items()}
     return {
         "upgrade": Call(
@@ -88,4 +89,6 @@ def export_schema() -> type[Schema]:
         for name, schema in pulled_schemas(synced_tables()).items()
     }
     user = fields.Nested(UserSchema, required=True)
-    return schema_of({"user": user, "sessions": sessions, **tables}, "Export")
+    spaces = fields.List(fields.Nested(SpaceSchema), required=True)
+    head = {"user": user, "sessions": sessions, "spaces": spaces}
+    return schema_of({**head, **tables}, "Export")

@@ -12,6 +12,7 @@ from melon_api.auth.schemas import SessionSchema, UserSchema
 from melon_api.bulkheads import scans
 from melon_api.passwordless import guests, identities, proofs
 from melon_api.passwordless.schemas import IdTokenSchema, UpgradeSchema
+from melon_api.spaces.schemas import SpaceSchema
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.users import docs, service
@@ -90,13 +91,15 @@ def export_me() -> Response:
     found = scans.run_for(caller().user_id, lambda: service.export(caller()))
     user = UserSchema().dump(found.user)
     sessions = SessionSchema(many=True).dump(found.sessions)
-    response = respond(_export(user, sessions, found.records), found.records)
+    spaces = SpaceSchema(many=True).dump(found.spaces)
+    head = {"user": user, "sessions": sessions, "spaces": spaces}
+    response = respond(_export(head, found.records), found.records)
     response.headers["Content-Disposition"] = 'attachment; filename="export.json"'
     return response
 
 
-def _export(user: Any, sessions: Any, records: ChangesText) -> Iterator[bytes]:
-    yield orjson.dumps({"user": user, "sessions": sessions})[:-1]
+def _export(head: dict[str, Any], records: ChangesText) -> Iterator[bytes]:
+    yield orjson.dumps(head)[:-1]
     for name in synced_tables():
         yield f',"{docs.EXPORTED_AS.get(name, name)}":['.encode()
         yield from records.values(name, "created")

@@ -19,6 +19,7 @@ from melon_api.models.session import Session
 from melon_api.passwordless import proofs
 from melon_api.passwordless.proofs import Proof
 from melon_api.refusals import Refusals
+from melon_api.spaces.access import SharedSpace, spaces_of
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.spaces.clocks import owned_spaces
@@ -33,6 +34,7 @@ CURRENT = "current_password"
 class Export:
     user: Profile
     sessions: list[SignIn]
+    spaces: list[SharedSpace]
     records: ChangesText  # all under `created`
 
 
@@ -120,7 +122,8 @@ def delete_account(caller: Caller, body: dict[str, Any]) -> None:
 def export(caller: Caller) -> Export:
     """Everything that is stored of the caller, as of one moment; `records` are to be closed."""
     with snapshot(db.engine) as connection:
+        spaces = spaces_of(connection, caller.user_id)
         owned = owned_spaces(connection, caller.user_id)
         records = read_living(connection, synced_tables(), caller.user_id, *owned)
     record(Event.EXPORTED, caller.user_id, caller.session_id)
-    return Export(profile(caller), sign_ins(caller, ended=True), records)
+    return Export(profile(caller), sign_ins(caller, ended=True), spaces, records)

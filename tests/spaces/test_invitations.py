@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NO_DATABASE, ON_A_SERVER
+from conftest import NO_DATABASE, ON_A_SERVER, environment, make_app
 from devices import Account, new_id
 from flask import Flask
 from mail_server import SENDER, Mailbox, settle, token_in
@@ -26,6 +27,7 @@ from sharing import (
 from sqlalchemy import select, update
 from test_space_members import ROUNDS, at_once, membership
 
+from melon_api.auth.sessions import clean_up
 from melon_api.mail.outbox import Outbox
 from melon_api.models.base import db, utc_now
 from melon_api.models.space import Invitation
@@ -305,3 +307,46 @@ def test_the_last_place_is_one(account: Account, app: Flask, settings_of: Any) -
     answers = at_once(lambda: join(people[0], tokens[0]), lambda: join(people[1], tokens[1]))
     assert sorted(answer.status_code for answer in answers) == [200, 422]
     assert spaces_of(account)[made["id"]]["members"] == 2
+
+
+def test_so_many_mails_to_one_person(tmp_path: Path) -> None:
+    """Contract, Accounts 13: whoever invites, and by whichever call; a token by hand is no mail.
+    Nothing is stored then."""
+    environ = environment("sqlite", f"sqlite:///{tmp_path}/it.db", RATELIMIT_ENABLED="true")
+    app = make_app(environ, tmp_path)
+    ada, eve = Account(app), Account(app)
+    spaces = {owner: create(owner)["id"] for owner in (ada, eve)}
+    body = {"role": "reader", "email": "Grace@example.com"}
+
+    def ask(owner: Account, **more: Any) -> int:
+        path = f"/spaces/{spaces[owner]}/invitations"
+        return int(owner.first.call("POST", path, json=body | more).status_code)
+
+    for owner in (ada, eve, ada, eve, ada):
+        assert ask(owner) == 201
+    assert ask(ada) == ask(eve) == 429
+    assert len(listed(ada, spaces[ada])) == 3
+    assert ask(eve, email="hedy@example.com") == ask(ada, email=None) == 201
+
+
+def test_so_many_mails_of_one_account(tmp_path: Path) -> None:
+    """And so many calls: who sends spam by invitations comes to an end."""
+    few = {"RATELIMIT_INVITE_PER_ACCOUNT": "2/hour", "RATELIMIT_SPACES_PER_ACCOUNT": "6/hour"}
+    environ = environment("sqlite", f"sqlite:///{tmp_path}/it.db", RATELIMIT_ENABLED="true", **few)
+    ada = Account(make_app(environ, tmp_path))
+    path = f"/spaces/{create(ada)['id']}/invitations"
+    statuses = [
+        ada.first.call("POST", path, json={"role": "reader", "email": email}).status_code
+        for email in ("a@example.com", "b@example.com", "c@example.com", None, None, None)
+    ]
+    assert statuses == [201, 201, 429, 201, 201, 429]
+
+
+@NO_DATABASE
+def test_the_clean_up_forgets_invitations(account: Account, app: Flask) -> None:
+    late, lives = (invited(account, create(account)["id"]) for _ in range(2))
+    expire(app, late)
+    with app.app_context():
+        clean_up(db.engine, utc_now())
+        assert db.session.get(Invitation, late["id"]) is None
+        assert db.session.get(Invitation, lives["id"]) is not None
