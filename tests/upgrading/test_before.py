@@ -157,9 +157,9 @@ def test_a_migration_of_ones_own_after_melons_moves_into_the_apps_room(
         connection.execute(text("UPDATE tasks SET due_at = 5"))
     apps = tmp_path / "app" / "migrations" / "versions"
     shutil.copytree(ROOT / "tests" / "example" / "migrations" / "versions", apps)
-    (apps / "example_0001_projects_and_tasks.py").rename(apps / "app_0001_projects_and_tasks.py")
-    first = apps / "app_0001_projects_and_tasks.py"
-    first.write_text(first.read_text().replace("example_0001", "app_0001"))
+    for path in apps.glob("example_*.py"):
+        path.write_text(path.read_text().replace("example_0", "app_0"))
+        path.rename(apps / path.name.replace("example_0", "app_0"))
     shutil.rmtree(melons / "versions")
     shutil.copytree(ROOT / "migrations" / "versions", melons / "versions")
     shutil.copy(tmp_path / "strangers" / "3f2a91c0b7d4_due_dates.py", melons / "versions")
@@ -173,11 +173,13 @@ def test_a_migration_of_ones_own_after_melons_moves_into_the_apps_room(
     subprocess.run(["bash", "-euc", move], cwd=tmp_path, check=True)
     assert {path.name for path in apps.glob("*.py")} == {
         "app_0001_projects_and_tasks.py",
+        "app_0002_spaces.py",
         "3f2a91c0b7d4_due_dates.py",
     }
     upgrade_in(app, melons)
     assert due_dates() == [5]
-    downgrade(directory=str(melons), revision="app@-1")
+    assert {"app_0002"} <= revisions()
+    downgrade(directory=str(melons), revision="app@-2")
     assert "due_at" not in columns("tasks")
     upgrade_in(app, melons)
     assert due_dates() == [None]
