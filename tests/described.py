@@ -32,6 +32,7 @@ from melon_api.passwordless.docs import CODE, ID_TOKEN
 from melon_api.passwordless.docs import calls as passwordless_calls
 from melon_api.passwordless.oidc.keys import Issuer
 from melon_api.passwordless.oidc.provider import Provider
+from melon_api.sync.discovery import _models
 from melon_api.sync.docs.examples import LONG_AGO, NOW
 from melon_api.sync.docs.examples import calls as sync_calls
 from melon_api.users import admin, finding
@@ -330,7 +331,7 @@ def by_a_rule(world: World, operation: Operation) -> TestResponse:
     ((table, _),) = operation.call.problems["refused"].request["changes"].items()
     (places,) = operation.call.problems["refused"].errors["changes"][table]["created"].values()
     ((column, (text,)),) = places.items()
-    (model,) = (model for model in Synced.__subclasses__() if model.__table__.name == table)
+    (model,) = (model for model in _models(Synced) if model.__table__.name == table)
 
     @before_push(model)
     def refuse(changes: Changes) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 import config
 from melon_api import errors
 from melon_api.sync import pull as pulls
+from melon_api.web import problems
 from melon_api.web.body.unpacking import gunzip
 from melon_api.web.limits import limiter
 
@@ -328,9 +329,9 @@ def test_limits_count_the_client_behind_the_router(tmp_path: Path, monkeypatch: 
 def test_every_error_is_raised_somewhere() -> None:
     """By its class; or Werkzeug raises one of its status, which becomes it."""
     code = "".join(p.read_text() for p in PACKAGE.rglob("*.py") if p.name != "errors.py")
-    by_status = {errors.of_status(405), errors.of_status(429)}
+    by_status = {problems.of_status(405), problems.of_status(429)}
     assert by_status == {errors.MethodNotAllowed, errors.RateLimited}
-    kinds = [kind for kind in errors.by_code().values() if kind not in by_status]
+    kinds = [kind for kind in problems.by_code().values() if kind not in by_status]
     assert not [kind for kind in kinds if not re.search(rf"\b{kind.__name__}\b(?!,?\n)", code)]
 
 
@@ -345,6 +346,6 @@ def test_an_error_without_words_says_its_example() -> None:
 )
 def test_what_has_a_status_only_becomes_an_error_of_the_table(status: int, code: str) -> None:
     """Contract, Errors 1."""
-    kind = errors.of_status(status)
-    body = errors.as_problem(kind, errors.Example("It is so."), "name", status)
+    kind = problems.of_status(status)
+    body = problems.as_problem(kind, errors.Example("It is so."), "name", status)
     assert (body["status"], body["code"], body["detail"]) == (status, code, "It is so.")

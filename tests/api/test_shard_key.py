@@ -14,6 +14,10 @@ from melon_api.sync.discovery import synced_tables
 NO_TABLE = re.compile(r"(SET|SHOW|BEGIN|PRAGMA|SELECT 1$)", re.IGNORECASE)
 TABLE = re.compile(r"(?:FROM|JOIN|INTO|UPDATE)\s+`?(\w+)`?", re.IGNORECASE)
 KEY = r"`?user_id`?"
+# A row of everybody's, of which each shard has a copy.
+CATALOGUE = re.compile(
+    r"\(SELECT spaces\.sync_clock\s+FROM spaces\s+WHERE spaces\.id = 'catalogue'\)"
+)
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -33,7 +37,7 @@ def names_the_account(statement: str) -> bool:
     if re.match(r"INSERT\s+INTO", statement):
         columns = statement.partition("(")[2].partition(")")[0]
         return re.search(rf"\b{KEY}\b", columns) is not None
-    parts = re.split(r"\bUNION(?: ALL)?\b", statement)
+    parts = re.split(r"\bUNION(?: ALL)?\b", CATALOGUE.sub("", statement))
     return all(_part_names_it(part) for part in parts)
 
 
