@@ -2,6 +2,7 @@
 
 import type { Api, Call } from './api.js'
 import { ApiError, isTokenProblem, NetworkError } from './errors.js'
+import type { Expected } from './http.js'
 import type { User } from './session.js'
 import { exportAnswer, sessionsAnswer, signInAnswer, userAnswer } from './shapes.js'
 import type { Tokens } from './tokens.js'
@@ -21,11 +22,28 @@ export interface DeviceSession {
   current: boolean
 }
 
-export interface ProfileChange {
+/** What proves whose account it is where there is no password: an ID token of a linked identity, issued in the last 5
+ * minutes, or a mailed code. A guest needs none. */
+export interface Proof {
+  id_token?: string
+  nonce?: string
+  code?: string
+}
+
+export interface ProfileChange extends Proof {
   name?: string | null
   email?: string
-  /** Needed with `email`. */
+  /** It, or another proof, is needed with `email`. */
   current_password?: string
+}
+
+/** What a provider gave the app; `nonce` as the app made it. `authorizationCode` is Apple's, to be revoked when the account
+ * is deleted; so is the person's `name`, at the first time alone. */
+export interface Vouched {
+  idToken: string
+  nonce?: string
+  authorizationCode?: string
+  name?: string
 }
 
 /** Whether the server knows of the logout. If not, its session ends by itself 7 days after its last
@@ -61,6 +79,46 @@ export class Account {
     return this.signIn('/auth/login', form, 200)
   }
 
+  /** Begins without an account, and may sync at once; of a guest that is signed in already, that one. */
+  async guest(form: { name?: string } = {}): Promise<User> {
+    const user = await this.user()
+    return user?.is_guest ? user : this.signIn('/auth/guest', form, 201)
+  }
+
+  /** Gives a guest an address: its id, session and records stay. Throws `EmailTakenError`, `ForbiddenError` for an account
+   * that is no guest any more, `ValidationError`. */
+  upgrade(body: { email: string; password?: string; name?: string }): Promise<User> {
+    return this.kept({ method: 'POST', path: '/users/me/upgrade', body, repeat: 'unapplied' })
+  }
+
+  /** Signs in by what a provider gave: `signInWith('apple', { idToken, nonce })`. A guest's records on this device go along.
+   * Throws `InvalidCredentialsError`, `IdentityTakenError`, `ForbiddenError`. */
+  signInWith(provider: string, vouched: Vouched): Promise<User> {
+    return this.signIn(`/auth/oidc/${encodeURIComponent(provider)}`, bodyOf(vouched), [200, 201])
+  }
+
+  /** Mails a code of six digits, whether or not there is such an account. */
+  async requestCode(email: string): Promise<void> {
+    await this.open('/auth/code', { email }, 202)
+  }
+
+  /** Signs in by a mailed code, once; opens an account where there is none. As `signInWith`. */
+  signInWithCode(form: { email: string; code: string; name?: string }): Promise<User> {
+    return this.signIn('/auth/code/verify', form, [200, 201])
+  }
+
+  /** Links an identity to the account that is signed in. Throws `IdentityTakenError`, `ValidationError`. */
+  linkIdentity(provider: string, vouched: Vouched): Promise<User> {
+    const path = `/users/me/identities/${encodeURIComponent(provider)}`
+    return this.kept({ method: 'POST', path, body: bodyOf(vouched), repeat: 'unapplied' })
+  }
+
+  /** Throws `ApiError` `last_identity` for the last way into the account. */
+  async unlinkIdentity(provider: string): Promise<void> {
+    const path = `/users/me/identities/${encodeURIComponent(provider)}`
+    await this.api.signed({ method: 'DELETE', path, expects: 204, repeat: 'unapplied' })
+  }
+
   /** Signs this device out, offline too. The database keeps its records. */
   async logout(): Promise<LoggedOut> {
     const session = await this.tokens.close('logout')
@@ -90,7 +148,7 @@ export class Account {
   }
 
   /** Every other device is signed out. Throws `ValidationError` for a wrong `current_password`. */
-  async changePassword(body: { current_password: string; new_password: string }): Promise<void> {
+  async changePassword(body: Proof & { current_password?: string; new_password: string }): Promise<void> {
     await this.post('/users/me/password', 204, body)
   }
 
@@ -112,10 +170,11 @@ export class Account {
     await this.post('/auth/email/resend', 202)
   }
 
-  /** The account and all its data on the server are gone; signs out. */
-  async deleteAccount(password: string): Promise<void> {
+  /** The account and all its data on the server are gone; signs out. `proof`: the password, or another one. */
+  async deleteAccount(proof: string | Proof = {}): Promise<void> {
     const as = await this.tokens.accountId()
-    const call = { method: 'DELETE', path: '/users/me', body: { password }, as, expects: 204 } as const
+    const body = typeof proof === 'string' ? { password: proof } : proof
+    const call = { method: 'DELETE', path: '/users/me', body, as, expects: 204 } as const
     await this.api.signed({ ...call, repeat: 'unapplied' })
     await this.tokens.closed(as)
   }
@@ -137,14 +196,14 @@ export class Account {
     return exportAnswer(text)
   }
 
-  private async signIn(path: string, form: Credentials, expects: 200 | 201): Promise<User> {
+  private async signIn(path: string, form: object, expects: Expected | readonly Expected[]): Promise<User> {
     const body = { ...form, device_id: await this.device.id(), device_name: this.device.name }
     const answer = signInAnswer(await this.open(path, body, expects))
     await this.tokens.open(answer.user, answer)
     return answer.user
   }
 
-  private open(path: string, body: object, expects: 200 | 201 | 202 | 204): Promise<string> {
+  private open(path: string, body: object, expects: Expected | readonly Expected[]): Promise<string> {
     return this.api.open({ method: 'POST', path, body, expects, repeat: 'unapplied' })
   }
 
@@ -170,4 +229,8 @@ export class Account {
       throw error
     }
   }
+}
+
+function bodyOf({ idToken, nonce, authorizationCode, name }: Vouched): object {
+  return { id_token: idToken, nonce, authorization_code: authorizationCode, name }
 }

@@ -71,12 +71,13 @@ export class MelonClient extends Account {
     const tellRejected = teller(options.onRejected)
     this.start = async (database, manner, hooks) => {
       const { api, tokens, numbers } = parts
-      const { waiting } = tokens
+      const { waiting, guests } = tokens
       const { watermelon } = options
       const { own } = this
       const work = async () => {
         if ((await tokens.accountId()) !== manner.as) throw new SignedOutError('signed_out')
-        const result = await run({ api, database, watermelon, waiting, numbers, own, manner, ...hooks })
+        const result = await run({ api, database, watermelon, waiting, guests, numbers, own, manner, ...hooks })
+        if (result.rejected.length === 0) await guests.settle(manner.as, parts.send)
         tellRejected(result.rejected)
         return result
       }
@@ -200,7 +201,7 @@ function assemble(options: MelonOptions) {
   const apiBy = (send: Send) => new Api(send, tokens, retryPolicy(options.retry), tell)
   const api = apiBy(send)
   const device = async () => options.deviceId ?? deviceId(storage)
-  return { root, sender, apiBy, tokens, numbers: new PushNumbers(storage), api, device }
+  return { root, send, sender, apiBy, tokens, numbers: new PushNumbers(storage), api, device }
 }
 
 function rootOf(url: string): string {

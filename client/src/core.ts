@@ -1,4 +1,4 @@
-export type { Credentials, DeviceSession, LoggedOut, ProfileChange } from './account.js'
+export type { Credentials, DeviceSession, LoggedOut, ProfileChange, Proof, Vouched } from './account.js'
 export type { RawRecord, RejectedRecord } from './changes.js'
 export { createMelonClient, type MelonClient, type MelonOptions } from './client.js'
 export {
@@ -6,6 +6,7 @@ export {
   ApiError,
   ConflictError,
   EmailTakenError,
+  IdentityTakenError,
   ForbiddenError,
   ForeignClockError,
   InvalidCredentialsError,

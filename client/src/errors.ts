@@ -119,12 +119,12 @@ export class ApiError extends MelonError {
   }
 }
 
-/** 401 `invalid_credentials`: the address or the password is wrong. */
+/** 401 `invalid_credentials`: the address or the password is wrong, or the code, or the ID token. */
 export class InvalidCredentialsError extends ApiError {
   override readonly name = 'InvalidCredentialsError'
 }
 
-/** 403: `account_disabled`, `email_not_verified`. */
+/** 403: `account_disabled`, `email_not_verified`, `forbidden`. */
 export class ForbiddenError extends ApiError {
   override readonly name = 'ForbiddenError'
 }
@@ -132,6 +132,11 @@ export class ForbiddenError extends ApiError {
 /** 409 `email_taken`. */
 export class EmailTakenError extends ApiError {
   override readonly name = 'EmailTakenError'
+}
+
+/** 409 `identity_taken`: another account has this identity, or this account another one of the provider. */
+export class IdentityTakenError extends ApiError {
+  override readonly name = 'IdentityTakenError'
 }
 
 /** 409 `sync_conflict`: other devices were faster, round after round. `errors`: `{table: [ids]}`. */
@@ -180,6 +185,7 @@ export function isTokenProblem(error: unknown): error is ApiError {
 const BY_CODE: Record<string, typeof ApiError> = {
   invalid_credentials: InvalidCredentialsError,
   email_taken: EmailTakenError,
+  identity_taken: IdentityTakenError,
   sync_conflict: ConflictError,
   foreign_clock: ForeignClockError,
   push_outdated: PushOutdatedError,

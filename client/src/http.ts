@@ -37,13 +37,15 @@ export interface FetchAnswer {
 /** Packs a body with gzip. */
 export type Gzip = (text: string) => Promise<ArrayBuffer | Uint8Array>
 
+export type Expected = 200 | 201 | 202 | 204
+
 export interface HttpRequest {
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   path: string
   /** Sent as JSON. */
   body?: unknown
-  /** The status of an answer, of those below 400; 200. Another one is not the server's. */
-  expects?: 200 | 201 | 202 | 204
+  /** The status of an answer, of those below 400, or one of several; 200. Another one is not the server's. */
+  expects?: Expected | readonly Expected[]
   token?: string | undefined
   signal?: AbortSignal | undefined
   timeoutMs?: number | undefined
@@ -97,7 +99,7 @@ async function sent(
     const text = await answer.text()
     if (isElsewhere(answer, { root: options.root, path: request.path })) throw new RedirectError()
     if (answer.status >= 400) throw apiError(answer.status, problemOf(answer, text))
-    if (answer.status !== expects) throw new NotThisServerError('bad_answer', 'status')
+    if (![expects].flat().includes(answer.status as Expected)) throw new NotThisServerError('bad_answer', 'status')
     return text
   })
 }

@@ -1,6 +1,7 @@
 /** What is kept beside the records in the app's own database: whose they are, and how new. */
 
 import { OtherAccountError } from './errors.js'
+import type { Guests } from './guests.js'
 import type { Private } from './private.js'
 import type { Waiting } from './waiting.js'
 import type { Database, Watermelon } from './watermelon.js'
@@ -13,15 +14,16 @@ const LAST_PULLED_SCHEMA = '__watermelon_last_pulled_schema_version'
 
 /** Notes that the database is this account's. A database without records, which was never pulled into,
  * is anybody's. Throws `OtherAccountError`; `adopt` takes over one that something else has synced, or in
- * which somebody may have worked who signed in here and never synced, and `'other_account'` another one's. */
+ * which somebody may have worked who signed in here and never synced, and `'other_account'` another one's. That of
+ * a guest who has signed in to this account since goes along unasked. */
 export async function claim(
   database: Database,
   userId: string,
-  { adopt, waiting, own }: { adopt: boolean | 'other_account'; waiting: Waiting; own: Private },
+  { adopt, waiting, guests, own }: Claiming,
 ): Promise<void> {
   const owner = await database.adapter.getLocal(OWNER)
   if (owner === userId) return
-  const isTakenOver = adopt === 'other_account'
+  const isTakenOver = adopt === 'other_account' || (Boolean(owner) && (await guests.adopt(String(owner), userId)))
   const isNew = (await getLastPulledAt(database)) === null
   const isAnybodys = isNew && (await isEmpty(database, own))
   if (owner && !isAnybodys && !isTakenOver) throw new OtherAccountError('other_account')
@@ -30,6 +32,13 @@ export async function claim(
   if (!isNew) await beginAdopting(database)
   await database.adapter.setLocal(OWNER, userId)
   await waiting.remove(userId)
+}
+
+interface Claiming {
+  adopt: boolean | 'other_account'
+  waiting: Waiting
+  guests: Guests
+  own: Private
 }
 
 /** Throws `OtherAccountError` where the database was reset since it was claimed. Once WatermelonDB's sync

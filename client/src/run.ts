@@ -14,6 +14,7 @@ import {
   isAdopting,
   type Pushed,
 } from './local.js'
+import type { Guests } from './guests.js'
 import { keepsTabsOut } from './locks.js'
 import { markSynced, type Marked } from './marks.js'
 import type { PushNumbers } from './numbers.js'
@@ -84,6 +85,7 @@ export interface RunContext {
   database: Database
   watermelon: Watermelon
   waiting: Waiting
+  guests: Guests
   numbers: PushNumbers
   own: Private
   manner: Manner
@@ -102,7 +104,8 @@ export async function run(context: RunContext): Promise<SyncResult> {
   for (;;) {
     ensureNotAborted(context.signal)
     const { adopt, as } = context.manner
-    await claim(context.database, as, { adopt, waiting: context.waiting, own: context.own })
+    const { waiting, guests, own } = context
+    await claim(context.database, as, { adopt, waiting, guests, own })
     result.rounds += 1
     const conflict = await conflictOf(context, () => round(context, result))
     if (conflict && result.rounds >= ROUNDS) throw conflict

@@ -8,9 +8,16 @@ import type { GuardedStorage } from './storage.js'
 /** The account, as the server tells it; times in ISO 8601 UTC. */
 export interface User {
   id: string
-  email: string
+  /** null: a guest's, or that of an account whose provider has verified none. */
+  email: string | null
   name: string | null
   is_active: boolean
+  /** No address, no password, no identity. */
+  is_guest: boolean
+  has_password: boolean
+  email_verified: boolean
+  /** The providers that are linked: `['apple']`. */
+  identities: string[]
   created_at: string
   updated_at: string
 }

@@ -17,9 +17,13 @@ const TOKENS: Record<string, Kind> = {
 }
 const USER: Record<string, Kind> = {
   id: isText,
-  email: isText,
+  email: isTextOrNull,
   name: isStringOrNull,
   is_active: isBoolean,
+  is_guest: isBoolean,
+  has_password: isBoolean,
+  email_verified: isBoolean,
+  identities: (value) => Array.isArray(value) && value.every(isText),
   created_at: isTime,
   updated_at: isTime,
 }
@@ -93,6 +97,10 @@ function isTime(value: unknown): boolean {
 
 export function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
+}
+
+function isTextOrNull(value: unknown): boolean {
+  return value === null || isText(value)
 }
 
 function isStringOrNull(value: unknown): boolean {

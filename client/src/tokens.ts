@@ -8,6 +8,7 @@
 
 import { AbortError, isTokenProblem, SignedOutError, StorageError, type ApiError } from './errors.js'
 import type { Listener } from './events.js'
+import { Guests } from './guests.js'
 import type { Send } from './http.js'
 import { exclusive } from './locks.js'
 import { retrying } from './retry.js'
@@ -37,10 +38,13 @@ export class Tokens {
 
   /** Who has signed in here, and has not synced yet. */
   readonly waiting: Waiting
+  /** Who was a guest here, until somebody signed in to another account. */
+  readonly guests: Guests
 
   constructor(private readonly options: TokensOptions) {
     this.storage = guarded(options.storage)
     this.waiting = new Waiting(options.storage)
+    this.guests = new Guests(options.storage, this.waiting)
   }
 
   /** The session, or null when nobody is signed in. Throws `StorageError`. */
@@ -77,6 +81,8 @@ export class Tokens {
   open(user: User, answer: TokenAnswer): Promise<Session> {
     return this.alone(async () => {
       const seq = (await this.lastSeq()) + 1
+      const before = await sessions.readable(() => this.session())
+      if (before?.user.is_guest && before.user.id !== user.id) await this.guests.note(before, user.id)
       await this.waiting.add(user.id)
       const session = sessions.withTokens({ seq, root: this.options.root, user }, answer)
       this.unsaved = undefined

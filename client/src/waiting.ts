@@ -23,6 +23,10 @@ export class Waiting {
     return this.change((ids) => ids.filter((id) => id !== userId))
   }
 
+  async has(userId: string): Promise<boolean> {
+    return (await this.ids()).includes(userId)
+  }
+
   async hasOthers(userId: string): Promise<boolean> {
     return (await this.ids()).some((id) => id !== userId)
   }

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from issuer import LocalIssuer
 from living import living
 from servers import Server, serving
 
@@ -19,6 +20,7 @@ ROOT = HERE.parents[1]
 PURGED = "purge.test.js"  # it forgets the deletions of all accounts
 RESTORED = "restore.test.js"  # it loses the database of all accounts
 LIVE = {"live.test.js", "live_stock.test.js"}  # they want the live process beside the server
+WAYS_IN = "ways_in.test.js"  # it wants an issuer
 BOTH = "conflict.test.js"  # under either conflict policy
 PROCESSES = 4  # a test file each; they wait for the server most of the time
 NODE_SECONDS = int(os.environ.get("NODE_SECONDS", "600"))  # against a hang; a run takes one minute
@@ -84,9 +86,8 @@ def run_tests(melon_sync: Path, server: Server, *files: str, **environ: str) -> 
 
 
 def test_the_package_syncs(melon_sync: Path, tmp_path: Path) -> None:
-    files = (
-        {path.name for path in (melon_sync / "tests").glob("*.test.js")} - {PURGED, RESTORED} - LIVE
-    )
+    files = {path.name for path in (melon_sync / "tests").glob("*.test.js")}
+    files -= {PURGED, RESTORED, WAYS_IN, *LIVE}
     with serving("sqlite", tmp_path) as server:
         run_tests(melon_sync, server, *sorted(files))
 
@@ -95,6 +96,14 @@ def test_the_package_is_told_of_the_other_phones_changes(melon_sync: Path, tmp_p
     """Contract, Live 1, 3 and 5: with the stock WatermelonDB."""
     with serving("mariadb+redis", tmp_path) as server, living(server) as live:
         run_tests(melon_sync, server, *sorted(LIVE), MELON_LIVE=live.url)
+
+
+def test_the_package_signs_in_without_a_password(melon_sync: Path, tmp_path: Path) -> None:
+    """Guests, and who they become; by a real issuer."""
+    with LocalIssuer() as issuer:
+        own = {"OIDC_GOOGLE_ISSUER": issuer.url, "OIDC_GOOGLE_CLIENT_IDS": "app.melon"}
+        with serving("sqlite", tmp_path, **own) as server:
+            run_tests(melon_sync, server, WAYS_IN, MELON_ISSUER=issuer.url)
 
 
 def test_the_package_syncs_with_a_database_server(melon_sync: Path, tmp_path: Path) -> None:
@@ -176,7 +185,7 @@ def test_the_readme_is_right(melon_sync: Path, tmp_path: Path) -> None:
     page = "".join(path.read_text() for path in pages)
     snippets = dict(re.findall(r"```ts ([\w-]+)\n(.*?)```", page, flags=re.DOTALL))
     assert set(snippets) == {
-        *("start", "core", "keychain", "options", "live"),
+        *("start", "core", "keychain", "options", "live", "guests"),
         *("melon", "upload", "sign-out", "saved"),
     }
     example = (melon_sync / "examples" / "keychain.ts").read_text()
