@@ -57,7 +57,7 @@ def _store_some(account_id: str, some: list[Entry], dry_run: bool, rounds: int) 
     if not some:
         return {}
     try:
-        return _steadily(partial(_attempt, account_id, some, dry_run))
+        return steadily(partial(_attempt, account_id, some, dry_run))
     except NotFound as error:
         return {entry.number: error.detail for entry in some}
     except Refused as refused:
@@ -85,7 +85,7 @@ def _attempt(account_id: str, some: list[Entry], dry_run: bool) -> Wrong:
         _look_up(account, some)
         for number, table, record in some:
             try:
-                if not account.save(_model(table), record):
+                if not account.save(model_of(table), record):
                     wrong[number] = GONE
             except NoSuchParent as error:
                 wrong[number] = Orphan(error)
@@ -104,11 +104,11 @@ def _look_up(account: Account, some: list[Entry]) -> None:
             if isinstance(named, str):
                 wanted.setdefault(parent.table, set()).add(named)
     for name, ids in wanted.items():
-        account.get(_model(name), ids)
+        account.get(model_of(name), ids)
 
 
 @functools.cache
-def _model(name: str) -> type[Any]:
+def model_of(name: str) -> type[Any]:
     table = synced_tables()[name].table
     found: Iterator[type[Any]] = (
         mapper.class_ for mapper in Base.registry.mappers if mapper.local_table is table
@@ -116,7 +116,7 @@ def _model(name: str) -> type[Any]:
     return next(found)
 
 
-def _steadily(work: Callable[[], T]) -> T:
+def steadily(work: Callable[[], T]) -> T:
     """What came to nothing is done again, and so is what may have been stored: twice is once."""
     for _ in range(ATTEMPTS - 1):
         try:

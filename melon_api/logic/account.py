@@ -20,7 +20,8 @@ from sqlalchemy.orm import with_loader_criteria
 from melon_api.logic import statements
 from melon_api.logic.records import Changes, Record
 from melon_api.models.base import Base, new_id
-from melon_api.models.synced import Synced
+from melon_api.models.space import CATALOGUE
+from melon_api.models.synced import Catalogue, Synced
 from melon_api.models.user import User
 from melon_api.sync.rules.body import BAD_ID
 from melon_api.sync.rules.history import SERVER
@@ -32,10 +33,18 @@ if TYPE_CHECKING:
 
 
 class Account:
-    """`session_id`, `app_version`: of the push, as far as it says so."""
+    """`id` is the account's, or that of the shared space whose records these are; `member_id` the
+    account's that pushes, None for the server. `session_id`, `app_version`: of the push, as far as
+    it says so."""
 
-    def __init__(self, desk: Desk, session_id: str | None, app_version: str | None) -> None:
-        self._desk, self.id = desk, desk.user_id
+    def __init__(
+        self,
+        desk: Desk,
+        session_id: str | None,
+        app_version: str | None,
+        member_id: str | None = None,
+    ) -> None:
+        self._desk, self.id, self.member_id = desk, desk.user_id, member_id
         self.session_id, self.app_version = session_id, app_version
 
     @property
@@ -155,9 +164,10 @@ class Account:
         for mapper in Base.registry.mappers:
             model: Any = mapper.class_
             if issubclass(model, Synced):
-                yield model, and_(model.user_id == self.id, model.is_deleted.is_(False))
+                whose = CATALOGUE if issubclass(model, Catalogue) else self.id
+                yield model, and_(model.user_id == whose, model.is_deleted.is_(False))
             elif model is User:
-                yield model, User.id == self.id
+                yield model, User.id == (self.member_id or self.id)
             elif "user_id" in mapper.local_table.c:  # whatever its attribute is called
                 owner = mapper.get_property_by_column(mapper.local_table.c.user_id)
                 yield model, getattr(model, owner.key) == self.id

@@ -18,7 +18,16 @@ from melon_api.sync.rules.merge import Merge
 from melon_api.sync.rules.problems import Messages, Place, Problems
 from melon_api.sync.rules.pushed import PushedRecord, PushedTable
 from melon_api.sync.rules.sanitize import NOT_COLUMNS, explain, sanitize
-from melon_api.sync.rules.tables import ID, Row, StoredRows, SyncedTable, Tables
+from melon_api.sync.rules.tables import (
+    CATALOGUE,
+    ID,
+    OWN,
+    SPACE_ID,
+    Row,
+    StoredRows,
+    SyncedTable,
+    Tables,
+)
 from melon_api.sync.sql import rows
 
 Values = dict[str, Any]
@@ -36,6 +45,7 @@ class Desk:
     tables: Tables
     merge: Merge
     pushed: list[PushedTable]
+    reach: str = OWN  # whose records these are: an account's own, of a shared space, everybody's
     before: dict[str, dict[str, Values]] = field(init=False)
     causes: dict[RecordKey, RecordKey] = field(default_factory=dict)
     followed: dict[str, int] = field(default_factory=dict)  # by table: how many above it go
@@ -89,7 +99,8 @@ class Desk:
         if missing := {i for i in ids if self._is_unknown(table, i) and ID.match(i)}:
             wanted = {table.name: missing}
             with self._noting_failure():
-                read = rows.read_rows(self.connection, self.tables, self.user_id, wanted)
+                whose = CATALOGUE if table.reach == CATALOGUE else self.user_id
+                read = rows.read_rows(self.connection, self.tables, whose, wanted)
             found = read[table.name]
             here |= found
             alive = {row.id: row.values for row in found.values() if not row.deleted}
@@ -111,7 +122,8 @@ class Desk:
         here = self.merge.stored[table.name]
         old = here.get(record_id)
         was = old.values if old else {}
-        values = _checked(table, record_id, sent)
+        self._check_reach(table)
+        values = _checked(table, record_id, sent) | self._space_of(table, record_id, sent)
         for parent in table.parents:
             if named := values.get(parent.column):
                 self.load(self.tables[parent.table], [named])
@@ -126,6 +138,23 @@ class Desk:
         edits = {name for name in values if old is None or values[name] != was[name]}
         self.is_changed = self.is_changed or bool(edits) or row.deleted
         self.altered.setdefault((table.name, record_id), set()).update(edits)
+
+    def _check_reach(self, table: SyncedTable) -> None:
+        if self.reach == OWN and table.reach == CATALOGUE:
+            raise ValueError(f"{table.name} is for everybody: use changes(CATALOGUE)")
+        if self.reach not in {OWN, table.reach}:
+            raise ValueError(f"{table.name} has no records in this space")
+
+    def _space_of(
+        self, table: SyncedTable, record_id: str, sent: Mapping[str, Any]
+    ) -> dict[str, str | None]:
+        """What a root record says of its space: a record is moved by phones alone."""
+        if not table.names_space:
+            return {}
+        here = None if self.reach == OWN else self.user_id
+        if sent.get(SPACE_ID, here) != here:
+            raise _wrong(table, record_id, {SPACE_ID: ["these are the changes of another space"]})
+        return {SPACE_ID: here}
 
     def remove(self, table: SyncedTable, row: Row) -> None:
         self.is_changed = self.is_changed or not row.deleted

@@ -7,16 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, FromClause, Select, column, select, true
 
-from melon_api.errors import TokenRevoked
+from melon_api.errors import NotFound
 from melon_api.logic.desk import server_merge
-from melon_api.logic.writes import account_ids, store
+from melon_api.logic.writes import account_ids, lock, space_ids, store
 from melon_api.models.base import db
 from melon_api.storage.cache import cache
 from melon_api.storage.engine import statement_bytes
 from melon_api.storage.transactions import retrying, snapshot, writing
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.tables import SyncedTable
-from melon_api.sync.sql import clock, rows
+from melon_api.sync.sql import rows
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +29,14 @@ def restamp(table: Any, where: Any = None, *, after: str = "") -> int:
     are. No rule is asked, as nothing is changed.
 
     `table`: a model that syncs, its table or the database's name of it; `where`: a condition of
-    SQLAlchemy, all without one. For each account a transaction of its own for each 1,000 rows, so
-    what has changed them must be committed. It may be run again; `after`: the account after which
-    to go on, as the log says it. Raises ValueError for a table that does not sync."""
+    SQLAlchemy, all without one. For each account, and space, a transaction of its own for each
+    1,000 rows, so what has changed them must be committed. It may be run again; `after`: the
+    account after which to go on, as the log says it. Raises ValueError for a table that does not
+    sync."""
     source: FromClause = getattr(table, "__table__", table)
     synced = _synced(source if isinstance(source, str) else getattr(source, "name", None))
     asked = _Asked(synced, synced.table if isinstance(source, str) else source, where)
-    total, accounts = 0, account_ids(after)
+    total, accounts = 0, itertools.chain(account_ids(after), space_ids())
     while some := list(itertools.islice(accounts, ACCOUNTS_PER_QUERY)):
         with snapshot(db.engine) as connection:
             concerned = asked.accounts(connection, some)
@@ -76,18 +77,17 @@ def _restamp_some(asked: _Asked, account_id: str, last: str) -> list[str]:
     """Those that were stamped, in their order; none of an account that is gone."""
     with writing(db.engine) as connection:
         try:
-            held = clock.lock(connection, account_id)
-        except TokenRevoked:
+            tick, is_account = lock(connection, account_id)
+        except NotFound:
             return []
         ids = asked.ids(connection, account_id, last)
         if ids:
-            tick = clock.next_tick(held, held.value)
             wanted = {asked.synced.name: ids}
             stored = rows.read_rows(connection, synced_tables(), account_id, wanted)
             merge = server_merge(stored, tick, statement_bytes(connection))
             for row in stored[asked.synced.name].values():
                 merge.touch(row)
-            store(connection, account_id, merge)
+            store(connection, account_id, merge, is_account=is_account)
     return ids
 
 

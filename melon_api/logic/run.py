@@ -22,7 +22,7 @@ from melon_api.sync.rules.merge import Merge
 from melon_api.sync.rules.problems import Messages, Place
 from melon_api.sync.rules.pushed import PushedTable, PushRequest
 from melon_api.sync.rules.settings import RULES
-from melon_api.sync.rules.tables import SyncedTable
+from melon_api.sync.rules.tables import OWN, SHARED, SyncedTable
 
 log = logging.getLogger(__name__)
 
@@ -63,16 +63,21 @@ class Rules:
         request: PushRequest,
         pushed: list[PushedTable],
         new_merge: Callable[[list[PushedTable]], Merge],
+        space: str | None = None,
     ) -> Merge:
-        """A push, merged and ruled; what is refused is among the problems of the result.
+        """A push, or what of it goes into a shared space, merged and ruled; what is refused is
+        among the problems of the result.
 
         With allowPartial what is refused is taken out, and all begins anew without it: so no rule
         ever counts, numbers or changes something for a record that is not stored."""
         refused: Refusals = []
         for _ in range(_most_rounds(pushed)):
-            desk = self._attempt(connection, caller.user_id, pushed, new_merge(pushed), refused)
+            whose = space or caller.user_id
+            desk = self._attempt(connection, whose, pushed, new_merge(pushed), refused)
+            desk.reach = SHARED if space else OWN
             savepoint = connection.begin_nested() if request.allow_partial else None
-            ask_all(desk, Account(desk, caller.session_id or None, request.app_version))
+            session_id, version = caller.session_id or None, request.app_version
+            ask_all(desk, Account(desk, session_id, version, caller.user_id))
             if savepoint is None or not desk.refused:
                 return _done(desk)
             savepoint.rollback()

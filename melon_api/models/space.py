@@ -19,7 +19,7 @@ from melon_api.models.base import (
 
 SPACE_NAME_LENGTH = 255
 OWNER, EDITOR, READER = ROLES = ("owner", "editor", "reader")
-CATALOGUE = "catalogue"  # the space of all catalogue tables, which no account is a member of
+CATALOGUE = "catalogue"  # of all catalogue tables: there from the start, with no member
 
 
 class Space(db.Model):

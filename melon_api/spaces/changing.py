@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, delete, select, update
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
 from melon_api.auth.accounts import Caller
 from melon_api.errors import TokenRevoked
-from melon_api.models.space import OWNER, Invitation, Membership, Space
+from melon_api.models.space import OWNER, Invitation, Membership, Space, SyncPoint
 from melon_api.models.user import User
 from melon_api.spaces.access import check_owner
 from melon_api.storage.transactions import snapshot, writing
@@ -106,11 +106,13 @@ def by_owner(caller: Caller, space_id: str) -> Any:
 
 
 def leave(held: Held, user_id: str, space_id: str) -> None:
-    """Of a locked account: a member no more. Nor does the token that it came in by, or one that it
-    made and kept, let it in again."""
+    """Of a locked account: a member no more; its later timestamps stand for that. Nor does the
+    token that it came in by, or one that it made and kept, let it in again."""
     mine = (_members.user_id == user_id, _members.space_id == space_id)
     tick = held.tick(user_id)
     held.connection.execute(update(Membership).where(*mine).values(left_tick=tick))
+    point = {"user_id": user_id, "space_id": space_id, "timestamp": tick, "space_clock": None}
+    held.connection.execute(insert(SyncPoint).values(point))
     forget_tokens(held.connection, user_id, space_id)
 
 

@@ -15,8 +15,6 @@ from melon_api.sync.remembered import Learned
 from melon_api.sync.rules.walk import PullRequest, Walk
 from melon_api.sync.spaces import atlas as settling
 from melon_api.sync.spaces import pull as spaces
-from melon_api.sync.spaces import told
-from melon_api.sync.spaces.atlas import Atlas
 from melon_api.sync.sql import clock, delta_pull, first_pull
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.clock import AccountClock
@@ -37,7 +35,7 @@ class Page:
     walk: Walk
     rest: Walk | None = None
     learned: Learned | None = None
-    atlas: Atlas | None = None  # of an account with more spaces than its own
+    atlas: settling.Atlas | None = None  # of an account with more spaces than its own
     is_settled: bool = True  # else its timestamp is to stand for what the atlas says
 
 
@@ -127,7 +125,7 @@ def _with_learned(
     return replace(page, learned=Learned(cache(), caller.user_id, account.value, as_of))
 
 
-def _settled(engine: Engine, page: Page, atlas: Atlas, as_of: Moment) -> Page:
+def _settled(engine: Engine, page: Page, atlas: settling.Atlas, as_of: Moment) -> Page:
     """With a timestamp that stands for what the page was read at, in all spaces."""
 
     def settle() -> int:
@@ -218,13 +216,15 @@ def _read_spaces(
         return replace(_nothing_new(walk), atlas=atlas)
     else:
         walk = spaces.begin(connection, tables, atlas, walk)
-    found = spaces.Teller(connection, tables, atlas, caller.device, walk).tell(begun)
+    teller = spaces.Teller(connection, tables, atlas, caller.device, walk)
     with ChangesText.filled(tables) as changes:
-        rest = told.include(found, walk, request.limit, changes)
+        if atlas.is_alone and not request.is_paged:
+            rest = teller.include_whole(changes, first_pull.read_whole)
+        else:
+            rest = teller.include(changes, request.limit, begun)
     if request.walk:
         return Page(changes, walk, rest)
-    is_settled = settling.stands_for(connection, atlas)
-    return Page(changes, walk, rest, atlas=atlas, is_settled=is_settled)
+    return Page(changes, walk, rest, None, atlas, settling.stands_for(connection, atlas))
 
 
 def _begun(request: PullRequest, account: AccountClock) -> Walk:

@@ -60,6 +60,7 @@ class RulesOfTheApp(Protocol):
         request: PushRequest,
         pushed: list[PushedTable],
         new_merge: Callable[[list[PushedTable]], Merge],
+        space: str | None = None,
     ) -> Merge: ...
 
 

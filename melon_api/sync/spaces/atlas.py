@@ -50,6 +50,11 @@ class Atlas:
         return [self.user_id, *shared]
 
     @property
+    def is_alone(self) -> bool:
+        """Whether it shares nothing, and did not: all there is beside its own is the catalogue."""
+        return len(self.ids) == 1 and not self.left
+
+    @property
     def clocks(self) -> dict[str, int]:
         return {space.id: space.clock for space in self.members}
 

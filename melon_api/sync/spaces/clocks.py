@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from melon_api.errors import NotFound
 from melon_api.models.space import CATALOGUE, OWNER, Membership, Space
 from melon_api.storage import pokes
 from melon_api.storage.cache import cache
@@ -41,6 +42,16 @@ def lock_spaces(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
         .with_for_update()
     )
     return {name: int(value) for name, value in connection.execute(query)}
+
+
+def lock_one(connection: Connection, space_id: str) -> int:
+    """Hold a space that is not locked with its account; its clock. Must be the transaction's first
+    statement, but for such as lock. Raises NotFound where there is none, or none any more."""
+    query = select(_s.sync_clock).where(_s.id == space_id, _s.deleted_at.is_(None))
+    found = connection.scalar(query.with_for_update())
+    if found is None:
+        raise NotFound(f"There is no account and no space {space_id!r}.")
+    return int(found)
 
 
 def write_clock(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,21 @@ from melon_api.sync.rules.history import History
 from melon_api.sync.rules.tables import SyncedTable, Tables
 from melon_api.sync.rules.walk import Scope, Walk
 from melon_api.sync.spaces import atlas as atlases
-from melon_api.sync.spaces import parts, retellings, turns
+from melon_api.sync.spaces import parts, retellings, told, turns
 from melon_api.sync.spaces.locations import Locations, Spot
 from melon_api.sync.spaces.parts import RETOLD, Key, Part
 from melon_api.sync.spaces.told import ROWS_AT_A_TIME, Told
 from melon_api.sync.sql import adoptions, delta_pull
+from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.scope import DeltaQuery
 
 if TYPE_CHECKING:
     from melon_api.auth.accounts import Caller
     from melon_api.sync.spaces.atlas import Atlas
     from melon_api.sync.sql.clock import AccountClock
+
+
+ReadWhole = Callable[[Connection, Tables, DeltaQuery, Walk, ChangesText], None]
 
 
 class Teller:
@@ -50,6 +54,22 @@ class Teller:
                 yield from self._part(part)
         if self._walk.since:
             yield from self._retold()
+
+    def include(self, changes: ChangesText, limit: int | None, begun: Atlas | None) -> Walk | None:
+        """The next `limit` of all, or all of it; where the next page begins, None for nowhere."""
+        return told.include(self.tell(begun), self._walk, limit, changes)
+
+    def include_whole(self, changes: ChangesText, read_whole: ReadWhole) -> Walk | None:
+        """All of it, quickly (first_pull.read_whole), of an account that shares nothing: no id of
+        one of its parts is in another. Raises Unavailable when there is no room on the disk."""
+        self._parts = parts.of(self._atlas, self._walk, None)
+        for part in self._parts:
+            here = {table.name: table for table in part.tables(self._tables)}
+            query = DeltaQuery(part.space, self._device, part.since)
+            walk = replace(self._walk, since=part.since)
+            read_whole(self._connection, here, query, walk, changes)
+        again = self._retold() if self._walk.since else iter(())
+        return told.include(again, self._walk, None, changes)
 
     def _part(self, part: Part) -> Iterator[Told]:
         is_continued = part.key == self._walk.part and self._walk.table is not None
@@ -214,8 +234,8 @@ class Reader:
             return
         walk = Walk(since=0, timestamp=self._account.value)
         teller = Teller(self._connection, self._tables, self._atlas(0), self._caller.device, walk)
-        for told in teller.tell(None, only=table.name):
-            yield orjson.loads(told.text)
+        for one in teller.tell(None, only=table.name):
+            yield orjson.loads(one.text)
 
     def _atlas(self, since: int) -> Atlas:
         return atlases.read(self._connection, self._caller.user_id, self._account, since)

@@ -1,7 +1,7 @@
 """A push into several spaces: one merge for each, all in one transaction (contract, Spaces)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
@@ -145,8 +145,8 @@ class SpacesPush:
             merge = new(parts)
             merge.apply(parts)
         else:
-            caller = replace(self.caller, user_id=space)
-            merge = self.rules.merge(self.connection, caller, self.request, parts, new)
+            shared = None if space == self.caller.user_id else space
+            merge = self.rules.merge(self.connection, self.caller, self.request, parts, new, shared)
         return merge
 
     def _judge(self, space: str, tick: int = 0) -> Merge:
