@@ -10,69 +10,12 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Account, syncPatiently } from './account.js'
+import { Ledger, random } from './ledger.js'
 
 const SEEDS = process.env.MELON_SEEDS?.split(',').map(Number) ?? [1, 2, 3]
 const ROUNDS = 8
 const MASTER = process.env.MELON_KILL
 const PAUSE = process.env.MELON_PAUSE
-const TEXTS = { projects: ['name'], tasks: ['title', 'description'] }
-
-/** Mulberry32: the same numbers for the same seed. */
-function random(seed) {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-/** Every text is written once, so that the text that is left in the end tells whose edit it was. */
-class Ledger {
-  edits = new Map() // text -> {place, firstSent, lastHeard, acknowledged}
-
-  written(text, table, id, column) {
-    const place = `${table}#${id}.${column}`
-    this.edits.set(text, { place, firstSent: Infinity, lastHeard: -Infinity, acknowledged: false })
-  }
-
-  /** A push is sent; until it is acknowledged, nobody knows when it arrives. */
-  pushing(changes) {
-    const sent = performance.now()
-    const edits = []
-    for (const [table, columns] of Object.entries(TEXTS)) {
-      for (const record of [...changes[table].created, ...changes[table].updated]) {
-        edits.push(...columns.map((column) => this.edits.get(record[column])).filter(Boolean))
-      }
-    }
-    for (const edit of edits) edit.firstSent = Math.min(edit.firstSent, sent)
-    const before = edits.map((edit) => edit.lastHeard)
-    for (const edit of edits) edit.lastHeard = Infinity
-    return async () => {
-      for (const [index, edit] of edits.entries()) {
-        edit.lastHeard = Math.max(before[index], performance.now())
-        edit.acknowledged = true
-      }
-    }
-  }
-
-  /** What is left of each place was not written before an edit of it that was acknowledged. */
-  check(records) {
-    const left = new Map()
-    for (const [table, columns] of Object.entries(TEXTS)) {
-      for (const [id, record] of Object.entries(records[table])) {
-        for (const column of columns) left.set(`${table}#${id}.${column}`, record[column])
-      }
-    }
-    for (const [text, { place, firstSent, acknowledged }] of this.edits) {
-      if (!acknowledged || !left.has(place) || left.get(place) === text) continue
-      const winner = this.edits.get(left.get(place))
-      assert.ok(winner, `${place}: nobody wrote ${left.get(place)}, but ${text} was acknowledged`)
-      assert.ok(winner.lastHeard >= firstSent, `${place}: ${text} is lost to an earlier edit`)
-    }
-  }
-}
 
 class Chaos {
   count = 0
