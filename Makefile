@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-sharing
+.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-live bench-sharing
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -61,6 +61,9 @@ bench-fairness: ## a small push beside another account's large ones and sign-ins
 
 bench-crowd: ## a small pull beside 2,400 silent, slow and reluctant strangers
 	./scripts/bench crowd --database $(or $(database),mariadb)
+
+bench-live: ## 10,000 idle streams, and how long it is from a push to the event
+	./scripts/bench live --database $(or $(database),mariadb)
 
 bench-first-pulls: ## other accounts' pulls beside 16 loops of first pulls of 50,000
 	./scripts/bench first_pulls --database $(or $(database),mariadb)

@@ -51,7 +51,16 @@ def ours(
 ) -> Iterator[Running]:
     """This project (or another checkout of it) under gunicorn as it is deployed, its database
     migrated first; `more`: settings, like those of SWITCHES."""
-    environ = {
+    environ = deployed(database_url, redis_url, **more)
+    migrate(environ, checkout)
+    command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
+    with running(name, command, checkout, environ) as server:
+        yield server
+
+
+def deployed(database_url: str, redis_url: str, **more: str) -> dict[str, str]:
+    """The settings of ours."""
+    return {
         "APP_ENV": "production",
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
@@ -62,9 +71,13 @@ def ours(
         **ARGON2,
         **more,
     }
-    migrate(environ, checkout)
-    command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
-    with running(name, command, checkout, environ) as server:
+
+
+@contextmanager
+def live(environ: dict[str, str], streams: int) -> Iterator[Running]:
+    """The live process beside ours, with its settings."""
+    command = [sys.executable, "-m", "melon_api.live"]
+    with running("live-process", command, ROOT, environ | {"LIVE_STREAMS": str(streams)}) as server:
         yield server
 
 
