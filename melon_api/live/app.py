@@ -131,7 +131,7 @@ class Live:
     def _age(self) -> float:
         if self._ear is None:
             return AGE_WITHOUT_REDIS
-        return AGE_HEARING if self._ear.is_hearing else AGE_AWAY
+        return AGE_HEARING if self._ear.is_sure else AGE_AWAY
 
 
 class _Answers:

@@ -23,6 +23,7 @@ ALWAYS = "melon:poked"  # no poke's: a channel that keeps the connection what it
 CONFIRM_SECONDS = 1.0
 PING_SECONDS, SILENT_SECONDS = 1.0, 3.0
 AGAIN_SECONDS = (0.2, 0.8)
+SURE_SECONDS = 3.0
 CHANNELS_AT_ONCE = 1_000
 OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": 1,
@@ -41,7 +42,13 @@ class Ear:
         self._confirmed: set[str] = set()
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self.is_hearing = False
+        self._found = 0.0  # when (s, monotonic)
         self._was_lost = False
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it has been hearing for so long that nothing from before is left to be found."""
+        return self.is_hearing and time.monotonic() > self._found + SURE_SECONDS
 
     async def run(self) -> None:
         """Listen, and again when Redis was away."""
@@ -142,7 +149,7 @@ class Ear:
         self._waiting.clear()
 
     def _find(self) -> None:
-        self.is_hearing = True
+        self.is_hearing, self._found = True, time.monotonic()
         if self._was_lost:
             log.warning("Redis answers again: phones are told at once")
         self._was_lost = False

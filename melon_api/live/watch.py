@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 Read = Callable[[Collection[tuple[str, str]]], Mapping[str, Clocks]]
 
 # How old may be what is known of a stream, in seconds.
-AGE_HEARING, AGE_AWAY, AGE_WITHOUT_REDIS = 2.5, 2.0, 0.25
+AGE_HEARING, AGE_AWAY, AGE_WITHOUT_REDIS = 2.5, 1.2, 0.25
 TURN_SECONDS = 0.25
 BACKOFF_SECONDS = 1.0  # of a database that is away
 
