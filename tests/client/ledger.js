@@ -24,20 +24,22 @@ export class Ledger {
     this.edits.set(text, { place, firstSent: Infinity, lastHeard: -Infinity, acknowledged: false })
   }
 
-  /** A push is sent; until it is acknowledged, nobody knows when it arrives. */
+  /** A push is sent; until it is acknowledged, what `isStored` says, nobody knows when it arrives. */
   pushing(changes) {
     const sent = performance.now()
     const edits = []
     for (const [table, columns] of Object.entries(TEXTS)) {
       for (const record of [...changes[table].created, ...changes[table].updated]) {
-        edits.push(...columns.map((column) => this.edits.get(record[column])).filter(Boolean))
+        const written = columns.map((column) => this.edits.get(record[column])).filter(Boolean)
+        edits.push(...written.map((edit) => ({ edit, table, id: record.id })))
       }
     }
-    for (const edit of edits) edit.firstSent = Math.min(edit.firstSent, sent)
-    const before = edits.map((edit) => edit.lastHeard)
-    for (const edit of edits) edit.lastHeard = Infinity
-    return async () => {
-      for (const [index, edit] of edits.entries()) {
+    for (const { edit } of edits) edit.firstSent = Math.min(edit.firstSent, sent)
+    const before = edits.map(({ edit }) => edit.lastHeard)
+    for (const { edit } of edits) edit.lastHeard = Infinity
+    return async (isStored = () => true) => {
+      for (const [index, { edit, table, id }] of edits.entries()) {
+        if (!isStored(table, id)) continue
         edit.lastHeard = Math.max(before[index], performance.now())
         edit.acknowledged = true
       }

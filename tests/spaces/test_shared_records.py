@@ -36,3 +36,10 @@ def test_phones_at_random_hold_what_their_accounts_may_see(database: str) -> Non
     """Contract, Spaces 1 to 7: whatever people do; `SPACE_STEPS` makes the stories longer."""
     said = run(str(HERE / "world.py"), database, "0", SEEDS[database], STEPS)
     assert said.startswith("0 of"), said
+
+
+@pytest.mark.usefixtures("client_packages")
+def test_the_stock_client_converges_where_people_share() -> None:
+    """Contract, Spaces 1 to 5: three people with five phones, at once; `MELON_SEEDS` chooses the
+    stories, `MELON_ROUNDS` makes them longer."""
+    assert "fail 0" in run(str(HERE / "stock_chaos.py"), "sqlite")

@@ -102,7 +102,7 @@ class Teller:
                     name = history.list_of(scope, row[0], row[-6], row[-5])
                     if part.forgot(spots[at].created):
                         name = "created"
-                    elif name == "created" and self._had_elsewhere(spots, part.space):
+                    if name == "created" and self._had_elsewhere(spots, part.space):
                         name = "updated"
                     yield Told(part.key, table.name, row[0], name, orjson.dumps(values))
 
