@@ -347,6 +347,6 @@ def test_the_clean_up_forgets_invitations(account: Account, app: Flask) -> None:
     late, lives = (invited(account, create(account)["id"]) for _ in range(2))
     expire(app, late)
     with app.app_context():
-        clean_up(db.engine, utc_now())
+        clean_up(db.engine, utc_now() + timedelta(seconds=1))
         assert db.session.get(Invitation, late["id"]) is None
         assert db.session.get(Invitation, lives["id"]) is not None
