@@ -10,7 +10,11 @@ from copies import copied, run, with_scripts
 from own_tables_page import named_block
 
 FLASK = ("flask", "--app", "wsgi")
-EXAMPLE = "app_0001_projects_and_tasks.py"
+# The example's migrations have these names where it is cloned.
+NAMES = {
+    "example_0001": "app_0001_projects_and_tasks.py",
+    "example_0002": "app_0002_sharing.py",
+}
 # What a phone and a browser get from a server without a table.
 ASK = """
 import sys
@@ -58,9 +62,10 @@ def clone(tmp_path: Path) -> Path:
     """As it is cloned: the example's migration has the name that it has there."""
     clone = with_scripts(copied(tmp_path / "clone"))
     versions = clone / "app" / "migrations" / "versions"
-    text = (versions / "example_0001_projects_and_tasks.py").read_text()
-    (versions / "example_0001_projects_and_tasks.py").unlink()
-    (versions / EXAMPLE).write_text(text.replace("example_0001", "app_0001"))
+    for path in versions.glob("example_*.py"):
+        path.rename(versions / NAMES[path.name[:12]])
+    for path in versions.glob("app_*.py"):
+        path.write_text(path.read_text().replace("example_0", "app_0"))
     for name, text in CODE.items():
         (clone / "app" / name).write_text(text)
     return clone
@@ -107,7 +112,8 @@ def test_a_server_may_be_without_a_table(clone: Path, tmp_path: Path) -> None:
     """On MySQL, which writes a pull's text itself."""
     for name in ("models.py", *CODE):
         (clone / "app" / name).unlink()
-    (clone / "app" / "migrations" / "versions" / EXAMPLE).unlink()
+    for name in NAMES.values():
+        (clone / "app" / "migrations" / "versions" / name).unlink()
     with fresh_database("mysql", tmp_path) as url:
         environ = environment("mysql", url, MELON_APP="app")
         run(clone, *FLASK, "db", "upgrade", **environ)
