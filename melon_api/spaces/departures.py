@@ -1,5 +1,5 @@
-"""How a space ends, and what becomes of an account's spaces when it is deleted (contract, Spaces,
-rule 7)."""
+"""How a space ends, and what becomes of an account's spaces when it is deleted (contract, Spaces
+7)."""
 
 from dataclasses import dataclass
 

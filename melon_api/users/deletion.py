@@ -46,7 +46,7 @@ def init_app(app: Flask, departures: Departures) -> None:
 
 def end_account(user_id: str, confirm: Callable[[Connection], None] = lambda _: None) -> None:
     """The one way an account goes: for good, with all its data; what it shared is the others'
-    (contract, Spaces, rule 7). `confirm` is asked when the account is held; what it raises leaves
+    (contract, Spaces 7). `confirm` is asked when the account is held; what it raises leaves
     all as it is. What a provider gave for it is revoked there."""
 
     departures = cast(Departures, current_app.extensions[EXTENSION])

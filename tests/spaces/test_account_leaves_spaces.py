@@ -1,4 +1,4 @@
-"""What becomes of its spaces when an account is deleted (contract, *Spaces*, rule 7)."""
+"""What becomes of its spaces when an account is deleted."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,8 @@ def rows_with(app: Flask, user_id: str) -> list[str]:
 
 
 def test_another_owner_owns_on(account: Account, app: Flask) -> None:
-    """Nobody's role changes, and no clock but that of the space's other members stays."""
+    """Contract, Spaces 7: nobody's role changes, and no clock but that of the space's other
+    members stays."""
     made, owner, editor = create(account), Account(app), Account(app)
     bring(account, made["id"], editor)
     bring(account, made["id"], owner, role="owner")
@@ -60,7 +61,8 @@ def test_another_owner_owns_on(account: Account, app: Flask) -> None:
 
 
 def test_the_longest_standing_editor_owns_on(account: Account, app: Flask) -> None:
-    """By `joined_at`: whoever left and came again has begun anew. Its clock is moved."""
+    """Contract, Spaces 7: by `joined_at`; whoever left and came again has begun anew. Its clock
+    is moved."""
     made, again, heir, late, reader = create(account), *(Account(app) for _ in range(4))
     bring(account, made["id"], reader, role="reader")
     bring(account, made["id"], again, heir, late)
@@ -82,7 +84,8 @@ def test_the_longest_standing_editor_owns_on(account: Account, app: Flask) -> No
 
 
 def test_a_space_without_an_editor_is_deleted(account: Account, app: Flask) -> None:
-    """For its readers as by DELETE: its records are tombstones, its id stays taken."""
+    """Contract, Spaces 7: for its readers as by DELETE: its records are tombstones, its id stays
+    taken."""
     made, reader, gone = create(account), Account(app), Account(app)
     bring(account, made["id"], reader, role="reader")
     bring(account, made["id"], gone)
@@ -166,7 +169,8 @@ def test_two_owners_who_delete_their_accounts_at_once(account: Account, app: Fla
 
 
 def test_the_export_says_which_spaces_one_is_in(account: Account, app: Flask) -> None:
-    """Contract, Accounts 12; and holds the records of those it owns, none of the others'."""
+    """Contract, Accounts 12 and Spaces 7: and holds the records of those it owns, none of the
+    others'."""
     friend, mine = Account(app), create(account)
     theirs = create(friend)
     bring(friend, theirs["id"], account)
