@@ -560,6 +560,25 @@ def test_what_is_new_under_what_moves_moves_along(ada: Account, bob: Account, ho
         }
 
 
+def test_what_is_in_conflict_moves_along(ada: Account, bob: Account, home: str) -> None:
+    """Contract, Spaces 4, push 3 and 6: as the other device has left it."""
+    records = push_tree(ada.first, None)
+    ada.first.pull()
+    new = task(records["projects"]["id"])
+    ada.first.push(tasks=created(new))  # its answer is lost
+    second = ada.device()
+    second.pull()
+    second.push(tasks=updated(edited(new, description="The second's")))
+    moved = edited(records["projects"], space_id=home)
+    below = step(new["id"])
+    changes = {"projects": updated(moved), "tasks": created(new), "steps": created(below)}
+    answer = ada.first.ask_push(changes, allowPartial=True)
+    assert answer.json["rejected"] == {"tasks": {new["id"]: "sync_conflict"}}, answer.text
+    found = everything(bob.device())
+    assert found["tasks"][new["id"]]["description"] == "The second's"
+    assert below["id"] in found["steps"]
+
+
 @pytest.mark.parametrize("which", ["from", "to"])
 def test_a_move_takes_the_right_in_both(ada: Account, bob: Account, home: str, which: str) -> None:
     """Contract, Spaces 4 and 5."""

@@ -107,7 +107,8 @@ def _below(
             for start in range(0, len(above), IDS_PER_STATEMENT):
                 some = above[start : start + IDS_PER_STATEMENT]
                 here |= set(_children(connection, table, parent.column, origin, some))
-        here = {i for i in here - found if (table.name, i) not in sorter.targets}
+        own = sorter.targets.keys() - sorter.unchanged  # which go where they are told
+        here = {i for i in here - found if (table.name, i) not in own}
         here -= moved.get(table.name, set())
         found |= here
         news = {parent.table: list(here) if parent.table == table.name else [] for parent in ways}

@@ -47,6 +47,7 @@ class Sorter:
         self.kept: dict[str, dict[str, PushedTable]] = {}
         self.moves: list[Move] = []
         self.retold: set[RecordKey] = set()
+        self.unchanged: set[RecordKey] = set()
         self.hides = False  # something has the id of a record in another space, which may turn
 
     def sort(self, pushed: list[PushedTable]) -> None:
@@ -110,7 +111,9 @@ class Sorter:
             values = self._judge(at).decide(table, row, record)
             target = at if values is None else self._target(table, values, at)
         spot = self.locations.spots(table, record.id).get(target)
-        if values is None:
+        if values is None:  # as it is it moves with what it belongs to
+            self.targets[key] = self._target(table, row.values, at)
+            self.unchanged.add(key)
             self._problems.conflict(record.place)
         elif target == UNKNOWN:
             self._problems.unknown_space(record.place, SPACE_ID, values[SPACE_ID])
