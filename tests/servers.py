@@ -17,7 +17,7 @@ from typing import Self
 
 import forks
 import redis
-from conftest import NO_ENV_FILE, environment, fresh_database, make_app, missing, want_servers
+from conftest import APP, NO_ENV_FILE, environment, fresh_database, make_app, missing, want_servers
 from devices import holds_a_secret
 
 from config import ROOT
@@ -87,7 +87,14 @@ def serving(
 
 
 def _migrate(environ: dict[str, str], folder: Path) -> None:
-    """Here, in the tests' own process, which reports to nobody."""
+    """Here, in the tests' own process, which reports to nobody; the tables of another app in one of
+    their own."""
+    if environ["MELON_APP"] != APP:
+        shell = {name: os.environ[name] for name in KEPT if name in os.environ}
+        command = ("flask", "--app", "wsgi", "db", "upgrade")
+        done = forks.run(*command, cwd=ROOT, environ=shell | environ)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return
     app = make_app({k: v for k, v in environ.items() if k not in OPTIONAL}, folder)
     with app.app_context():
         db.engine.dispose()

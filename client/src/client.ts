@@ -11,10 +11,12 @@ import { httpSender, parsed, type Fetch, type Gzip, type Send } from './http.js'
 import { listen, type Live, type LiveOptions } from './live.js'
 import { getLastPulledAt, unsyncedCounts } from './local.js'
 import { exclusive } from './locks.js'
+import type { OnAccessLost } from './lost.js'
 import { PushNumbers } from './numbers.js'
 import { Private, type IsDraft } from './private.js'
 import { retryPolicy, type RetryPolicy } from './retry.js'
 import { run, type SyncResult } from './run.js'
+import { Spaces } from './spaces.js'
 import type { MelonStorage } from './storage.js'
 import { inLine, syncInLine, type StartRun, type SyncOptions } from './sync.js'
 import { Tokens } from './tokens.js'
@@ -51,6 +53,10 @@ export interface MelonOptions {
   /** Told after each sync of all that the server did not take, and of nothing where it took all: the texts are
    * for the person, at the record. With it syncs are `partial`, unless one says otherwise. */
   onRejected?: (rejected: RejectedRecord[]) => void
+  /** Awaited before anything goes from this phone because the account was taken out of a shared space, or may write
+   * there no more: `unsynced` is what no server has, for the app to copy. If it throws nothing goes, and the next sync calls it
+   * again. With it a sync that finds news asks for the spaces, too. */
+  onAccessLost?: OnAccessLost
 }
 
 const TIMEOUT_MS = 60_000
@@ -58,6 +64,8 @@ const VERIFY_TRIES = 3
 
 /** The client of one server, and of one account at a time. */
 export class MelonClient extends Account {
+  /** Sets of records that several accounts share. */
+  readonly spaces: Spaces
   private readonly parts: Parts
   private readonly start: StartRun
   private readonly own: Private
@@ -67,16 +75,18 @@ export class MelonClient extends Account {
     const mend = () => forgetUnreadable(options.storage)
     super(parts.api, parts.tokens, { id: parts.device, name: options.deviceName, mend })
     this.parts = parts
+    const spaces = (this.spaces = new Spaces(parts.api, parts.tokens))
     this.own = new Private(options.localOnly, options.isDraft)
     const tellRejected = teller(options.onRejected)
     this.start = async (database, manner, hooks) => {
       const { api, tokens, numbers } = parts
       const { waiting, guests } = tokens
-      const { watermelon } = options
+      const { watermelon, onAccessLost } = options
       const { own } = this
+      const shared = { api, numbers, watermelon, own, spaces, onAccessLost }
       const work = async () => {
         if ((await tokens.accountId()) !== manner.as) throw new SignedOutError('signed_out')
-        const result = await run({ api, database, watermelon, waiting, guests, numbers, own, manner, ...hooks })
+        const result = await run({ ...shared, database, waiting, guests, manner, ...hooks })
         if (result.rejected.length === 0) await guests.settle(manner.as, parts.send)
         tellRejected(result.rejected)
         return result

@@ -124,7 +124,7 @@ export class InvalidCredentialsError extends ApiError {
   override readonly name = 'InvalidCredentialsError'
 }
 
-/** 403: `account_disabled`, `email_not_verified`, `forbidden`. */
+/** 403: `account_disabled`, `email_not_verified`, `forbidden` (by the role in a space, or to who is no guest). */
 export class ForbiddenError extends ApiError {
   override readonly name = 'ForbiddenError'
 }

@@ -103,8 +103,8 @@ function editedOf(all: Changes): Edited[] {
 
 type Association = { type: string; key?: string }
 
-/** By the model's `associations`. */
-function parentsOf(database: Database, table: string): [string, string][] {
+/** Its parents' tables, and the columns that name them: by the model's `associations`. */
+export function parentsOf(database: Database, table: string): [string, string][] {
   const { associations = {} } = database.get(table).modelClass as { associations?: Record<string, Association> }
   return Object.entries(associations).flatMap(([parent, { type, key }]) =>
     type === 'belongs_to' && key ? [[parent, key] as [string, string]] : [],

@@ -3,7 +3,14 @@
 import { ensureNotAborted, sleep } from './abort.js'
 import type { Api } from './api.js'
 import { countOf, idsByTable, type Changes, type RawRecord, type RejectedRecord } from './changes.js'
-import { ConflictError, ForeignClockError, MelonError, NetworkError, PushOutdatedError } from './errors.js'
+import {
+  ConflictError,
+  ForeignClockError,
+  MelonError,
+  NetworkError,
+  PushOutdatedError,
+  ValidationError,
+} from './errors.js'
 import {
   beginAdopting,
   claim,
@@ -16,14 +23,16 @@ import {
 } from './local.js'
 import type { Guests } from './guests.js'
 import { keepsTabsOut } from './locks.js'
+import { keepSpaces, watchedPull, type OnAccessLost } from './lost.js'
 import { markSynced, type Marked } from './marks.js'
 import type { PushNumbers } from './numbers.js'
 import { pushAll } from './parts.js'
 import type { Private } from './private.js'
-import { pull, pullText, type PullArgs, type PullOptions } from './pull.js'
+import { pull, pullText, type PullAnswer, type PullArgs, type PullOptions } from './pull.js'
 import type { PushArgs } from './push.js'
 import { reconcile } from './resend.js'
 import { pause, type RetryPolicy } from './retry.js'
+import type { Spaces } from './spaces.js'
 import { canTurbo } from './turbo.js'
 import type { Waiting } from './waiting.js'
 import type { Database, SyncArgs, Watermelon } from './watermelon.js'
@@ -88,6 +97,8 @@ export interface RunContext {
   guests: Guests
   numbers: PushNumbers
   own: Private
+  spaces: Spaces
+  onAccessLost: OnAccessLost | undefined
   manner: Manner
   signal: AbortSignal
   onProgress: (progress: SyncProgress) => void
@@ -96,6 +107,7 @@ export interface RunContext {
 }
 
 const ROUNDS = 5
+const UNKNOWN = 'unknown_space'
 const PAUSES: RetryPolicy = { attempts: ROUNDS, baseMs: 100, maxMs: 2_000 }
 
 /** Throws `ConflictError` after five rounds, and whatever a pull, a push or WatermelonDB throws. */
@@ -107,9 +119,10 @@ export async function run(context: RunContext): Promise<SyncResult> {
     const { waiting, guests, own } = context
     await claim(context.database, as, { adopt, waiting, guests, own })
     result.rounds += 1
-    const conflict = await conflictOf(context, () => round(context, result))
+    const { made } = context.spaces
+    const conflict = await conflictOf(context, made, () => round(context, result))
     if (conflict && result.rounds >= ROUNDS) throw conflict
-    const isDone = !conflict && !(result.rounds === 1 && result.rejected.some(isConflict))
+    const isDone = !conflict && !(await mayGoIn(context, result, made))
     if (isDone) break
     await sleep(pause(undefined, result.rounds, PAUSES), context.signal)
   }
@@ -117,21 +130,30 @@ export async function run(context: RunContext): Promise<SyncResult> {
 }
 
 /** What another round may mend. */
-async function conflictOf({ database, manner }: RunContext, work: () => Promise<void>) {
+async function conflictOf({ database, manner, spaces }: RunContext, made: number, work: () => Promise<void>) {
   try {
     await work()
     return undefined
   } catch (error) {
     if (error instanceof ConflictError || error instanceof PushOutdatedError) return error
+    if (error instanceof ValidationError && error.code === UNKNOWN && (await isMade(spaces, made))) return error
     if (!(error instanceof ForeignClockError) || !manner.adopt) throw error
     await beginAdopting(database)
     return error
   }
 }
 
-/** Of a partial push: a second pull merges it. */
-function isConflict({ code }: RejectedRecord): boolean {
-  return code === 'sync_conflict'
+/** Whether what a partial push left here may go in another one: a second pull merges a conflict. */
+async function mayGoIn({ spaces }: RunContext, { rounds, rejected }: SyncResult, made: number): Promise<boolean> {
+  const has = (wanted: string) => rejected.some(({ code }) => code === wanted)
+  if (rounds === 1 && has('sync_conflict')) return true
+  return rounds < ROUNDS && has(UNKNOWN) && (await isMade(spaces, made))
+}
+
+/** A space came to be while the push that lacked it was under way. */
+async function isMade(spaces: Spaces, before: number): Promise<boolean> {
+  await spaces.settled()
+  return spaces.made > before
 }
 
 async function emptyResult(database: Database): Promise<SyncResult> {
@@ -171,7 +193,9 @@ async function attempt(context: RunContext, result: SyncResult, way: Way): Promi
   const { database, manner } = context
   let pushed: Pushed | undefined
   let tables: string[] = []
+  let keep: () => Promise<void> = async () => {}
   const pushChanges = async (args: PushArgs) => {
+    await keep()
     if (way.isFull) await endAdopting(database) // all that is to be uploaded is marked by now
     const answer = await pushRound(args, context, result, tables)
     if (answer.timestamp !== null) pushed = { from: args.lastPulledAt, to: answer.timestamp }
@@ -180,7 +204,8 @@ async function attempt(context: RunContext, result: SyncResult, way: Way): Promi
   const args: SyncArgs<PullArgs, PushArgs> = {
     database,
     pullChanges: async (args) => {
-      const answer = await pullRound(args, context, result, way)
+      const { answer, applied } = await pullRound(args, context, result, way)
+      keep = applied
       if ('changes' in answer) tables = Object.keys(answer.changes)
       return answer
     },
@@ -191,6 +216,7 @@ async function attempt(context: RunContext, result: SyncResult, way: Way): Promi
     ...optional(manner),
   }
   await context.watermelon.synchronize(args)
+  await keep()
   if (way.isFull) await endAdopting(database)
   if (pushed && keepsTabsOut()) await fastForward(database, pushed)
 }
@@ -209,10 +235,10 @@ async function pullRound(args: PullArgs, context: RunContext, result: SyncResult
   if (way.isTurbo) {
     const syncJson = await pullText(args, options)
     Object.assign(result, { isTurbo: true, pulled: null })
-    return { syncJson }
+    return { answer: { syncJson }, applied: async () => {} }
   }
   const wanted = way.isFull ? { ...args, lastPulledAt: null, migration: null } : args
-  const answer = await pull(wanted, options)
+  const { answer, applied } = await watched(args, context, () => pull(wanted, options))
   if (way.isFull) {
     const { changes, resent } = await reconcile(markedOf(context), context.own, answer.changes)
     answer.changes = changes
@@ -220,7 +246,16 @@ async function pullRound(args: PullArgs, context: RunContext, result: SyncResult
   }
   result.isReplacement ||= answer.experimentalStrategy === 'replacement'
   if (result.pulled !== null) result.pulled += countOf(answer.changes)
-  return answer
+  return { answer, applied }
+}
+
+/** `applied`: to be called when the answer is in the database. */
+async function watched({ lastPulledAt }: PullArgs, context: RunContext, ask: () => Promise<PullAnswer>) {
+  const { database, own, onAccessLost, manner, signal } = context
+  if (!onAccessLost) return { answer: await ask(), applied: async () => {} }
+  const list = () => context.spaces.list({ as: manner.as, signal })
+  const { answer, spaces } = await watchedPull(lastPulledAt, ask, { database, own, list, onAccessLost })
+  return { answer, applied: async () => (spaces ? keepSpaces(database, spaces) : undefined) }
 }
 
 const markedOf = ({ database, watermelon: { Q } }: RunContext): Marked => ({ database, Q })

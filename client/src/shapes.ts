@@ -5,6 +5,7 @@ import type { DeviceSession } from './account.js'
 import { NotThisServerError } from './errors.js'
 import { isObject, parsed } from './http.js'
 import type { TokenAnswer, User } from './session.js'
+import type { Invitation, Member, NewInvitation, Space } from './spaces.js'
 
 export type Json = Record<string, unknown>
 export type Kind = (value: unknown) => boolean
@@ -35,6 +36,15 @@ const SESSION: Record<string, Kind> = {
   last_used_at: isTime,
   current: isBoolean,
 }
+const SPACE: Record<string, Kind> = {
+  id: isText,
+  name: isText,
+  role: isText, // a newer server may have more of them
+  members: Number.isSafeInteger,
+  created_at: isTime,
+}
+const MEMBER: Record<string, Kind> = { user_id: isText, name: isStringOrNull, role: isText, joined_at: isTime }
+const INVITATION: Record<string, Kind> = { id: isText, role: isText, email: isStringOrNull, expires_at: isTime }
 
 export function tokenAnswer(text: string): TokenAnswer {
   return withFields(parsed(text), TOKENS) as unknown as TokenAnswer
@@ -57,6 +67,28 @@ export function sessionsAnswer(text: string): DeviceSession[] {
   return sessionsOf(parsed(`{"sessions":${text}}`))
 }
 
+export function spaceAnswer(text: string): Space {
+  return withFields(parsed(text), SPACE) as unknown as Space
+}
+
+export function spacesAnswer(text: string): Space[] {
+  return listOf('spaces', parsed(`{"spaces":${text}}`), SPACE) as Space[]
+}
+
+export function membersAnswer(text: string): Member[] {
+  return listOf('members', parsed(`{"members":${text}}`), MEMBER) as Member[]
+}
+
+export function invitationsAnswer(text: string): Invitation[] {
+  return listOf('invitations', parsed(`{"invitations":${text}}`), INVITATION) as Invitation[]
+}
+
+/** A mailed one has its token in the mail. */
+export function invitationAnswer(text: string, isMailed: boolean): NewInvitation {
+  const kinds = isMailed ? INVITATION : { ...INVITATION, token: isText }
+  return withFields(parsed(text), kinds) as unknown as NewInvitation
+}
+
 export function exportAnswer(text: string): string {
   const answer = parsed(text)
   withFields(answer['user'], USER, 'user')
@@ -64,11 +96,15 @@ export function exportAnswer(text: string): string {
   return text
 }
 
-function sessionsOf({ sessions }: Json): DeviceSession[] {
-  need(Array.isArray(sessions), 'sessions')
-  const all = sessions as unknown[]
-  all.forEach((one, index) => withFields(one, SESSION, `sessions[${index}]`))
-  return all as DeviceSession[]
+function sessionsOf(answer: Json): DeviceSession[] {
+  return listOf('sessions', answer, SESSION) as DeviceSession[]
+}
+
+function listOf(name: string, { [name]: list }: Json, kinds: Record<string, Kind>): unknown[] {
+  need(Array.isArray(list), name)
+  const all = list as unknown[]
+  all.forEach((one, index) => withFields(one, kinds, `${name}[${index}]`))
+  return all
 }
 
 /** An object that has all of these, each of its kind. */

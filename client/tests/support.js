@@ -54,9 +54,10 @@ const TIMES = [
   { name: 'created_at', type: 'number' },
   { name: 'updated_at', type: 'number' },
 ]
+const SPACE = { name: 'space_id', type: 'string', isOptional: true }
 const DESCRIPTION = { name: 'description', type: 'string', isOptional: true }
 
-export const schema = appSchema({
+const ownSchema = appSchema({
   version: 1,
   tables: [
     tableSchema({ name: 'projects', columns: [{ name: 'name', type: 'string' }, DESCRIPTION, ...TIMES] }),
@@ -73,6 +74,16 @@ export const schema = appSchema({
   ],
 })
 
+export { ownSchema as schema }
+
+/** The same, where projects may be shared (app/). */
+export const sharedSchema = appSchema({
+  version: 1,
+  tables: Object.values(ownSchema.tables).map(({ name, columnArray }) =>
+    tableSchema({ name, columns: name === 'projects' ? [...columnArray, SPACE] : columnArray }),
+  ),
+})
+
 class Project extends Model {
   static table = 'projects'
 }
@@ -83,7 +94,7 @@ class Task extends Model {
 
 export const modelClasses = [Project, Task]
 
-export function newDatabase(modelClasses = [Project, Task]) {
+export function newDatabase(modelClasses = [Project, Task], schema = ownSchema) {
   const options = { useWebWorker: false, useIncrementalIndexedDB: false }
   const extraLokiOptions = { autosave: false } // its timer would keep node alive
   const adapter = new LokiJSAdapter({ schema, ...options, extraLokiOptions })
@@ -184,7 +195,7 @@ export class Phone {
   /** {table: {id: columns}} */
   async records() {
     const all = {}
-    for (const table of Object.keys(schema.tables)) {
+    for (const table of Object.keys(ownSchema.tables)) {
       const found = await this.database.get(table).query().fetch()
       all[table] = Object.fromEntries(found.map(({ _raw }) => [_raw.id, bare(_raw)]))
     }

@@ -21,6 +21,7 @@ PURGED = "purge.test.js"  # it forgets the deletions of all accounts
 RESTORED = "restore.test.js"  # it loses the database of all accounts
 LIVE = {"live.test.js", "live_stock.test.js"}  # they want the live process beside the server
 WAYS_IN = "ways_in.test.js"  # it wants an issuer
+SHARED = "spaces.test.js"  # its projects may be shared
 BOTH = "conflict.test.js"  # under either conflict policy
 PROCESSES = 4  # a test file each; they wait for the server most of the time
 NODE_SECONDS = int(os.environ.get("NODE_SECONDS", "600"))  # against a hang; a run takes one minute
@@ -87,7 +88,7 @@ def run_tests(melon_sync: Path, server: Server, *files: str, **environ: str) -> 
 
 def test_the_package_syncs(melon_sync: Path, tmp_path: Path) -> None:
     files = {path.name for path in (melon_sync / "tests").glob("*.test.js")}
-    files -= {PURGED, RESTORED, WAYS_IN, *LIVE}
+    files -= {PURGED, RESTORED, SHARED, WAYS_IN, *LIVE}
     with serving("sqlite", tmp_path) as server:
         run_tests(melon_sync, server, *sorted(files))
 
@@ -115,6 +116,12 @@ def test_the_package_syncs_with_a_database_server(melon_sync: Path, tmp_path: Pa
 def test_the_package_syncs_where_conflicts_are_refused(melon_sync: Path, tmp_path: Path) -> None:
     with serving("sqlite", tmp_path, SYNC_CONFLICT_POLICY="reject") as server:
         run_tests(melon_sync, server, BOTH, MELON_POLICY="reject", MELON_PYTHON=sys.executable)
+
+
+def test_people_share_spaces_with_the_package(melon_sync: Path, tmp_path: Path) -> None:
+    """Contract, Spaces 3 and 5: and with the stock client alone."""
+    with serving("sqlite", tmp_path, MELON_APP="app") as server:
+        run_tests(melon_sync, server, SHARED)
 
 
 def test_the_package_comes_back_after_a_purge(melon_sync: Path, tmp_path: Path) -> None:
@@ -251,6 +258,10 @@ def test_what_the_readme_names_is_there(melon_sync: Path) -> None:
     assert calls
     for name in _names(calls[1]):
         assert re.search(rf"^  (async )?{name}\(", source["account"], re.MULTILINE), name
+    shared = re.search(r"^Spaces, as `melon\.spaces`: (.*?)\.$", page, re.DOTALL | re.MULTILINE)
+    assert shared
+    there = set(re.findall(r"^  (?:async )?(\w+)\(", source["spaces"], re.MULTILINE))
+    assert set(_names(shared[1])) == there - {"constructor", "settled"}
     known = "".join(source.values()) + (ROOT / "docs" / "contract.md").read_text()
     for row in re.findall(r"^\| (`\w+Error`.*?) \| (.*?) \|", page, re.MULTILINE):
         assert all(f"  {name},\n" in source["core"] for name in _names(row[0])), row
