@@ -1,20 +1,37 @@
-// The two phones of one account: their first visit, and how to begin anew.
+// The two phones: of one account, or of two people; their first visit, and how to begin anew.
+import { effect, signal, type Signal } from '@preact/signals'
 import { ownAccount } from './account'
 import { Phone } from './phone'
+import { Sharing } from './sharing'
 
 const PREFIX = 'melon-demo'
 const STARTED = `${PREFIX}-has-started`
+const PEOPLE = `${PREFIX}-has-people`
 const FIRST_TASKS = ['Milk', 'Bread', 'Apples']
 
-export type Pair = { a: Phone; b: Phone }
+/** `b` is of the same account as `a`; `other` is another person's, in its place while there are
+ * people. It has a database of its own: nothing of one is ever in the other's. */
+export type Pair = {
+  a: Phone
+  b: Phone
+  other: Phone
+  sharing: Sharing
+  arePeople: Signal<boolean>
+}
 
-/** Both phones, with what they held before a reload; at the first visit with a list to look at. */
+/** The phones, with what they held before a reload; at the first visit with a list to look at. */
 export function openPair(): Pair {
   const account = ownAccount()
   const a = new Phone('Phone A', `${PREFIX}-a`, account)
   const b = new Phone('Phone B', `${PREFIX}-b`, account)
+  const other = new Phone('Phone B', `${PREFIX}-other`, ownAccount('-other'))
+  const arePeople = signal(localStorage.getItem(PEOPLE) !== null)
+  effect(() => {
+    if (arePeople.value) localStorage.setItem(PEOPLE, 'yes')
+    else localStorage.removeItem(PEOPLE)
+  })
   if (localStorage.getItem(STARTED) === null) void begin(a, b).catch(a.complain)
-  return { a, b }
+  return { a, b, other, sharing: new Sharing(a, other), arePeople }
 }
 
 /** One phone makes the list, the other gets it: two lists of the same name would be two. */
@@ -25,9 +42,9 @@ async function begin(a: Phone, b: Phone): Promise<void> {
   await b.sync()
 }
 
-/** Empty both phones and forget the account; what was not synced is gone. */
-export async function startAfresh({ a, b }: Pair): Promise<void> {
-  for (const phone of [a, b]) {
+/** Empty the phones and forget the accounts; what was not synced is gone. */
+export async function startAfresh({ a, b, other }: Pair): Promise<void> {
+  for (const phone of [a, b, other]) {
     phone.isAuto.value = false
     await phone.store.empty()
   }

@@ -7,8 +7,8 @@ import type { TaskValues } from './schema'
 import { Refused, Session } from './session'
 import { Store, type Row } from './store'
 import { sync } from './sync'
-import { Wire } from './wire'
-import { Faster, sentence, told, type Notice, type Result } from './words'
+import { Wire, type Method } from './wire'
+import { Faster, sentence, told, type Lost, type Notice, type Result } from './words'
 
 const ATTEMPTS = 4 // at a sync that meets faster phones
 const AUTO_MS = 3_000
@@ -48,7 +48,7 @@ export class Phone {
     if (this.isBusy.value) return
     this.isBusy.value = true
     try {
-      this.notice.value = told(await this.syncUntilAccepted())
+      this.notice.value = told(await this.syncAndSay())
     } catch (error) {
       this.complain(error)
     } finally {
@@ -71,6 +71,26 @@ export class Phone {
     } catch (error) {
       this.complain(error)
     }
+  }
+
+  /** A call of this phone's account. Throws NoAnswer, Refused. */
+  ask = (method: Method, path: string, body: Json = null): Promise<Json> =>
+    this.session.call(path, body, method)
+
+  say(mood: Notice['mood'], text: string): void {
+    this.notice.value = { mood, text }
+  }
+
+  /** Where a right was taken away, what was refused for it is told as deleted by the next pull. */
+  private async syncAndSay(): Promise<Result> {
+    const list = await this.store.list()
+    const unsynced = await this.store.waiting()
+    const result = await this.syncUntilAccepted()
+    const isGone = list?.isShared && (await this.store.list())?.id !== list.id
+    if (!isGone) return result
+    if (result.refused) await this.syncUntilAccepted()
+    const lost: Lost = { name: list.name, unsynced }
+    return { ...result, lost }
   }
 
   /** A conflict means that another phone pushed between our pull and our push (docs/api.md). */

@@ -1,19 +1,23 @@
 // The tables of docs/stock-client.md, and their models without decorators: no build plugin is needed.
 import { appSchema, Model, tableSchema } from '@nozbe/watermelondb'
+import { addColumns, schemaMigrations } from '@nozbe/watermelondb/Schema/migrations'
 
 const times = [
   { name: 'created_at', type: 'number' as const },
   { name: 'updated_at', type: 'number' as const },
 ]
 
+const SPACE = { name: 'space_id', type: 'string' as const, isOptional: true }
+
 export const schema = appSchema({
-  version: 1,
+  version: 2,
   tables: [
     tableSchema({
       name: 'projects',
       columns: [
         { name: 'name', type: 'string' },
         { name: 'description', type: 'string', isOptional: true },
+        SPACE,
         ...times,
       ],
     }),
@@ -28,6 +32,11 @@ export const schema = appSchema({
       ],
     }),
   ],
+})
+
+/** For a browser that had the demo open before lists could be shared. */
+export const migrations = schemaMigrations({
+  migrations: [{ toVersion: 2, steps: [addColumns({ table: 'projects', columns: [SPACE] })] }],
 })
 
 /** WatermelonDB stamps the records of a model that has these two. */
@@ -47,8 +56,21 @@ export class Project extends Timestamped {
     tasks: { type: 'has_many' as const, foreignKey: 'project_id' },
   }
 
+  get name(): string {
+    return this._getRaw('name') as string
+  }
+
   setName(name: string): void {
     this._setRaw('name', name)
+  }
+
+  /** null: the list is the account's own. */
+  get spaceId(): string | null {
+    return this._getRaw('space_id') as string | null
+  }
+
+  setSpace(id: string): void {
+    this._setRaw('space_id', id)
   }
 }
 

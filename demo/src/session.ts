@@ -1,7 +1,7 @@
 // A phone's sign-in: its tokens, kept over a reload, renewed when they have run out.
 import { isOpen, markOpen, type Account } from './account'
 import type { Json } from './exchange'
-import type { Answer, Wire } from './wire'
+import type { Answer, Method, Wire } from './wire'
 
 type Tokens = { email: string; access: string; refresh: string }
 
@@ -25,13 +25,13 @@ export class Session {
     private readonly account: Account,
   ) {}
 
-  /** POST with this phone's token. Returns the answer's JSON. Throws NoAnswer, Refused. */
-  async call(path: string, body: Json): Promise<Json> {
+  /** With this phone's token. Returns the answer's JSON. Throws NoAnswer, Refused. */
+  async call(path: string, body: Json, method: Method = 'POST'): Promise<Json> {
     const tokens = this.tokens ?? (await this.enter())
-    const answer = await this.wire.post(path, body, tokens.access)
+    const answer = await this.wire.send(path, body, tokens.access, method)
     if (answer.status !== 401) return accepted(answer)
     const { access } = await this.renew(tokens, new Refused(answer).code)
-    return accepted(await this.wire.post(path, body, access))
+    return accepted(await this.wire.send(path, body, access, method))
   }
 
   /** The phone that comes first opens the account. An account that the server has forgotten is not
@@ -40,18 +40,18 @@ export class Session {
     const { email, password } = this.account
     const body = { email, password, device_id: this.key, device_name: this.key }
     if (!isOpen(this.account)) {
-      const answer = await this.wire.post('/auth/register', body)
+      const answer = await this.wire.send('/auth/register', body)
       const isTaken = answer.body?.code === 'email_taken' // by us, and the answer got lost
       const tokens = isTaken ? null : this.keep(accepted(answer))
       markOpen(this.account)
       if (tokens) return tokens
     }
-    return this.keep(accepted(await this.wire.post('/auth/login', body)))
+    return this.keep(accepted(await this.wire.send('/auth/login', body)))
   }
 
   private async renew(tokens: Tokens, code: string): Promise<Tokens> {
     if (code !== 'token_expired') return this.enter()
-    const answer = await this.wire.post('/auth/refresh', null, tokens.refresh)
+    const answer = await this.wire.send('/auth/refresh', null, tokens.refresh)
     return answer.status === 401 ? this.enter() : this.keep(accepted(answer))
   }
 

@@ -4,7 +4,9 @@ import { press, until, WentWrong, write } from './hands'
 export type Side = 'Phone A' | 'Phone B'
 const SIDES: Side[] = ['Phone A', 'Phone B']
 type Act =
-  'online' | 'auto' | 'lose' | 'sync' | 'new' | 'add' | 'title' | 'note' | 'done' | 'delete'
+  'online' | 'auto' | 'lose' | 'sync' | 'new' | 'add' | 'title' | 'note' | 'done' | 'delete' | Tie
+/** Of two people: what they do about the list. */
+type Tie = 'invite' | 'join' | 'remove'
 
 export class Stage {
   private id = '' // of the task that the story is about
@@ -13,8 +15,21 @@ export class Stage {
   /** `stop` ends the story before its next move. */
   constructor(private readonly stop: AbortSignal) {}
 
-  /** Both phones online and in step; with a task of this title, new or not. */
+  /** Both phones of one person, online and in step; with a task of this title, new or not. */
   async begin(title?: string): Promise<void> {
+    await this.people(false)
+    await this.ready(title)
+  }
+
+  /** The same, of two people of whom one has the list, and shares it with nobody. */
+  async beginApart(title: string): Promise<void> {
+    await this.people(true)
+    if (find('remove')) await this.tie('Phone A', 'remove')
+    if (find('join')) await this.tie('Phone B', 'join').then(() => this.tie('Phone A', 'remove'))
+    await this.ready(title)
+  }
+
+  private async ready(title?: string): Promise<void> {
     for (const side of SIDES) {
       await this.turn(side, 'auto', false)
       await this.turn(side, 'online', true)
@@ -51,6 +66,43 @@ export class Stage {
     const isThere = () => part(side, act).getAttribute('aria-checked') === String(isOn)
     if (!isThere()) await press(part(side, act), this.stop)
     await this.until(isThere, `the switch of ${side}`)
+  }
+
+  /** Whether Phone B is somebody else's. */
+  async people(areTwo: boolean): Promise<void> {
+    const button = document.querySelector<HTMLElement>('[data-act="people"]') as HTMLElement
+    const isThere = () => button.getAttribute('aria-checked') === String(areTwo)
+    if (!isThere()) await press(button, this.stop)
+    await this.until(isThere, 'the switch of people')
+  }
+
+  /** Press it, and wait until it is done: then it is there no more. */
+  async tie(side: Side, act: Tie): Promise<void> {
+    await press(part(side, act), this.stop)
+    await this.until(() => !find(act), `the end of ${act} on ${side}`)
+    await this.until(() => !isBusy(side), `the end of a sync of ${side}`)
+  }
+
+  async gets(side: Side): Promise<void> {
+    await this.until(() => ids(side).includes(this.id), `the task on ${side}`)
+  }
+
+  /** Throws WentWrong unless the list is gone from this phone, and it says why. */
+  expectGone(side: Side): void {
+    if (ids(side).length) throw new WentWrong(`${side} has the list still.`)
+    const said = column(side).querySelector('.notice')?.textContent ?? ''
+    if (!said.includes('no longer shared with this phone')) throw new WentWrong(`${side} says: ${said}`)
+  }
+
+  /** Throws WentWrong unless this phone shows the story's task so. */
+  expectOn(side: Side, wanted: { title: string; note: string; isDone: boolean }): void {
+    const shown = {
+      title: this.own(side, 'title').value,
+      note: this.own(side, 'note').value,
+      isDone: this.own(side, 'done').checked,
+    }
+    if (JSON.stringify(shown) !== JSON.stringify(wanted))
+      throw new WentWrong(`${side} shows ${JSON.stringify(shown)}.`)
   }
 
   async change(side: Side, act: 'title' | 'note', text: string): Promise<void> {
@@ -126,6 +178,8 @@ export class Stage {
 function column(side: Side): HTMLElement {
   return document.querySelector<HTMLElement>(`section[aria-label="${side}"]`) as HTMLElement
 }
+
+const find = (act: Tie) => document.querySelector(`[data-act="${act}"]`)
 
 function part(side: Side, act: Act, within = column(side)): HTMLInputElement {
   const found = within.querySelector<HTMLInputElement>(`[data-act="${act}"]`)

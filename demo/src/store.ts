@@ -2,13 +2,15 @@
 import { Database, Q } from '@nozbe/watermelondb'
 import LokiJSAdapter from '@nozbe/watermelondb/adapters/lokijs'
 import { Disk } from './disk'
-import { Project, schema, Task, type TaskValues } from './schema'
+import { migrations, Project, schema, Task, type TaskValues } from './schema'
 
 const SAVE_MS = 100 // between an edit and the disk
 const TABLES = ['projects', 'tasks'] as const
 
 /** A task as the screen shows it; `unsynced`: what of it the server has not seen, null: nothing. */
 export type Row = TaskValues & { id: string; unsynced: string | null }
+
+export type List = { id: string; name: string; isShared: boolean }
 
 /** The record was deleted, by a sync in the middle of an edit. */
 export class Gone extends Error {}
@@ -24,6 +26,7 @@ export class Store {
     const adapter = new LokiJSAdapter({
       dbName: key,
       schema,
+      migrations,
       useWebWorker: false,
       useIncrementalIndexedDB: true,
       extraLokiOptions,
@@ -61,6 +64,22 @@ export class Store {
   /** Whether this phone has a list to put tasks into. */
   async hasList(): Promise<boolean> {
     return (await this.projects.query().fetchCount()) > 0
+  }
+
+  /** The list that is shown; null: this phone has none. */
+  async list(): Promise<List | null> {
+    const [project] = await this.projects.query().fetch()
+    if (!project) return null
+    return { id: project.id, name: project.name, isShared: project.spaceId !== null }
+  }
+
+  /** Moves it, with its tasks, into the space of this id. */
+  moveList(id: string, spaceId: string): Promise<void> {
+    return this.database.write(async () => {
+      const [project] = await this.projects.query(Q.where('id', id)).fetch()
+      if (!project) throw new Gone()
+      if (project.spaceId !== spaceId) await project.update(() => project.setSpace(spaceId))
+    })
   }
 
   /** A project with tasks of these titles. */

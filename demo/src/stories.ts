@@ -120,6 +120,56 @@ export const STORIES: Story[] = [
       },
     ],
   },
+  {
+    title: 'Two people: a right is taken away offline',
+    steps: [
+      {
+        say: 'Phone B is somebody else’s. On A’s own list is “Tea”.',
+        act: (stage) => stage.beginApart('Tea'),
+      },
+      { say: 'A invites B: the list moves into a space.', act: (stage) => stage.tie(A, 'invite') },
+      {
+        say: 'B joins, and has the list.',
+        act: async (stage) => {
+          await stage.tie(B, 'join')
+          await stage.gets(B)
+        },
+      },
+      renamed(A, 'Green tea'),
+      { say: 'Phone B ticks it off.', act: (stage) => stage.tick(B) },
+      {
+        say: 'A syncs, B syncs, A syncs: both show both edits.',
+        act: async (stage) => {
+          await stage.sync(A, B, A)
+          stage.expect({ title: 'Green tea', isDone: true })
+        },
+      },
+      {
+        say: 'B goes offline, and writes a note.',
+        act: async (stage) => {
+          await stage.turn(B, 'online', false)
+          await stage.change(B, 'note', 'the one with mint')
+        },
+      },
+      { say: 'A takes B out.', act: (stage) => stage.tie(A, 'remove') },
+      {
+        say: 'B comes back and syncs: the list goes, and B is told that its note is stored nowhere.',
+        act: async (stage) => {
+          await stage.turn(B, 'online', true)
+          await stage.sync(B)
+          stage.expectGone(B)
+        },
+      },
+      {
+        say: 'A keeps B’s tick, which had been synced, and gets no note.',
+        act: async (stage) => {
+          await stage.sync(A)
+          stage.expectOn(A, { title: 'Green tea', note: '', isDone: true })
+        },
+      },
+      { say: 'B is A’s second phone again.', act: (stage) => stage.begin() },
+    ],
+  },
 ]
 
 async function losing(stage: Stage): Promise<void> {

@@ -6,6 +6,8 @@ const API = '/api/v1'
 const PATIENCE_MS = 20_000
 const KEPT = 30 // exchanges of a phone
 
+export type Method = 'GET' | 'POST' | 'DELETE'
+
 /** `retryAfter` in seconds, 0 where the server named no time. */
 export type Answer = { status: number; body: Json; retryAfter: number }
 
@@ -22,12 +24,12 @@ export class Wire {
   readonly losesNextPush = signal(false)
   private count = 0
 
-  /** POST `body` as JSON. Returns the answer, of whatever status. Throws NoAnswer. */
-  async post(path: string, body: Json, token?: string): Promise<Answer> {
+  /** Send `body` as JSON. Returns the answer, of whatever status. Throws NoAnswer. */
+  async send(path: string, body: Json, token?: string, method: Method = 'POST'): Promise<Answer> {
     const text = body === null ? '' : JSON.stringify(body)
     const call = begun(++this.count, path, body, text)
     if (!this.isOnline.value) return this.fail({ ...call, outcome: 'offline', up: 0 })
-    const response = await request(path, text, token)
+    const response = await request(method, path, text, token)
     if (response === null) return this.fail(call)
     const { bytes, ...answer } = response
     if (this.takeLoss(path)) return this.fail(answered(call, 'lost', answer.body, bytes))
@@ -53,10 +55,10 @@ export class Wire {
 
 /** null: nobody answered, or not in time. `bytes` is the body's size on the wire: of a packed one
  * the Content-Length. */
-async function request(path: string, text: string, token?: string) {
+async function request(method: Method, path: string, text: string, token?: string) {
   const headers = new Headers(text ? { 'Content-Type': 'application/json' } : {})
   if (token) headers.set('Authorization', `Bearer ${token}`)
-  const options = { method: 'POST', headers, signal: AbortSignal.timeout(PATIENCE_MS) }
+  const options = { method, headers, signal: AbortSignal.timeout(PATIENCE_MS) }
   try {
     const response = await fetch(API + path, { ...options, body: text || null })
     const data = await response.arrayBuffer()

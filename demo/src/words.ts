@@ -16,7 +16,11 @@ export type Result = {
   merged: number
   conflicts: number
   refused: number
+  lost?: Lost | undefined
 }
+
+/** A list that this phone may not have any more; `unsynced`: edits that nobody else has. */
+export type Lost = { name: string; unsynced: number }
 
 /** Another phone pushed between this one's pull and its push. */
 export class Faster extends Error {}
@@ -44,13 +48,20 @@ export function sentence(error: unknown): string {
 }
 
 /** What a sync did. */
-export function told({ sent, got, merged, conflicts, refused }: Result): Notice {
+export function told({ sent, got, merged, conflicts, refused, lost }: Result): Notice {
+  if (lost) return { mood: 'bad', text: goodbye(lost) }
   const parts = [sent ? `${sent} sent` : '', got ? `${got} received` : ''].filter(Boolean)
   const sum = `Synced: ${parts.join(', ') || 'nothing new'}.`
   const how = conflicts ? 'Another phone was faster: synced again.' : sum
   const both = merged ? ` Merged ${merged} edited on both.` : ''
   if (refused) return { mood: 'bad', text: `${how}${both} ${refused} refused: the list says why.` }
   return { mood: conflicts || merged ? 'merged' : 'good', text: how + both }
+}
+
+function goodbye({ name, unsynced }: Lost): string {
+  const end = `“${name}” is no longer shared with this phone, and is gone from it.`
+  if (unsynced === 0) return end
+  return `${end} What was not synced (${unsynced}) is stored nowhere.`
 }
 
 const duration = (seconds: number): string =>

@@ -50,6 +50,11 @@ const VISITS = {
     await picture(demo.page, 'first-dark')
     await byHand(demo)
     await stories.storiesAreShown(demo)
+    await stories.twoPeopleShareAndPart(demo, async () => {
+      await fits(demo.page, 44)
+      await isLegible(demo.page)
+      await picture(demo.page, 'parted')
+    })
     await fits(demo.page, 44)
     await isLegible(demo.page)
   },

@@ -104,6 +104,43 @@ export async function storiesAreShown(demo) {
   await demo.same()
 }
 
+/** The second phone becomes somebody else's, is let in, and is taken out while it is offline. */
+export async function twoPeopleShareAndPart(demo, look) {
+  const { page, a, b } = demo
+  const people = page.getByRole('switch', { name: 'Two people' })
+  await people.click()
+  assert.deepEqual(await b.tasks(), [])
+  await a.add('Honey')
+  await a.sync()
+  const before = await a.tasks()
+  await a.button('Invite Phone B').click()
+  await b.button('Join').click()
+  await a.button('Take B out').waitFor()
+  await b.title('Honey').waitFor()
+  assert.deepEqual(await b.tasks(), await a.tasks())
+  await b.turn('Online', false)
+  await b.add('Mint')
+  await b.remove('Honey')
+  await a.button('Take B out').click()
+  await a.button('Invite Phone B').waitFor()
+  await b.turn('Online', true)
+  const said = '“Groceries” is no longer shared with this phone, and is gone from it. What was not synced (2) is stored nowhere.'
+  assert.equal(await b.sync(), said)
+  assert.deepEqual(await b.tasks(), [])
+  await look()
+  await a.sync()
+  assert.deepEqual(await a.tasks(), before)
+  await a.button('Invite Phone B').click()
+  await b.button('Join').waitFor()
+  await page.reload() // who is whose, and the invitation, are kept
+  await b.button('Join').click()
+  await b.title('Honey').waitFor()
+  assert.deepEqual(await b.tasks(), before)
+  await people.click()
+  await demo.syncBoth()
+  assert.deepEqual(await demo.same(), before)
+}
+
 /** A phone that syncs by itself; the other one is used without a mouse. */
 export async function byItselfAndByKeyboard(demo) {
   const { page, a, b } = demo

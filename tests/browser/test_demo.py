@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 DEMO = HERE.parents[1] / "demo"
 SECONDS = 300  # against a hang
 SECRET = "a secret that the visit ages tokens with"
-APPLICATION = "tests.demo_app:app"
+APP = "app"  # whose projects may be shared, and whose rule refuses something
 SOURCES = ("src", "public", "index.html", "package-lock.json", "vite.config.mts")
 
 
@@ -71,8 +71,8 @@ def test_its_types_are_right() -> None:
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("name", ["wide", "narrow", "trouble"])
 def test_a_visit_goes_as_the_page_says(name: str, chromium: str, tmp_path: Path) -> None:
-    settings = {"APP_ENV": "development", "JWT_SECRET_KEY": SECRET}
-    with serving("sqlite", tmp_path, application=APPLICATION, **settings) as server:
+    settings = {"APP_ENV": "development", "JWT_SECRET_KEY": SECRET, "MELON_APP": APP}
+    with serving("sqlite", tmp_path, **settings) as server:
         visit(name, server, chromium, tmp_path)
 
 

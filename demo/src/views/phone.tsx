@@ -1,9 +1,11 @@
+import type { ComponentChildren } from 'preact'
 import type { Phone } from '../phone'
 import { AddTask } from './add'
 import { Switch } from './switch'
 import { TaskRow } from './task'
 
-export function PhoneView({ phone }: { phone: Phone }) {
+/** `children`: what stands above the list; `none`: in its place, where there is none. */
+export function PhoneView({ phone, none, children }: Props) {
   const { wire, rows, hasList, isBusy } = phone
   return (
     <article class="phone" aria-busy={isBusy.value} data-syncs={phone.syncs.value}>
@@ -17,20 +19,23 @@ export function PhoneView({ phone }: { phone: Phone }) {
         <SyncButton phone={phone} />
       </div>
       <Notice phone={phone} />
+      {children}
       <ul class="tasks" aria-label={`Groceries on ${phone.name}`} tabIndex={-1}>
         {rows.value.map((row) => (
           <TaskRow key={row.id} phone={phone} row={row} />
         ))}
-        {rows.value.length === 0 && <li class="empty">{emptiness(hasList.value)}</li>}
+        {rows.value.length === 0 && <li class="empty">{emptiness(hasList.value, none)}</li>}
       </ul>
       <AddTask phone={phone} />
     </article>
   )
 }
 
-function emptiness(hasList: boolean | null): string {
+type Props = { phone: Phone; none: string; children?: ComponentChildren }
+
+function emptiness(hasList: boolean | null, none: string): string {
   if (hasList === null) return 'Not read yet.'
-  return hasList ? 'Nothing to buy.' : 'This phone has no list yet: sync to fetch it.'
+  return hasList ? 'Nothing to buy.' : none
 }
 
 /** That it is cut off, and how much the server has not seen. */

@@ -33,7 +33,7 @@ function Line({ exchange }: { exchange: Exchange }) {
         <summary>
           <span class="what">
             <time>{time(exchange.at)}</time>
-            <b>{path.split('/').at(-1)}</b>
+            <b>{word(path)}</b>
             {times > 1 && <span class="times">{`× ${times}`}</span>}
             <span class="outcome">{outcome(exchange.outcome)}</span>
           </span>
@@ -49,6 +49,9 @@ function Line({ exchange }: { exchange: Exchange }) {
     </li>
   )
 }
+
+/** The last part that is no id. */
+const word = (path: string) => path.split('/').filter((part) => /^[a-z-]+$/.test(part)).at(-1)
 
 function Sum({ table, counts }: { table?: string; counts: Counts }) {
   return (
