@@ -133,7 +133,7 @@ def test_a_space_that_was_left_long_ago(account: Account, app: Flask) -> None:
     made, friend = create(account), Account(app)
     bring(account, made["id"], friend, role="owner")
     assert remove(account, made["id"], account).status_code == 204
-    assert rows_with(app, account.user["id"]) == ["spaces", "memberships", "invitations"]
+    assert {"spaces", "memberships", "invitations"} <= {*rows_with(app, account.user["id"])}
     assert delete_account(account).status_code == 204
     assert rows_with(app, account.user["id"]) == []
     assert roles_in(friend, made["id"]) == {friend.user["id"]: "owner"}
