@@ -92,7 +92,7 @@ def export_me() -> Response:
     user = UserSchema().dump(found.user)
     sessions = SessionSchema(many=True).dump(found.sessions)
     spaces = SpaceSchema(many=True).dump(found.spaces)
-    head = {"user": user, "sessions": sessions, "spaces": spaces}
+    head = {"user": user, "sessions": sessions} | ({"spaces": spaces} if spaces else {})
     response = respond(_export(head, found.records), found.records)
     response.headers["Content-Disposition"] = 'attachment; filename="export.json"'
     return response

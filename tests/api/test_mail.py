@@ -125,6 +125,9 @@ def test_a_text_is_easy_to_read(ada: Account, mailbox: Mailbox) -> None:
     ada.first.call("POST", "/auth/email/resend")
     forgot(ada)
     ada.app.test_client().post("/api/v1/auth/code", json={"email": ada.email})
+    space = ada.first.call("POST", "/spaces", json={"name": "Home"}).json["id"]
+    guest = {"role": "reader", "email": "guest@example.com"}
+    ada.first.call("POST", f"/spaces/{space}/invitations", json=guest)
     settle(ada.app)
     body = {"current_password": PASSWORD, "new_password": NEW}
     ada.first.call("POST", "/users/me/password", json=body)

@@ -12,7 +12,7 @@ from melon_api.sync.docs.schemas import pull_answer_schema, push_schemas, verify
 from melon_api.sync.rules.body import BAD_ID
 from melon_api.sync.rules.checksum import table_checksum
 from melon_api.sync.rules.kinds.texts import String
-from melon_api.sync.rules.tables import Column, SyncedTable
+from melon_api.sync.rules.tables import SPACE_ID, Column, SyncedTable
 from melon_api.sync.schemas import PullQuerySchema, PullSchema, PushAnswerSchema, PushQuerySchema
 from melon_api.web.openapi.call import Call, Example, Problem
 
@@ -173,6 +173,12 @@ def _refusals() -> dict[str, Problem]:
     found["refused"] = Problem({"changes": new}, {"changes": said})
     for _, changes, errors in _orphans():
         found["unknown_parent"] = Problem({"changes": changes}, errors)
+    for shared in synced_tables().values():
+        if shared.names_space:
+            there = {shared.name: _lists(created=[record(shared) | {SPACE_ID: "not-yet"}])}
+            where = {"0": {SPACE_ID: ["You are in no space 'not-yet'."]}}
+            errors = {"changes": {shared.name: {"created": where}}}
+            found["unknown_space"] = Problem({"changes": there}, errors)
     return found
 
 
