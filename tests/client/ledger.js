@@ -19,9 +19,10 @@ export function random(seed) {
 export class Ledger {
   edits = new Map() // text -> {place, firstSent, lastHeard, acknowledged}
 
-  written(text, table, id, column) {
+  written(text, table, id, column, writer) {
     const place = `${table}#${id}.${column}`
-    this.edits.set(text, { place, firstSent: Infinity, lastHeard: -Infinity, acknowledged: false })
+    const unsent = { firstSent: Infinity, lastHeard: -Infinity, acknowledged: false }
+    this.edits.set(text, { place, writer, ...unsent })
   }
 
   /** A push is sent; until it is acknowledged, what `isStored` says, nobody knows when it arrives. */
@@ -42,6 +43,15 @@ export class Ledger {
         if (!isStored(table, id)) continue
         edit.lastHeard = Math.max(before[index], performance.now())
         edit.acknowledged = true
+      }
+    }
+  }
+
+  /** It was deleted, as this writer was told: a deletion wins over an edit. */
+  deleted(table, id, writer) {
+    for (const edit of this.edits.values()) {
+      if (edit.writer === writer && edit.place.startsWith(`${table}#${id}.`)) {
+        edit.acknowledged = false
       }
     }
   }

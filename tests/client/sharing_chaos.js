@@ -84,6 +84,9 @@ class Person {
   async pulling(pullChanges, args) {
     const before = new Map(this.out)
     const answer = await pullChanges(args)
+    for (const [table, { deleted }] of Object.entries(answer.changes)) {
+      for (const id of deleted) this.story.ledger.deleted(table, id, this)
+    }
     const { created, updated } = answer.changes.projects
     for (const { id, space_id: space } of [...created, ...updated]) {
       const isOut = before.has(space) && before.get(space) === this.out.get(space)
@@ -122,11 +125,11 @@ class Story {
     }
   }
 
-  async write(phone, table, id, column, values = {}) {
+  async write(person, phone, table, id, column, values = {}) {
     const text = this.text()
     if (id) await phone.edit(table, id, { ...values, [column]: text })
     else id = await phone.create(table, { ...values, [column]: text })
-    this.ledger.written(text, table, id, column)
+    this.ledger.written(text, table, id, column, person)
   }
 
   async act(person, phone) {
@@ -135,16 +138,16 @@ class Story {
     const project = this.pick(Object.keys(projects))
     const task = this.pick(Object.keys(tasks))
     const space = this.pick([null, ...person.known])
-    const actions = [() => this.write(phone, 'projects', undefined, 'name', { space_id: space })]
+    const actions = [() => this.write(person, phone, 'projects', undefined, 'name', { space_id: space })]
     if (project) {
-      const add = () => this.write(phone, 'tasks', undefined, 'title', { project_id: project })
-      actions.push(add, add, () => this.write(phone, 'projects', project, 'name'))
+      const add = () => this.write(person, phone, 'tasks', undefined, 'title', { project_id: project })
+      actions.push(add, add, () => this.write(person, phone, 'projects', project, 'name'))
       actions.push(() => phone.edit('projects', project, { space_id: space }))
       if (this.random() < 0.3) actions.push(() => phone.remove('projects', project))
     }
     if (task) {
-      actions.push(() => this.write(phone, 'tasks', task, 'title'))
-      actions.push(() => this.write(phone, 'tasks', task, 'description', { is_completed: true }))
+      actions.push(() => this.write(person, phone, 'tasks', task, 'title'))
+      actions.push(() => this.write(person, phone, 'tasks', task, 'description', { is_completed: true }))
       actions.push(() => phone.remove('tasks', task))
       if (project) actions.push(() => phone.edit('tasks', task, { project_id: project }))
     }
@@ -199,7 +202,11 @@ class Story {
     if (!made) return
     person.out.delete(space)
     if (!person.known.includes(space)) person.known.push(space)
-    await quietly(() => person.call('POST', '/spaces/join', { token: made.token }))
+    try {
+      await quietly(() => person.call('POST', '/spaces/join', { token: made.token }))
+    } catch (error) {
+      if (error.status !== 422) throw error // who made it owns the space no more
+    }
   }
 
   async members(space) {

@@ -579,6 +579,26 @@ def test_what_is_in_conflict_moves_along(ada: Account, bob: Account, home: str) 
     assert below["id"] in found["steps"]
 
 
+def test_what_was_moved_before_its_creation_is_repeated_is_one(
+    ada: Account, bob: Account, home: str
+) -> None:
+    """Contract, Spaces 4, push 1 and 2: made on a phone that lost the answer, moved by another one,
+    edited by a member, and pushed again: it is not made anew beside that one."""
+    records = push_tree(ada.first, None)  # the answer is lost
+    second = ada.device()
+    second.pull()
+    second.push(projects=updated(edited(records["projects"], space_id=home)))
+    bob.first.pull()
+    bob.first.push(tasks=updated(edited(records["tasks"], description="Bob's")))
+    again = {table: created(record) for table, record in records.items()}
+    answer = ada.first.ask_push(again, allowPartial=True)
+    assert answer.status_code == 200
+    for person in (ada, bob):
+        found = everything(person.device())
+        assert found["projects"][records["projects"]["id"]]["space_id"] == home
+        assert found["tasks"][records["tasks"]["id"]]["description"] == "Bob's"
+
+
 @pytest.mark.parametrize("which", ["from", "to"])
 def test_a_move_takes_the_right_in_both(ada: Account, bob: Account, home: str, which: str) -> None:
     """Contract, Spaces 4 and 5."""
