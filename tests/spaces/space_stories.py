@@ -434,6 +434,21 @@ def test_who_was_told_of_the_end_and_comes_back_creates(
     assert ids(news, "updated") == {}
 
 
+def test_what_was_made_between_two_ends_is_not_to_be_created(
+    ada: Account, bob: Account, home: str
+) -> None:
+    """Contract, Spaces 3: pushed by a device that was told of the first end, and of none since."""
+    assert remove(bob, home, bob).status_code == 204
+    bob.first.pull()
+    bring(ada, home, bob)
+    made = push_tree(bob.first, home)
+    assert remove(bob, home, bob).status_code == 204
+    bring(ada, home, bob)
+    news = bob.first.pull()
+    assert ids(news, "created") == {}
+    assert ids(news, "updated") == ids_of(made)
+
+
 @pytest.mark.parametrize("end", ["leaves", "is removed", "is deleted"])
 def test_who_is_out_is_told_that_all_is_gone(
     ada: Account, bob: Account, home: str, end: str

@@ -104,7 +104,15 @@ def _entry(*, is_bounded: bool = False) -> ScalarSelect[Any]:
     return found.correlate(Space.__table__).scalar_subquery()
 
 
-_entries = (_entry(is_bounded=True), _entry())
+def _ends() -> ScalarSelect[Any]:
+    """How often the account was out of it since `since`."""
+    q = aliased(SyncPoint.__table__).c
+    out = (q.user_id == _user, q.space_id == _s.id, q.timestamp > _since)
+    ends = select(func.count()).where(*out, q.space_clock.is_(None))
+    return ends.correlate(Space.__table__).scalar_subquery()
+
+
+_entries = (_entry(is_bounded=True), _entry(), _ends())
 _memberships = (
     select(
         _m.space_id,
@@ -147,9 +155,11 @@ def read(connection: Connection, user_id: str, account: AccountClock, since: int
 
 
 def _reach(*row: Any) -> Reach:
-    *facts, since, newest = row
+    *facts, since, newest, ends = row
     known, last = (None if value == ENDED else value for value in (since, newest))
-    return replace(Reach(*facts), since=known, newest=last, was_told_end=since == ENDED)
+    return replace(
+        Reach(*facts), since=known, newest=last, was_told_end=since == ENDED and not ends
+    )
 
 
 def own_clock(connection: Connection, user_id: str, timestamp: int) -> int:

@@ -47,7 +47,8 @@ class Reach:
     Clocks are in ms; `…_tick` and T are the account's, the others the space's.
 
     `since`: what T stood for, `newest`: what the newest point says, None for nothing, or no member;
-    `was_told_end`: at T it was no member any more, so that the phone has nothing of it.
+    `was_told_end`: at T it was no member any more, and has joined but once since: of what is older
+    the phone has nothing.
     """
 
     id: str
