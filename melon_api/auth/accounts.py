@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 
-from melon_api.errors import EmailTaken, TokenRevoked
+from melon_api.errors import AccountDisabled, EmailTaken, TokenRevoked
+from melon_api.models.session import Session
 from melon_api.models.user import NO_PASSWORD, User
 from melon_api.storage.cache import Moment, Put, cache
 from melon_api.storage.transactions import Unit
@@ -102,6 +103,21 @@ def lock_account(unit: Unit, user_id: str) -> User:
     user: User | None = unit.scalar(query.execution_options(populate_existing=True))
     if user is None:
         raise TokenRevoked("This account does not exist any more.")
+    return user
+
+
+def lock_caller(unit: Unit, caller: Caller) -> User:
+    """The same for a change that the caller asks for. Raises TokenRevoked, AccountDisabled.
+
+    What the guard found may be over by now: the session has ended, say because the account's owner
+    has proved the address, and a request in flight must not change what is theirs.
+    """
+    user = lock_account(unit, caller.user_id)
+    living = (Session.id == caller.session_id, Session.revoked_at.is_(None))
+    if unit.scalar(select(Session.id).where(*living).with_for_update()) is None:
+        raise TokenRevoked
+    if not user.is_active:
+        raise AccountDisabled
     return user
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Engine, and_, delete, false, insert, or_, 
 
 from melon_api.audit import Event, record
 from melon_api.auth import tokens
-from melon_api.auth.accounts import Caller, Profile, change, lock_account
+from melon_api.auth.accounts import Caller, Profile, change, lock_caller
 from melon_api.auth.tokens import TokenPair
 from melon_api.errors import NotFound
 from melon_api.models.base import db, new_id, utc_now
@@ -103,7 +103,7 @@ def logout_all(caller: Caller) -> None:
     """Sign every device out."""
 
     def work(unit: Unit) -> list[str]:
-        lock_account(unit, caller.user_id)  # or a sign-in at this very moment would be overlooked
+        lock_caller(unit, caller)  # or a sign-in at this very moment would be overlooked
         return end(unit, caller.user_id)
 
     ended = unit_of_work(work)

@@ -8,7 +8,7 @@ from typing import Any
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
-from melon_api.auth.accounts import Caller, Profile, change, lock_account, unique_address
+from melon_api.auth.accounts import Caller, Profile, change, lock_caller, unique_address
 from melon_api.auth.sessions import Device, SignedIn, open_session
 from melon_api.errors import Forbidden
 from melon_api.models.user import NO_PASSWORD, User
@@ -47,7 +47,7 @@ def upgrade(caller: Caller, body: dict[str, Any]) -> Profile:
     values |= {"password": passwords.hash_password(strong)} if strong else {}
 
     def work(unit: Unit) -> Profile:
-        user = lock_account(unit, caller.user_id)
+        user = lock_caller(unit, caller)
         if not Profile.of(user).is_guest:
             raise Forbidden(NO_GUEST)
         change(user, **values)

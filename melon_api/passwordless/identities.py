@@ -11,8 +11,7 @@ from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from melon_api.audit import Event, record
-from melon_api.auth import recovery
-from melon_api.auth.accounts import Caller, Profile, change, lock_account
+from melon_api.auth.accounts import Caller, Profile, change, lock_account, lock_caller
 from melon_api.auth.sessions import Device
 from melon_api.errors import (
     AccountDisabled,
@@ -58,11 +57,7 @@ def sign_in(provider: str, body: Mapping[str, Any], device: Device) -> Entry:
     except AccountDisabled:
         record(Event.SIGN_IN_FAILED, None, reason="disabled")
         raise
-    entry.note(provider)
-    user = entry.signed_in.user
-    if entry.is_new and user.email and not user.email_verified:
-        recovery.send_verification(user.id, user.email)
-    return entry
+    return entry.note(provider)
 
 
 def link(
@@ -70,12 +65,12 @@ def link(
 ) -> Profile:
     """Link an identity to the caller's account, once and for all: again is no news. An account
     without an address takes a verified one that is nobody's. Raises NotFound, ValidationFailed,
-    IdentityTaken, Unavailable."""
+    IdentityTaken, Unavailable, TokenRevoked, AccountDisabled."""
     vouched = check_link(caller, provider, token, nonce)
     granted = grants.exchanged(issuers()[provider], vouched, code)
 
     def work(unit: Unit) -> Profile:
-        user = lock_account(unit, caller.user_id)
+        user = lock_caller(unit, caller)
         owner = _owner(unit, vouched)
         if owner not in (None, user.id):
             raise IdentityTaken
@@ -103,10 +98,11 @@ def check_link(caller: Caller, provider: str, token: str, nonce: str | None) -> 
 
 
 def unlink(caller: Caller, provider: str) -> None:
-    """Take an identity away. Raises NotFound, LastIdentity where nothing else leads in."""
+    """Take an identity away. Raises NotFound, LastIdentity where nothing else leads in,
+    TokenRevoked, AccountDisabled."""
 
     def work(unit: Unit) -> list[str]:
-        user = lock_account(unit, caller.user_id)
+        user = lock_caller(unit, caller)
         left = [name for name in Profile.of(user).identities if name != provider]
         if left == Profile.of(user).identities:
             raise NotFound(NOT_LINKED)

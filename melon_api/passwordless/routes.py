@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from melon_api.auth import recovery
 from melon_api.auth.guard import device_of
 from melon_api.auth.schemas import SignedInSchema
 from melon_api.passwordless import docs, guests, identities, sign_ins
 from melon_api.passwordless.entrance import Entry
 from melon_api.passwordless.schemas import CodeSchema, CodeSignInSchema, GuestSchema, IdTokenSchema
 from melon_api.web.calls import Created, accepts, answers
-from melon_api.web.limits import limited_anonymous, limited_mail
+from melon_api.web.limits import limited_anonymous, limited_mail, may_mail
 from melon_api.web.openapi.call import Blueprint
 from melon_api.web.request import API
 
@@ -40,7 +41,12 @@ def sign_in_with_provider(body: dict[str, Any], provider: str) -> Any:
     there is none. Where the provider calls an address verified that an account here has not
     confirmed, what was set up there before is void; one that was confirmed is linked.
     """
-    return _told(identities.sign_in(provider, body, device_of(body)))
+    entry = identities.sign_in(provider, body, device_of(body))
+    user = entry.signed_in.user
+    unproved = user.email if entry.is_new and not user.email_verified else None
+    if unproved and may_mail(unproved):  # or it is asked for later, by `resend`
+        recovery.send_verification(user.id, unproved)
+    return _told(entry)
 
 
 @blueprint.post("/code")

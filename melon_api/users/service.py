@@ -9,7 +9,7 @@ from melon_api.auth.accounts import (
     Caller,
     Profile,
     change,
-    lock_account,
+    lock_caller,
     unique_address,
 )
 from melon_api.auth.sessions import SignIn, sign_ins
@@ -54,7 +54,7 @@ def change_profile(caller: Caller, changes: dict[str, Any]) -> Profile:
     proof = check_profile(caller, changes)
 
     def work(unit: Unit) -> tuple[str | None, Profile]:
-        user = lock_account(unit, caller.user_id)
+        user = lock_caller(unit, caller)
         before = user.email
         if proof is not None:
             proof.confirm(unit.connection())
@@ -86,7 +86,7 @@ def change_password(caller: Caller, body: dict[str, Any]) -> None:
     hashed = passwords.hash_password(strong)
 
     def work(unit: Unit) -> str | None:
-        user = lock_account(unit, caller.user_id)
+        user = lock_caller(unit, caller)
         proof.confirm(unit.connection())
         recovery.replace_password(unit, user, hashed, Session.id != caller.session_id)
         return user.email

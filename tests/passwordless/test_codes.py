@@ -12,7 +12,9 @@ import pytest
 from conftest import environment, make_app, statements
 from devices import API, PASSWORD, Account, Device, created, guest, new_id, project
 from flask import Flask
+from issuer import LocalIssuer
 from mail_server import SENDER, Mailbox, held_up, part, settle, token_in
+from providers import known, sign_in
 from sqlalchemy import select, update
 
 from melon_api.auth.tokens import key_id
@@ -413,3 +415,20 @@ def test_twenty_codes_a_day_for_one_address(tmp_path: Path) -> None:
     asked = [post(app, "/auth/code", email=email).status_code for _ in range(21)]
     assert asked == [202] * 20 + [429]
     assert post(app, "/auth/code", email=address()).status_code == 202
+
+
+def test_mails_about_a_providers_addresses_are_counted_too(tmp_path: Path) -> None:
+    """Contract, Accounts 13: whoever asks by whichever call, an address has five mails an hour."""
+    database = f"sqlite:///{tmp_path}/it.db"
+    app = make_app(environment("sqlite", database, RATELIMIT_ENABLED="true"), tmp_path)
+    with LocalIssuer() as issuer, known(app, issuer), Mailbox() as box:
+        app.config.update(SMTP=box.server, MAIL_FROM=SENDER)
+        email = address()
+        for subject in range(6):
+            token = issuer.token(sub=f"s{subject}", email=email, email_verified=False)
+            answer = sign_in(app, token)
+            assert answer.status_code == 201
+            settle(app)
+            gone = Device(app, answer.json).call("DELETE", "/users/me", json={"id_token": token})
+            assert gone.status_code == 204
+        assert len(box.to(email)) == 5
