@@ -6,12 +6,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from melon_api.errors import AccountDisabled, EmailTaken, TokenRevoked
+from melon_api.models.base import new_id, utc_now
 from melon_api.models.session import Session
-from melon_api.models.user import NO_PASSWORD, User
+from melon_api.models.user import NO_PASSWORD, Identity, Revocation, User
 from melon_api.storage.cache import Moment, Put, cache
 from melon_api.storage.transactions import Unit
 
@@ -127,6 +128,19 @@ def change(user: User, **values: Any) -> None:
         setattr(user, name, value)
     user.version += 1
     cache().invalidate(user.id, {PROFILE: user.version})
+
+
+def void_identities(connection: Connection, which: ColumnElement[bool]) -> list[str]:
+    """These identities go, in the caller's transaction: the names of what is to be revoked at their
+    providers once it is committed (passwordless/oidc/grants.py:settle)."""
+    c = Identity.__table__.c
+    query = select(c.provider, c.client_id, c.refresh_token)
+    found = connection.execute(query.where(which, c.refresh_token.is_not(None))).all()
+    rows = [{"id": new_id(), "created_at": utc_now(), **row._mapping} for row in found]
+    if rows:
+        connection.execute(insert(Revocation.__table__), rows)
+    connection.execute(delete(Identity.__table__).where(which))
+    return [row["id"] for row in rows]
 
 
 @contextmanager

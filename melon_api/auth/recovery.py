@@ -58,7 +58,7 @@ def reset(token: str, new_password: str) -> str:
         if not user.is_active:
             raise AccountDisabled
         if user.email_verified_at is None:
-            hand_over(unit, user, hashed)
+            hand_over(unit, user, hashed)  # `clean-sessions` tells providers what it noted
         else:
             replace_password(unit, user, hashed)
 

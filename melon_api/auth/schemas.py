@@ -27,12 +27,13 @@ class EmailAddress(fields.Email):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         address: str = super()._deserialize(value, *args, **kwargs).strip()
-        local, _, domain = self._bound(address).lower().rpartition("@")
-        # Another address in a mail's header, and what mail servers without SMTPUTF8 do not take.
+        local, _, domain = self._bound(address).rpartition("@")
+        # Another address in a mail's header, and what mail servers without SMTPUTF8 do not take:
+        # before lower(), which makes a k of the KELVIN SIGN.
         if '"' in local or "=?" in local or not local.isascii():
             raise self.make_error("invalid")
         try:
-            return f"{local}@{_ascii(domain)}"
+            return f"{local.lower()}@{_ascii(domain.lower())}"
         except UnicodeError:
             raise self.make_error("invalid") from None
 

@@ -11,13 +11,13 @@ from sqlalchemy import ColumnElement, Engine, and_, delete, false, insert, or_, 
 
 from melon_api.audit import Event, record
 from melon_api.auth import tokens
-from melon_api.auth.accounts import Caller, Profile, change, lock_caller
+from melon_api.auth.accounts import Caller, Profile, change, lock_caller, void_identities
 from melon_api.auth.tokens import TokenPair
 from melon_api.errors import NotFound
 from melon_api.models.base import db, new_id, utc_now
 from melon_api.models.mailed_token import MailedCode, MailedToken
 from melon_api.models.session import LABEL_LENGTH, Session
-from melon_api.models.space import Invitation
+from melon_api.models.space import Invitation, Membership
 from melon_api.models.user import NO_PASSWORD, Identity, User
 from melon_api.storage.cache import cache
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work, writing
@@ -141,14 +141,26 @@ def end(unit: Unit, user_id: str, which: ColumnElement[bool] | None = None) -> l
     return ids
 
 
-def hand_over(unit: Unit, user: User, password: str = NO_PASSWORD) -> None:
+def hand_over(
+    unit: Unit, user: User, password: str = NO_PASSWORD, keep: tuple[str, str] | None = None
+) -> list[str]:
     """A locked account, whose address was nobody's yet, is its prover's: what anybody set up before
-    is void, a stranger may have registered the address (contract, Accounts 16)."""
-    change(user, password=password, providers="", email_verified_at=utc_now())
-    for model in (Identity, MailedToken):
-        unit.execute(delete(model).where(model.user_id == user.id))
+    is void, a stranger may have registered the address (contract, Accounts 16). All but `keep`, the
+    account's identity (provider, subject) that proves it. What is to be revoked (accounts.py)."""
+    providers = keep[0] if keep else ""
+    change(user, password=password, providers=providers, email_verified_at=utc_now())
+    others = Identity.user_id == user.id
+    if keep:
+        others &= or_(Identity.provider != keep[0], Identity.subject != keep[1])
+    to_revoke = void_identities(unit.connection(), others)
+    unit.execute(delete(MailedToken).where(MailedToken.user_id == user.id))
     unit.execute(delete(MailedCode).where(MailedCode.email == user.email))
+    mine = select(Membership.space_id).where(Membership.user_id == user.id)
+    if spaces := list(unit.scalars(mine)):
+        words = (Invitation.space_id.in_(spaces), Invitation.created_by == user.id)
+        unit.execute(delete(Invitation).where(*words, Invitation.used_by.is_(None)))
     end(unit, user.id)
+    return to_revoke
 
 
 def sign_ins(caller: Caller, *, ended: bool = False) -> list[SignIn]:

@@ -11,6 +11,7 @@ from melon_api.auth.sessions import Device, SignedIn, hand_over, open_session
 from melon_api.errors import AccountDisabled
 from melon_api.models.base import utc_now
 from melon_api.models.user import NO_PASSWORD, User
+from melon_api.passwordless.oidc import grants
 from melon_api.storage.transactions import Unit
 
 
@@ -20,6 +21,7 @@ class Entered(NamedTuple):
     user: User
     is_new: bool = False
     is_claimed: bool = False
+    to_revoke: tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):
@@ -28,12 +30,14 @@ class Entry(NamedTuple):
     signed_in: SignedIn
     is_new: bool
     is_claimed: bool
+    to_revoke: tuple[str, ...]
 
-    def note(self, way: str) -> "Entry":
-        """Once it is committed: what has happened, for the audit log."""
+    def settle(self, way: str) -> "Entry":
+        """Once it is committed: what has happened, for the audit log and for the providers."""
         events = [Event.CLAIMED] if self.is_claimed else []
         for event in (*events, Event.REGISTERED if self.is_new else Event.SIGNED_IN):
             record(event, self.signed_in.user.id, self.signed_in.session_id, way=way)
+        grants.settle(list(self.to_revoke))
         return self
 
 
@@ -53,15 +57,17 @@ def proven(unit: Unit, email: str, name: str | None) -> Entered:
     return let_in(unit, user, email)
 
 
-def let_in(unit: Unit, user: User, proved: str | None) -> Entered:
-    """Into a locked account, by somebody who has `proved` this address. Where it is the account's,
-    which nobody had proved before, the account is theirs. Raises AccountDisabled."""
+def let_in(
+    unit: Unit, user: User, proved: str | None, by: tuple[str, str] | None = None
+) -> Entered:
+    """Into a locked account, by somebody who has `proved` this address, `by` an identity of it.
+    Where it is the account's, which nobody had proved before, the account is theirs. Raises
+    AccountDisabled."""
     if not user.is_active:
         raise AccountDisabled
     is_claimed = proved is not None and user.email == proved and user.email_verified_at is None
-    if is_claimed:
-        hand_over(unit, user)
-    return Entered(user, is_claimed=is_claimed)
+    to_revoke = hand_over(unit, user, keep=by) if is_claimed else []
+    return Entered(user, is_claimed=is_claimed, to_revoke=tuple(to_revoke))
 
 
 def opened(unit: Unit, email: str | None, name: str | None, *, is_verified: bool) -> Entered:
@@ -78,4 +84,4 @@ def sign_in(unit: Unit, entered: Entered, device: Device) -> Entry:
     unit.flush()
     user = entered.user
     signed_in = SignedIn(Profile.of(user), *open_session(unit, user.id, device))
-    return Entry(signed_in, entered.is_new, entered.is_claimed)
+    return Entry(signed_in, entered.is_new, entered.is_claimed, entered.to_revoke)

@@ -7,11 +7,18 @@ proves whose an account is (entrance.py), any other proves nothing (contract, Ac
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from melon_api.audit import Event, record
-from melon_api.auth.accounts import Caller, Profile, change, lock_account, lock_caller
+from melon_api.auth.accounts import (
+    Caller,
+    Profile,
+    change,
+    lock_account,
+    lock_caller,
+    void_identities,
+)
 from melon_api.auth.sessions import Device
 from melon_api.errors import (
     AccountDisabled,
@@ -57,7 +64,7 @@ def sign_in(provider: str, body: Mapping[str, Any], device: Device) -> Entry:
     except AccountDisabled:
         record(Event.SIGN_IN_FAILED, None, reason="disabled")
         raise
-    return entry.note(provider)
+    return entry.settle(provider)
 
 
 def link(
@@ -109,8 +116,7 @@ def unlink(caller: Caller, provider: str) -> None:
         if not (left or has_address_way(user)):
             raise LastIdentity
         mine = and_(Identity.user_id == user.id, Identity.provider == provider)
-        to_revoke = grants.note(unit.connection(), mine)
-        unit.execute(delete(IDENTITIES).where(mine))
+        to_revoke = void_identities(unit.connection(), mine)
         change(user, providers=",".join(left))
         return to_revoke
 
@@ -135,10 +141,8 @@ def _entered(unit: Unit, vouched: Vouched, name: str | None) -> Entered:
     """Raises AccountDisabled, IdentityTaken."""
     proved = vouched.verified_email
     if owner := _owner(unit, vouched):
-        entered = entrance.let_in(unit, lock_account(unit, owner), proved)
-        if entered.is_claimed:  # what was set up before is void, this identity is not
-            _link(unit, entered.user, vouched)
-        return entered
+        by = (vouched.provider, vouched.subject)
+        return entrance.let_in(unit, lock_account(unit, owner), proved, by)
     if proved:
         entered = entrance.proven(unit, proved, name)
     else:

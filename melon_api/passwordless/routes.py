@@ -51,8 +51,8 @@ def sign_in_with_provider(body: dict[str, Any], provider: str) -> Any:
 
 @blueprint.post("/code")
 @accepts(CodeSchema)
+@limited_mail()  # first: of the codes of a day those count that are mailed
 @limited_anonymous("CODE")
-@limited_mail()
 @answers(202)
 def request_code(body: dict[str, str]) -> None:
     """Mail a code of six digits; the answer does not tell whether there is an account

@@ -48,4 +48,4 @@ def by_code(email: str, code: str, name: str | None, device: Device) -> Entry:
     if entry is None:
         record(Event.SIGN_IN_FAILED, None, reason="code")
         raise InvalidCredentials(BAD_CODE)
-    return entry.note("code")
+    return entry.settle("code")

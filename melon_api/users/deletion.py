@@ -7,7 +7,7 @@ from typing import Protocol, cast
 from flask import Flask, current_app
 from sqlalchemy import Connection, delete, select
 
-from melon_api.auth.accounts import GONE, PROFILE
+from melon_api.auth.accounts import GONE, PROFILE, void_identities
 from melon_api.models.alteration import Alteration
 from melon_api.models.base import db
 from melon_api.models.mailed_token import MailedCode, MailedToken
@@ -23,7 +23,7 @@ from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql import deletions
 
 EXTENSION = "departures"
-OWNED = (Adoption, Alteration, EventQueue, OutboxEvent, Session, MailedToken, Identity)
+OWNED = (Adoption, Alteration, EventQueue, OutboxEvent, Session, MailedToken)
 
 
 class Departure(Protocol):
@@ -65,7 +65,7 @@ def end_account(user_id: str, confirm: Callable[[Connection], None] = lambda _: 
 
 def _erase(connection: Connection, user_id: str) -> list[str]:
     """Everything that is stored of it; what is to be revoked elsewhere."""
-    to_revoke = grants.note(connection, Identity.user_id == user_id)
+    to_revoke = void_identities(connection, Identity.user_id == user_id)
     email = connection.scalar(select(User.email).where(User.id == user_id))
     connection.execute(delete(MailedCode).where(MailedCode.email == email))
     deletions.delete_all(connection, synced_tables().values(), user_id)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from flask import Response
+from flask import Response, request
 
 from melon_api.auth.accounts import Profile
 from melon_api.auth.guard import caller, signed_in
@@ -39,6 +39,13 @@ def _check_change(body: dict[str, str | None]) -> None:
 @limited("LOGIN", when=lambda body: "email" in body)
 def _check_profile(body: dict[str, str | None]) -> None:
     service.check_profile(caller(), body)
+
+
+@limited("LOGIN")
+def _check_link(body: dict[str, Any]) -> None:
+    token, provider = body.get("id_token"), (request.view_args or {})["provider"]
+    if token is not None:
+        identities.check_link(caller(), provider, token, body.get("nonce"))
 
 
 @blueprint.get("/me")
@@ -125,7 +132,7 @@ def upgrade(body: dict[str, Any]) -> Profile:
 
 @blueprint.post("/me/identities/<provider>")
 @signed_in()
-@accepts(IdTokenSchema)
+@accepts(IdTokenSchema, _check_link)
 @limited("LOGIN")
 @answers(200, UserSchema)
 def link_identity(body: dict[str, Any], provider: str) -> Profile:

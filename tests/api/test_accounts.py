@@ -100,6 +100,7 @@ def test_an_address_is_taken_regardless_of_case(account: Account) -> None:
         ({"password": PASSWORD}, "email"),
         ({"email": "ada@example.com"}, "password"),
         ({"email": "ada", "password": PASSWORD}, "email"),
+        ({"email": "mar\N{KELVIN SIGN}@example.com", "password": PASSWORD}, "email"),
         ({"email": 7, "password": PASSWORD}, "email"),
         ({"email": "a" * 250 + "@example.com", "password": PASSWORD}, "email"),
         ({"email": "ada@example.com", "password": "short"}, "password"),

@@ -22,6 +22,8 @@ from melon_api.models.base import db, utc_now
 from melon_api.models.mailed_token import MailedCode
 from melon_api.models.user import Identity
 from melon_api.users import admin
+from melon_api.web.limiter import Key, hashed
+from melon_api.web.limits import limiter_of
 
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)")
 NEW = "another-horse-battery"
@@ -401,6 +403,9 @@ def test_codes_and_guesses_are_limited(tmp_path: Path) -> None:
     email = address()
     asked = [ask("/auth/code", next(clients), email=email) for _ in range(4)]
     assert asked == [202, 202, 202, 429]  # as many mails in an hour, known or not
+    with app.app_context():  # who was refused got no code: one of the day's four is left
+        key = Key((hashed(email),), ())
+        assert [limiter_of(app).hit("CODE", key).is_allowed for _ in range(2)] == [True, False]
     assert ask("/auth/password/forgot", next(clients), email=email) == 202
     thief = next(clients)
     guesses = [ask("/auth/code/verify", thief, email=address(), code="123456") for _ in range(6)]

@@ -260,3 +260,35 @@ def test_an_operator_is_shown_a_guest_and_an_identity(app: Flask, apple: LocalIs
         1,
         "Error: There is no account nobody@example.com.\n",
     )
+
+
+def by_apple(account: Account, apple: LocalIssuer) -> str:
+    """The account's own Apple identity, linked before its address was proved: its ID token."""
+    subject = hashlib.sha256(account.email.encode()).hexdigest()[:24]
+    claims = {"email": account.email, "email_verified": "true", "aud": "web.melon"}
+    token = apple.token(sub=subject, **claims)
+    code = apple.code(login_hint=account.email)
+    assert link(account.first, token, "apple", authorization_code=code).status_code == 200
+    return token
+
+
+def test_the_identity_that_proves_an_address_is_revoked_at_the_end(
+    account: Account, apple: LocalIssuer
+) -> None:
+    """Contract, Accounts 16 and 18: it stays as it was linked, with what Apple gave for it."""
+    token = by_apple(account, apple)
+    owner = Device(account.app, sign_in(account.app, token, provider="apple").json)
+    assert (me(owner)["identities"], revoked(apple)) == (["apple"], [])
+    assert end(owner, apple, account.email).status_code == 204
+    assert revoked(apple) == ["r"]
+
+
+def test_an_identity_that_is_void_by_a_proof_is_revoked(
+    account: Account, apple: LocalIssuer
+) -> None:
+    """Contract, Accounts 16."""
+    by_apple(account, apple)
+    token = apple.token(sub=address(), email=account.email, email_verified=True)
+    owner = Device(account.app, sign_in(account.app, token).json)
+    assert me(owner)["identities"] == ["google"]
+    assert (revoked(apple), left(account.app)) == (["r"], 0)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from conftest import NO_DATABASE
 from devices import API, PASSWORD, Account, Device, created, guest, project
 from flask import Flask
 from issuer import LocalIssuer
@@ -385,3 +386,11 @@ def test_a_deleted_account_leaves_no_identity(app: Flask, issuer: LocalIssuer) -
     assert subjects(app, user_id) == set()
     again = sign_in(app, person.token())
     assert again.status_code == 201 and again.json["user"]["id"] != user_id
+
+
+@NO_DATABASE
+def test_all_that_is_wrong_with_a_link_is_said(app: Flask, issuer: LocalIssuer) -> None:
+    """Contract, Errors 4: the token beside another field."""
+    answer = link(guest(app), "none", device_id="!!")
+    assert failure(answer) == (422, "validation_failed")
+    assert set(answer.json["errors"]) == {"device_id", "id_token"}

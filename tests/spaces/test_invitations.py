@@ -350,3 +350,20 @@ def test_the_clean_up_forgets_invitations(account: Account, app: Flask) -> None:
         clean_up(db.engine, utc_now() + timedelta(seconds=1))
         assert db.session.get(Invitation, late["id"]) is None
         assert db.session.get(Invitation, lives["id"]) is not None
+
+
+def test_a_strangers_invitations_end_when_the_address_is_proved(
+    app: Flask, mailbox: Mailbox
+) -> None:
+    """Contract, Accounts 16: what was set up before is void, by a mailed reset too."""
+    stranger, late = Account(app), Account(app)
+    space = create(stranger)
+    token = invited(stranger, space["id"], "owner")["token"]
+    http = app.test_client()
+    http.post("/api/v1/auth/password/forgot", json={"email": stranger.email})
+    settle(app)
+    mail = next(mail for mail in mailbox.to(stranger.email) if "password" in mail["Subject"])
+    body = {"token": token_in(mail), "new_password": "another-horse-battery"}
+    assert http.post("/api/v1/auth/password/reset", json=body).status_code == 204
+    assert failure(join(late, token)) == (422, "validation_failed")
+    assert spaces_of(late) == {}

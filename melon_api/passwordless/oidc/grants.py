@@ -2,9 +2,9 @@
 identity, revoked with it. Apple wants that when an account is deleted ("Sign in with Apple REST
 API": /auth/token, /auth/revoke).
 
-What is to be revoked is noted in the transaction that ends it, and tried until the provider has
-taken it. The addresses are those of the discovery document; this server signs in there with a token
-of its own key.
+What is to be revoked is noted in the transaction that ends it (auth/accounts.py:void_identities),
+and tried until the provider has taken it. The addresses are those of the discovery document; this
+server signs in there with a token of its own key.
 """
 
 import logging
@@ -13,11 +13,11 @@ from datetime import timedelta
 
 import jwt
 from jwt import PyJWTError
-from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy import delete, select
 
 from melon_api.errors import Unavailable
-from melon_api.models.base import db, new_id, utc_now
-from melon_api.models.user import Identity, Revocation
+from melon_api.models.base import db, utc_now
+from melon_api.models.user import Revocation
 from melon_api.passwordless.oidc import fetching
 from melon_api.passwordless.oidc.fetching import NotFetched
 from melon_api.passwordless.oidc.keys import Issuer, issuers, waiting
@@ -47,17 +47,6 @@ def exchanged(issuer: Issuer, vouched: Vouched, code: str | None) -> str | None:
         log.warning("an authorization code was not exchanged: it is another person's")
         return None
     return token
-
-
-def note(connection: Connection, which: ColumnElement[bool]) -> list[str]:
-    """In the transaction in which these identities go: the names of what is to be revoked."""
-    c = Identity.__table__.c
-    query = select(c.provider, c.client_id, c.refresh_token)
-    found = connection.execute(query.where(which, c.refresh_token.is_not(None))).all()
-    rows = [{"id": new_id(), "created_at": utc_now(), **row._mapping} for row in found]
-    if rows:
-        connection.execute(insert(ROWS), rows)
-    return [row["id"] for row in rows]
 
 
 def settle(names: list[str] | None = None) -> tuple[int, int]:
