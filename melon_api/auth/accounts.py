@@ -114,12 +114,18 @@ def lock_caller(unit: Unit, caller: Caller) -> User:
     has proved the address, and a request in flight must not change what is theirs.
     """
     user = lock_account(unit, caller.user_id)
-    living = (Session.id == caller.session_id, Session.revoked_at.is_(None))
-    if unit.scalar(select(Session.id).where(*living).with_for_update()) is None:
-        raise TokenRevoked
+    check_session(unit.connection(), caller)
     if not user.is_active:
         raise AccountDisabled
     return user
+
+
+def check_session(connection: Connection, caller: Caller) -> None:
+    """Raises TokenRevoked where the caller's session has ended; it lives until the transaction ends
+    otherwise."""
+    living = (Session.id == caller.session_id, Session.revoked_at.is_(None))
+    if connection.scalar(select(Session.id).where(*living).with_for_update()) is None:
+        raise TokenRevoked
 
 
 def change(user: User, **values: Any) -> None:

@@ -155,11 +155,11 @@ def hand_over(
     to_revoke = void_identities(unit.connection(), others)
     unit.execute(delete(MailedToken).where(MailedToken.user_id == user.id))
     unit.execute(delete(MailedCode).where(MailedCode.email == user.email))
+    end(unit, user.id)  # before the invitations: none is made by these sessions from now on
     mine = select(Membership.space_id).where(Membership.user_id == user.id)
     if spaces := list(unit.scalars(mine)):
         words = (Invitation.space_id.in_(spaces), Invitation.created_by == user.id)
         unit.execute(delete(Invitation).where(*words, Invitation.used_by.is_(None)))
-    end(unit, user.id)
     return to_revoke
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select
 
 from melon_api.audit import Event, record
-from melon_api.auth.accounts import Caller
+from melon_api.auth.accounts import Caller, check_session
 from melon_api.auth.tokens import digest
 from melon_api.errors import NotFound, Unavailable, ValidationFailed
 from melon_api.mail.message import send
@@ -46,6 +46,7 @@ def invite(caller: Caller, space_id: str, role: str, email: str | None = None) -
     invited = Invited(new_id(), role, email, now + LIFETIME, None if email else token)
 
     def work(held: Held) -> None:
+        check_session(held.connection, caller)  # or a stranger's outlives the owner's proof
         late = (_invitations.space_id == space_id, _invitations.expires_at < now)
         held.connection.execute(delete(Invitation).where(*late, _invitations.used_by.is_(None)))
         row = vars(invited) | {"space_id": space_id, "digest": digest(token)}

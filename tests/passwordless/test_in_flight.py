@@ -15,6 +15,7 @@ from melon_api.auth import sessions
 from melon_api.models.base import db
 from melon_api.models.user import User
 from melon_api.passwordless import guests, identities
+from melon_api.spaces import invitations
 from melon_api.users import admin, service
 
 
@@ -24,16 +25,18 @@ def issuer(app: Flask) -> Any:
         yield issuer
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, room: Any, act: Callable[[], Any]) -> None:
+def meanwhile(
+    monkeypatch: pytest.MonkeyPatch, room: Any, act: Callable[[], Any], name: str = "unit_of_work"
+) -> None:
     """Have this happen between the guard and the transaction of the next request."""
-    work = room.unit_of_work
+    work = getattr(room, name)
 
     def late(*args: Any) -> Any:
-        monkeypatch.setattr(room, "unit_of_work", work)
+        monkeypatch.setattr(room, name, work)
         act()
         return work(*args)
 
-    monkeypatch.setattr(room, "unit_of_work", late)
+    monkeypatch.setattr(room, name, late)
 
 
 def claim(app: Flask, issuer: LocalIssuer, email: str) -> Device:
@@ -67,6 +70,20 @@ def test_a_strangers_unlink_in_flight_while_the_owner_proves_the_address(
     meanwhile(monkeypatch, identities, lambda: owners.append(claim(app, issuer, stranger.email)))
     assert failure(unlink(stranger.first)) == (401, "token_revoked")
     assert me(owners[0])["identities"] == ["google"]
+
+
+def test_a_strangers_invitation_in_flight_while_the_owner_proves_the_address(
+    app: Flask, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract, Accounts 16: nobody is let into the owner's spaces by it."""
+    stranger = Account(app)
+    space = stranger.first.call("POST", "/spaces", json={"name": "Home"}).json["id"]
+    path, owners = f"/spaces/{space}/invitations", list[Device]()
+    act = lambda: owners.append(claim(app, issuer, stranger.email))  # noqa: E731
+    meanwhile(monkeypatch, invitations, act, "changing")
+    answer = stranger.first.call("POST", path, json={"role": "owner"})
+    assert failure(answer) == (401, "token_revoked")
+    assert owners[0].call("GET", path).json == []
 
 
 PROVED = ("address", "password")
