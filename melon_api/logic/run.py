@@ -118,7 +118,8 @@ def _names(table: str) -> str:
 def ask_all(desk: Desk, account: Account) -> None:
     """Each rule once, with what the ones before it have left; parents before children. What a rule
     deletes takes along what belongs to it, before the next one is asked."""
-    token = held.set(held.get() | {desk.user_id})
+    locked = {desk.user_id, account.member_id or desk.user_id}
+    token = held.set(held.get() | locked)
     try:
         _ask_all(desk, account)
     finally:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from melon_api.errors import Forbidden, NotFound, ValidationFailed
 from melon_api.models.space import OWNER, Membership, Space
+from melon_api.sync.rules.tables import ID
 
 _spaces, _members = Space.__table__.c, Membership.__table__.c
 NO_SPACE = "There is no such space of yours."
@@ -16,8 +17,8 @@ NO_SPACE = "There is no such space of yours."
 
 def role_in(connection: Connection, user_id: str, space_id: str) -> str | None:
     """None of who is no member."""
-    if not (space_id.isascii() and user_id.isascii()):
-        return None  # MySQL does not even compare them
+    if not (ID.match(space_id) and ID.match(user_id)):
+        return None  # MySQL does not even compare some of them, and takes no blank at the end amiss
     row = Membership.__table__.c
     mine = (row.user_id == user_id, row.space_id == space_id, row.left_tick.is_(None))
     role: str | None = connection.scalar(select(row.role).where(*mine))

@@ -128,14 +128,14 @@ def _with_learned(
 def _settled(engine: Engine, page: Page, atlas: settling.Atlas, as_of: Moment) -> Page:
     """With a timestamp that stands for what the page was read at, in all spaces."""
 
-    def settle() -> int:
+    def settle() -> tuple[int, bool]:
         with writing(engine) as connection:
             return settling.settle(connection, atlas)
 
-    timestamp = page.walk.timestamp if page.is_settled else retrying(settle)
-    rest = page.rest and replace(page.rest, timestamp=timestamp)
-    learned = Learned(cache(), atlas.user_id, timestamp, as_of, atlas.clocks)
-    return replace(page, walk=replace(page.walk, timestamp=timestamp), rest=rest, learned=learned)
+    at, is_all = (page.walk.timestamp, True) if page.is_settled else retrying(settle)
+    rest = page.rest and replace(page.rest, timestamp=at)
+    learned = Learned(cache(), atlas.user_id, at, as_of, atlas.clocks) if is_all else None
+    return replace(page, walk=replace(page.walk, timestamp=at), rest=rest, learned=learned)
 
 
 def _measured(page: Page) -> Page:

@@ -1,7 +1,7 @@
 """What a push does to the stored records. Pure: rows in, rows out, no SQL, no clock of its own."""
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,7 +31,8 @@ class Merge:
     adopted: set[tuple[str, str]] = field(default_factory=set)
     # Records that come from another space, by table and id: where one was deleted here before, it
     # lives again (contract, Spaces 4).
-    arrivals: Collection[tuple[str, str]] = ()
+    # With the columns of their parents that are as they were: those may be left behind.
+    arrivals: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
 
     def rows(self) -> Iterator[Row]:
         """Of all tables."""
@@ -59,6 +60,7 @@ class Merge:
             rows[row.id] = row = self._new(row.id, record.values, is_back=True)
         if row is not None and (table.name, record.id) in self.history.altered:
             record = self._without_altered(table, row, record)
+        record = self._without_left(table, record)
         sent, record = record, self._without_deleted(table, record)
         values = self.decide(table, row, record)
         if values is None:
@@ -92,6 +94,14 @@ class Merge:
         same = [c.name for c in columns if value_digest(c, sent[c.name]) == altered[c.name]]
         stored = {name: row.values[name] for name in same}
         return replace(record, values=sent | stored, as_sent=False) if same else record
+
+    def _without_left(self, table: SyncedTable, record: PushedRecord) -> PushedRecord:
+        """A reference that a deletion clears is cleared, too, where its record stays behind."""
+        same = self.arrivals.get((table.name, record.id), ())
+        named = ((p.column, p.table, record.values.get(p.column)) for p in table.cleared)
+        left = [c for c, name, i in named if c in same and i and i not in self.stored[name]]
+        nulls: dict[str, Any] = dict.fromkeys(left)
+        return replace(record, values=record.values | nulls, as_sent=False) if nulls else record
 
     def _without_deleted(self, table: SyncedTable, record: PushedRecord) -> PushedRecord:
         """A reference that a deletion clears is not set to a deleted record (contract push 4)."""
@@ -143,11 +153,14 @@ class Merge:
     ) -> bool | None:
         """Whether all parents live; None when one does not exist, which is then noted."""
         live: bool | None = True
+        same = self.arrivals.get((table.name, record.id), ())
         for parent in table.parents:
             named = values[parent.column]
             if parent.on_delete == "keep" if named else not parent.required:
                 continue
             above = self.stored[parent.table].get(named)
+            if above is None and parent.column in same:
+                continue
             if above is None and not (row and row.values[parent.column] == named):
                 self._note_missing(parent, named, record)
                 live = None

@@ -35,6 +35,7 @@ GRAVITY: tuple[Kind, ...] = (
 WITHHELD: dict[Kind, str] = {
     Forbidden: "Your role in this space does not allow it, or you are no member of it any more.",
     IdTaken: "This space has another record of that id.",
+    Refused: "Something that belongs to it was refused, so it stays where it was.",
 }
 
 
@@ -106,6 +107,18 @@ class Problems:
         """Not stored, and told again, which is no error (WITHHELD)."""
         self.rejected.setdefault(place.table, {}).setdefault(place.id, kind)
         _note(self._soft_places, place, [WITHHELD[kind]])
+
+    def take_over(self, place: Place, other: Problems) -> None:
+        """What another try has found at a place."""
+        kind = other.rejected[place.table][place.id]
+        if kind is SyncConflict:
+            self.conflict(place)
+            return
+        self._kinds.add(kind)
+        self._reject(place, kind)
+        lists = other.errors.get(place.table, {})
+        if messages := lists.get(place.list, {}).get(str(place.index)):
+            _note(self.errors, place, messages)
 
     def conflict(self, place: Place) -> None:
         self._reject(place, SyncConflict)

@@ -70,6 +70,7 @@ class Move:
     record: PushedRecord
     origin: str
     target: str
+    same: frozenset[str]  # the columns of its parents that are as they were
 
     @property
     def key(self) -> tuple[str, str]:

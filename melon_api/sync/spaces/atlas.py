@@ -200,8 +200,9 @@ def stands_for(connection: Connection, atlas: Atlas) -> bool:
     return is_known and own_clock(connection, atlas.user_id, seen) == seen
 
 
-def settle(connection: Connection, atlas: Atlas) -> int:
-    """A timestamp that stands for what a snapshot saw. `connection` writes."""
+def settle(connection: Connection, atlas: Atlas) -> tuple[int, bool]:
+    """A timestamp that stands for what a snapshot saw, and whether the account's own space stands
+    there by now. `connection` writes."""
     held = clock.lock(connection, atlas.user_id)
     now = read(connection, atlas.user_id, held, 0)
     entries = now.changed(atlas.clocks)
@@ -211,4 +212,4 @@ def settle(connection: Connection, atlas: Atlas) -> int:
     tick = clock.next_tick(held, seen)
     clock.write(connection, atlas.user_id, tick, held.run, has_news=False)
     add_point(connection, atlas, held, tick, entries)
-    return tick
+    return tick, held.value == seen

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select, text
 
 from melon_api.models.space import CATALOGUE
 from melon_api.sync.rules import tables as reaches
+from melon_api.sync.rules.history import RecordKey
 from melon_api.sync.rules.tables import SyncedTable, Tables
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Spot(NamedTuple):
     created: int
     created_by: int
     updated: int
+    updated_by: int
     is_deleted: bool
     above: tuple[tuple[str, str], ...]
 
@@ -45,24 +47,30 @@ class Locations:
 
     def load(self, table: SyncedTable, ids: Iterable[str]) -> None:
         """Find these ids in all spaces that the account sees, or saw; and what hides them."""
-        wanted = sorted({i for i in ids if (table.name, i) not in self._spots})
-        above: dict[str, set[str]] = {}
-        for start in range(0, len(wanted), IDS_PER_STATEMENT):
-            for name, record_id, spot in self._find(
-                table, wanted[start : start + IDS_PER_STATEMENT]
-            ):
-                self._spots.setdefault((table.name, record_id), {})[name] = spot
-                if name != self._atlas.user_id and not spot.is_deleted:
-                    for parent, parent_id in spot.above:
-                        above.setdefault(parent, set()).add(parent_id)
+        pending = {table.name: set(ids)}
+        while pending:
+            name, some = pending.popitem()
+            for parent, parent_id in self._load(self._tables[name], some):
+                if (parent, parent_id) not in self._spots:
+                    pending.setdefault(parent, set()).add(parent_id)
+
+    def _load(self, table: SyncedTable, ids: set[str]) -> set[RecordKey]:
+        """What those belong to that another record may hide."""
+        wanted = sorted(i for i in ids if (table.name, i) not in self._spots)
+        above: set[RecordKey] = set()
         for record_id in wanted:
-            self._spots.setdefault((table.name, record_id), {})
-        for parent, parent_ids in above.items():
-            self.load(self._tables[parent], parent_ids)
+            self._spots[table.name, record_id] = {}
+        for start in range(0, len(wanted), IDS_PER_STATEMENT):
+            some = wanted[start : start + IDS_PER_STATEMENT]
+            for name, record_id, spot in self._find(table, some):
+                self._spots[table.name, record_id][name] = spot
+                if name != self._atlas.user_id and not spot.is_deleted:
+                    above.update(spot.above)
+        return above
 
     def spots(self, table: SyncedTable, record_id: str) -> dict[str, Spot]:
         """By space."""
-        return self._spots[table.name, record_id]
+        return self._spots.get((table.name, record_id), {})
 
     def at(self, table: SyncedTable, record_id: str) -> str | None:
         """The space of the living record that the account sees; None where there is none."""
@@ -79,34 +87,40 @@ class Locations:
     def _at(self, table: str, record_id: str) -> str | None:
         key = (table, record_id)
         if key not in self._seen:
-            self._seen[key] = None  # of a circle, which no app can look at either
-            spots = self._spots.get(key, {})
-            order = self._order(self._tables[table])
-            first = next((s for s in order if s in spots and not spots[s].is_deleted), None)
-            if first is not None and self._is_seen(spots[first], first):
-                self._seen[key] = first
+            first = self._first(key)
+            self._seen[key] = first if first and self._is_seen(key, first) else None
         return self._seen[key]
 
-    def _is_seen(self, spot: Spot, space: str) -> bool:
-        """Unless it descends from a record that another one hides."""
+    def _first(self, key: RecordKey) -> str | None:
+        """The first space where it lives, whether or not that is seen."""
+        spots = self._spots.get(key, {})
+        order = self._order(self._tables[key[0]])
+        return next((s for s in order if s in spots and not spots[s].is_deleted), None)
+
+    def _is_seen(self, key: RecordKey, space: str) -> bool:
+        """Unless it descends from a record that another one hides. What is in a circle descends
+        from none."""
         if space in (self._atlas.user_id, CATALOGUE):
             return True
-        return not any(
-            self._at(parent, parent_id) != space
-            for parent, parent_id in spot.above
-            if not self._is_gone(parent, parent_id, space)
-        )
-
-    def _is_gone(self, parent: str, parent_id: str, space: str) -> bool:
-        """Whether there is no such living record in this space, which then hides nothing."""
-        spot = self._spots.get((parent, parent_id), {}).get(space)
-        return spot is None or spot.is_deleted
+        climbed, steps = {key}, [key]
+        while steps:
+            for above in self._spots[steps.pop()][space].above:
+                spot = self._spots.get(above, {}).get(space)
+                if above in climbed or spot is None or spot.is_deleted:
+                    continue  # what is gone hides nothing
+                if self._first(above) != space:
+                    return False
+                if self._seen.get(above) != space:
+                    climbed.add(above)
+                    steps.append(above)
+        self._seen |= dict.fromkeys(climbed, space)
+        return True
 
     def _find(self, table: SyncedTable, ids: list[str]) -> Iterable[tuple[str, str, Spot]]:
         c = table.table.c
         ways = [p for p in table.parents if p.on_delete == "cascade"]
         named = [table.column(parent.column) for parent in ways]
-        own = (c.created_at_ms, c.created_by, c.updated_at_ms, c.is_deleted)
+        own = (c.created_at_ms, c.created_by, c.updated_at_ms, c.updated_by, c.is_deleted)
         spaces = self._order(table) + (self._left if table.reach == reaches.SHARED else [])
         query = select(c.user_id, c.id, *own, *named).where(c.user_id.in_(spaces))
         if self._connection.dialect.name == "sqlite":  # which takes few parameters
@@ -114,6 +128,6 @@ class Locations:
             found: Any = self._connection.execute(query, {"ids": orjson.dumps(ids).decode()})
         else:
             found = self._connection.execute(query.where(c.id.in_(ids)))
-        for name, record_id, born, born_by, changed, is_deleted, *parents in found:
+        for name, record_id, born, born_by, changed, by, is_deleted, *parents in found:
             above = tuple((way.table, i) for way, i in zip(ways, parents, strict=True) if i)
-            yield name, record_id, Spot(born, born_by, changed, bool(is_deleted), above)
+            yield name, record_id, Spot(born, born_by, changed, by, bool(is_deleted), above)

@@ -169,7 +169,7 @@ class Teller:
             if space is None:
                 if not self._is_told_gone(table, spots):
                     yield self._deletion(RETOLD, table.name, record_id)
-            elif not self._is_told(table, space, spots[space]):
+            elif not self._is_told(table, space, record_id, spots[space]):
                 yield Told(RETOLD, table.name, record_id, "updated", living[record_id])
 
     def _living(self, table: SyncedTable, at: dict[str, str | None]) -> Iterator[tuple[str, bytes]]:
@@ -182,13 +182,18 @@ class Teller:
                 for values in delta_pull.wire_values(table, rows):
                     yield values["id"], orjson.dumps(values)
 
-    def _is_told(self, table: SyncedTable, space: str, spot: Spot) -> bool:
+    def _is_told(self, table: SyncedTable, space: str, record_id: str, spot: Spot) -> bool:
         """As a change of its space."""
         part = next((p for p in self._parts if p.space == space and not p.is_gone), None)
         if part is None:
             return False
         scope = part.scope(self._walk, table)
-        return part.is_new or scope.adds == frozenset() or spot.updated > part.since
+        if part.is_new or scope.adds == frozenset() or spot.updated > part.since:
+            return True
+        if not scope.adds:
+            return False
+        query, this = DeltaQuery(space, self._device, part.since), table.table.c.id == record_id
+        return any(delta_pull.read_rows(self._connection, table, scope, query, this))
 
     def _is_told_gone(self, table: SyncedTable, spots: dict[str, Spot]) -> bool:
         """As a deletion of a space."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from melon_api.errors import IdTaken
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.history import RecordKey
-from melon_api.sync.rules.problems import Place
+from melon_api.sync.rules.problems import Place, Problems
 from melon_api.sync.rules.pushed import Move, PushedRecord, PushedTable
 from melon_api.sync.rules.tables import SPACE_ID, SyncedTable, Tables
 from melon_api.sync.sql import rows
@@ -23,23 +22,47 @@ if TYPE_CHECKING:
 Way = tuple[str, str]  # from a space, to a space
 
 
-def apply(connection: Connection, tables: Tables, sorter: Sorter) -> dict[str, set[RecordKey]]:
-    """Add what moves to what is pushed into each space; which records arrive there."""
-    arrivals: dict[str, set[RecordKey]] = {}
-    ways: dict[Way, list[Move]] = {}
-    for move in sorter.moves:
-        ways.setdefault((move.origin, move.target), []).append(move)
-    for (origin, target), moves in ways.items():
-        below = list(_descendants(connection, tables, sorter, origin, target, moves))
-        if _is_taken(sorter, target, below):
-            for move in moves:
-                sorter.withhold(move.record.place, IdTaken)
-            continue
-        for move in [*moves, *below]:
-            _part(sorter, origin, move.table).deletions.append(move.record.place)
-            _part(sorter, target, move.table).records.append(move.record)
-            arrivals.setdefault(target, set()).add(move.key)
-    return arrivals
+class Moved:
+    """What moves on each way, and what of it is not pushed itself."""
+
+    def __init__(self, connection: Connection, tables: Tables, sorter: Sorter) -> None:
+        self._sorter = sorter
+        self._ways: dict[Way, list[Move]] = {}
+        for move in sorter.targets.moves:
+            self._ways.setdefault((move.origin, move.target), []).append(move)
+        self._below = {
+            way: list(_descendants(connection, tables, sorter, *way, moves))
+            for way, moves in self._ways.items()
+        }
+
+    def taken(self) -> set[RecordKey]:
+        """The pushed moves that cannot be, as a record on their way meets another one of its id:
+        the two may not be mixed, nor may a descendant lose what it belongs to."""
+        ways = (w for w in self._ways if w in self._sorter.taken or self._is_taken(w))
+        return {move.key for way in ways for move in self._ways[way]}
+
+    def refused(self, problems: Problems) -> dict[RecordKey, Place]:
+        """The pushed moves that cannot be, as something that moves is refused where it arrives,
+        each with the place of what was."""
+        found: dict[RecordKey, Place] = {}
+        for way, moves in self._ways.items():
+            for one in (*moves, *self._below[way]):
+                if problems.is_rejected(*one.key):
+                    found |= dict.fromkeys((move.key for move in moves), one.record.place)
+        return found
+
+    def apply(self) -> dict[str, dict[RecordKey, frozenset[str]]]:
+        """Add it to what is pushed into each space; which records arrive there."""
+        arrivals: dict[str, dict[RecordKey, frozenset[str]]] = {}
+        for way, moves in self._ways.items():
+            for move in (*moves, *self._below[way]):
+                _part(self._sorter, move.origin, move.table).deletions.append(move.record.place)
+                _part(self._sorter, move.target, move.table).records.append(move.record)
+                arrivals.setdefault(move.target, {})[move.key] = move.same
+        return arrivals
+
+    def _is_taken(self, way: Way) -> bool:
+        return _is_taken(self._sorter, way[1], self._below[way])
 
 
 def _part(sorter: Sorter, space: str, table: SyncedTable) -> PushedTable:
@@ -81,8 +104,9 @@ def _descendants(
             named = None if target == sorter.owner else target
             values = row.values | ({SPACE_ID: named} if table.names_space else {})
             place = Place(table.name, "updated", 0, row.id)
-            record = PushedRecord(*_at(place), values, None, (), True, True)
-            yield Move(table, record, origin, target)
+            as_sent = not table.names_space  # else the phone is told of the other space
+            record = PushedRecord(*_at(place), values, None, (), as_sent, True)
+            yield Move(table, record, origin, target, frozenset(p.column for p in table.parents))
 
 
 def _at(place: Place) -> tuple[str, str, int, str]:
@@ -107,7 +131,7 @@ def _below(
             for start in range(0, len(above), IDS_PER_STATEMENT):
                 some = above[start : start + IDS_PER_STATEMENT]
                 here |= set(_children(connection, table, parent.column, origin, some))
-        own = sorter.targets.keys() - sorter.unchanged  # which go where they are told
+        own = sorter.targets.known.keys() - sorter.unchanged  # which go where they are told
         here = {i for i in here - found if (table.name, i) not in own}
         here -= moved.get(table.name, set())
         found |= here

@@ -9,14 +9,14 @@ from sqlalchemy import Connection
 from melon_api import measures
 from melon_api.auth.accounts import Caller
 from melon_api.auth.sessions import session_number
-from melon_api.errors import SyncConflict
+from melon_api.errors import IdTaken, Refused, SyncConflict
 from melon_api.models.base import now_ms
 from melon_api.storage.engine import statement_bytes
 from melon_api.storage.pokes import EVERYBODY
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.history import History, RecordKey
 from melon_api.sync.rules.merge import Merge
-from melon_api.sync.rules.problems import Problems
+from melon_api.sync.rules.problems import Kind, Place, Problems
 from melon_api.sync.rules.pushed import PushedTable, PushRequest
 from melon_api.sync.rules.tables import Tables
 from melon_api.sync.spaces import atlas as atlases
@@ -29,6 +29,7 @@ from melon_api.sync.sql import adoptions, clock, rows
 from melon_api.sync.sql.clock import AccountClock
 
 FORGOTTEN = "Deletions since lastPulledAt are forgotten; pull, then push."
+Arrivals = dict[RecordKey, frozenset[str]]
 Write = Callable[[Connection, str, Merge], tuple[bool, bool]]
 
 
@@ -62,20 +63,42 @@ class SpacesPush:
 
     def merge(self, pushed: list[PushedTable], problems: Problems) -> None:
         """A merge for each space that something goes into; what is wrong with any of it comes to
-        what is known to be."""
-        stored = Stored(self.connection, self.tables, self.atlas)
-        sorter = Sorter(self.tables, self.atlas, stored, problems, self._judge)
-        sorter.sort(pushed)
-        arrivals = moves.apply(self.connection, self.tables, sorter)
-        self.problems, self.retold, self.hides = problems, sorter.retold, sorter.hides
-        for space in sorted(sorter.kept, key=lambda name: (name != self.caller.user_id, name)):
-            parts = [t for name in self.tables if (t := sorter.kept[space].get(name))]
-            self.merges[space] = self._merged(space, parts, arrivals.get(space, set()))
-            self.problems = self.merges[space].problems
+        what is known to be. A move that cannot be is taken out, and all begins anew without it."""
+        barred: dict[RecordKey, Kind] = {}
+        while True:
+            savepoint = self.connection.begin_nested() if self.request.allow_partial else None
+            found = self._try(pushed, problems.copy(), barred)
+            if not found:
+                break
+            if savepoint is not None:
+                savepoint.rollback()
+            for key, place in found.items():
+                barred[key] = IdTaken if place is None else Refused
+                if place is not None and not problems.is_rejected(place.table, place.id):
+                    problems.take_over(place, self.problems)
         measures.merged(
             sum(merge.conflicts for merge in self.merges.values()),
             sum(map(len, self.problems.rejected.values())),
         )
+
+    def _try(
+        self, pushed: list[PushedTable], problems: Problems, barred: dict[RecordKey, Kind]
+    ) -> dict[RecordKey, Place | None]:
+        """The moves that cannot be, beyond those barred already: where what stops them stands."""
+        stored = Stored(self.connection, self.tables, self.atlas)
+        sorter = Sorter(self.tables, self.atlas, stored, problems, self._judge, barred)
+        sorter.sort(pushed)
+        moved = moves.Moved(self.connection, self.tables, sorter)
+        if taken := moved.taken():
+            return dict.fromkeys(taken)
+        arrivals = moved.apply()
+        self.merges = {}
+        self.problems, self.retold, self.hides = problems, sorter.retold, sorter.hides
+        for space in sorted(sorter.kept, key=lambda name: (name != self.caller.user_id, name)):
+            parts = [t for name in self.tables if (t := sorter.kept[space].get(name))]
+            self.merges[space] = self._merged(space, parts, arrivals.get(space, {}))
+            self.problems = self.merges[space].problems
+        return {**moved.refused(self.problems)} if self.request.allow_partial else {}
 
     def store(self, write: Write) -> tuple[int | None, int | None]:
         """Write all of it: (the device's new timestamp, the account's tick), None for none.
@@ -131,7 +154,7 @@ class SpacesPush:
         ticks = {space: merge.tick for space, merge in self.merges.items()}
         return self.hides or turns.at_tick(self.connection, self.tables, self.atlas, ticks)
 
-    def _merged(self, space: str, parts: list[PushedTable], arrivals: set[RecordKey]) -> Merge:
+    def _merged(self, space: str, parts: list[PushedTable], arrivals: Arrivals) -> Merge:
         problems = self.problems
 
         def new(pushed: list[PushedTable]) -> Merge:

@@ -3,26 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from melon_api.errors import Forbidden, IdTaken
-from melon_api.models.space import CATALOGUE
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.history import RecordKey
 from melon_api.sync.rules.problems import Kind, Place, Problems
 from melon_api.sync.rules.pushed import Move, PushedRecord, PushedTable, parents_first
 from melon_api.sync.rules.sanitize import empty_values
 from melon_api.sync.rules.tables import SPACE_ID, Row, SyncedTable, Tables
+from melon_api.sync.spaces.pushes.targets import LEFT, UNKNOWN, Targets
 
 if TYPE_CHECKING:
     from melon_api.sync.rules.merge import Merge
     from melon_api.sync.spaces.atlas import Atlas
     from melon_api.sync.spaces.pushes.stored import Stored
-
-# No space: one that the account has left, or that it was never in.
-LEFT, UNKNOWN = "", "?"
 
 
 class Sorter:
@@ -38,16 +35,18 @@ class Sorter:
         stored: Stored,
         problems: Problems,
         judge: Callable[[str], Merge],
+        barred: Mapping[RecordKey, Kind],
     ) -> None:
         self._tables, self._atlas = tables, atlas
         self._problems, self._judge = problems, judge
         self._stored, self.locations = stored, stored.locations
-        self._device = judge(atlas.user_id).history.device
-        self.targets: dict[RecordKey, str] = {}
+        self._history = judge(atlas.user_id).history
+        self.targets = Targets(tables, atlas, stored)
         self.kept: dict[str, dict[str, PushedTable]] = {}
-        self.moves: list[Move] = []
         self.retold: set[RecordKey] = set()
         self.unchanged: set[RecordKey] = set()
+        self.barred = barred  # moves that cannot be, and why
+        self.taken: set[tuple[str, str]] = set()  # ways on which an id met another record
         self.hides = False  # something has the id of a record in another space, which may turn
 
     def sort(self, pushed: list[PushedTable]) -> None:
@@ -86,7 +85,7 @@ class Sorter:
         at = self.locations.at(table, record.id)
         if at is None or self._is_another(table, record, at):
             self._unseen(table, record)
-        elif self._stored.is_mistaken(table, record.id, at, self._device):
+        elif self._stored.is_mistaken(table, record.id, at, self._history):
             self._place(table, record.id, at)
             self.withhold(record.place, IdTaken)
         else:
@@ -100,19 +99,19 @@ class Sorter:
         spot = self.locations.spots(table, record.id)[at]
         has_had = self._judge(at).history.has_had(table.name, record.id, *spot[:2])
         values = {**empty_values(table), **record.values}
-        return not has_had and self._target(table, values, self._atlas.user_id) != at
+        return not has_had and self.targets.of(table, values, self._atlas.user_id) != at
 
     def _seen(self, table: SyncedTable, record: PushedRecord, at: str, row: Row) -> None:
         """One that the account sees in the space `at`."""
         key = self._place(table, record.id, at)
         values: dict[str, Any] | None = {**row.values, **record.values}
-        target = self._target(table, row.values | record.values, at)
+        target = self.targets.of(table, row.values | record.values, at)
         if target != at:
             values = self._judge(at).decide(table, row, record)
-            target = at if values is None else self._target(table, values, at)
+            target = at if values is None else self.targets.of(table, values, at)
         spot = self.locations.spots(table, record.id).get(target)
         if values is None:  # as it is it moves with what it belongs to
-            self.targets[key] = self._target(table, row.values, at)
+            self.targets.known[key] = self.targets.of(table, row.values, at)
             self.unchanged.add(key)
             self._problems.conflict(record.place)
         elif target == UNKNOWN:
@@ -120,36 +119,40 @@ class Sorter:
         elif not self.may_write(at) or not self.may_write(target):
             if target != at or values != row.values:
                 self.withhold(record.place, Forbidden)
-        elif target == at:
+        elif target == at or not record.fits:
             self._keep(at, table, record)
+        elif key in self.barred:
+            self.withhold(record.place, self.barred[key])
         elif spot is not None and not spot.is_deleted:
             self.withhold(record.place, IdTaken)
+            self.taken.add((at, target))
         else:
-            self.targets[key] = target
+            self.targets.known[key] = target
             moved = replace(self._settled(target, table, record, values), changed=None)
-            self.moves.append(Move(table, moved, at, target))
+            same = (p.column for p in table.parents if values[p.column] == row.values[p.column])
+            self.targets.moves.append(Move(table, moved, at, target, frozenset(same)))
 
     def _unseen(self, table: SyncedTable, record: PushedRecord) -> None:
         """One that is new, deleted, or of no space of the account's."""
         values = {**empty_values(table), **record.values}
-        target = self._target(table, values, self._atlas.user_id)
+        target = self.targets.of(table, values, self._atlas.user_id)
         key = self._place(table, record.id, target)
         spots = self.locations.spots(table, record.id)
         dead = self.locations.deleted_at(table, record.id)
         if target == UNKNOWN:
-            self.targets[key] = self._atlas.user_id
+            self.targets.known[key] = self._atlas.user_id
             self._problems.unknown_space(record.place, SPACE_ID, values[SPACE_ID])
             return
         is_edit = record.list == "updated" and target not in spots
         if is_edit and dead:
-            target = self.targets[key] = dead[0]  # the deletion wins
+            target = self.targets.known[key] = dead[0]  # the deletion wins
         elif target in spots and not spots[target].is_deleted:
-            self.targets[key] = LEFT
+            self.targets.known[key] = LEFT
             self.withhold(record.place, IdTaken)
             return
         is_lost = is_edit and bool(spots) and not dead
         if is_lost or not self.may_write(target):
-            self.targets[key] = LEFT
+            self.targets.known[key] = LEFT
             self._refuse_unseen(table, record, values)
         else:
             self._keep(target, table, record)
@@ -160,9 +163,8 @@ class Sorter:
         """Under a parent that was not stored it is stored as deleted, so to say: told so, and no
         more (contract push 4)."""
         above = [(p.table, values[p.column]) for p in table.parents if values[p.column]]
-        if any(
-            self.targets.get(key) == LEFT or key[1] in self._stored.lost[key[0]] for key in above
-        ):
+        known, lost = self.targets.known, self._stored.lost
+        if any(known.get(key) == LEFT or key[1] in lost.get(key[0], ()) for key in above):
             self.retold.add((table.name, record.id))
         else:
             self.withhold(record.place, Forbidden)
@@ -177,7 +179,7 @@ class Sorter:
                 self.withhold(place, Forbidden)
                 return
             at = dead[0] if dead else self._atlas.user_id
-        elif self._stored.is_mistaken(table, place.id, at, self._device):
+        elif self._stored.is_mistaken(table, place.id, at, self._history):
             self._place(table, place.id, at)
             self.withhold(place, IdTaken)
             return
@@ -188,44 +190,11 @@ class Sorter:
         self._place(table, place.id, at)
         self._part(at, table).deletions.append(place)
 
-    # --- where it goes
-
-    def _target(self, table: SyncedTable, values: dict[str, Any], otherwise: str) -> str:
-        """The space of a record with these values; `otherwise`, where they do not say."""
-        for parent in table.parents:
-            if parent.on_delete != "keep" and (named := values[parent.column]):
-                return self._of_parent(parent.table, named, otherwise)
-        if not table.names_space:
-            return otherwise
-        named = values[SPACE_ID]
-        if not named:
-            return self._atlas.user_id
-        if named != CATALOGUE and self._atlas.member(named):
-            return str(named)
-        return LEFT if any(space.id == named for space in self._atlas.left) else UNKNOWN
-
-    def _of_parent(self, table: str, parent_id: str, otherwise: str) -> str:
-        known = self.targets.get((table, parent_id))
-        if known is not None:
-            return known
-        above = self._tables[table]
-        at = self.locations.at(above, parent_id)
-        dead = self.locations.deleted_at(above, parent_id)
-        if at and self.moves and (way := self.locations.spots(above, parent_id)[at].above):
-            self.locations.load(self._tables[way[0][0]], [way[0][1]])
-            return self._of_parent(*way[0], at)  # it moves with what it descends from
-        if at or dead:
-            return at or dead[0]
-        is_left = (
-            bool(self.locations.spots(above, parent_id)) or parent_id in self._stored.lost[table]
-        )
-        return LEFT if is_left else otherwise
-
     def _place(self, table: SyncedTable, record_id: str, space: str) -> RecordKey:
         at, spots = self.locations.at(table, record_id), self.locations.spots(table, record_id)
         others = (spot for name, spot in spots.items() if name != at)
         self.hides = self.hides or not all(spot.is_deleted for spot in others)
-        self.targets[table.name, record_id] = space
+        self.targets.known[table.name, record_id] = space
         return table.name, record_id
 
     def _part(self, space: str, table: SyncedTable) -> PushedTable:

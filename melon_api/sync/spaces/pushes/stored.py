@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from melon_api.sync.rules.tables import StoredRows, SyncedTable, Tables
+from melon_api.sync.rules.tables import ID, StoredRows, SyncedTable, Tables
 from melon_api.sync.spaces import retellings
 from melon_api.sync.spaces.locations import Locations, Spot
 from melon_api.sync.sql import rows
 
 if TYPE_CHECKING:
+    from melon_api.sync.rules.history import History
     from melon_api.sync.rules.pushed import PushedTable
     from melon_api.sync.spaces.atlas import Atlas
 
@@ -36,7 +37,9 @@ class Stored:
         for part in pushed:
             for parent in part.table.parents:
                 above = {record.values.get(parent.column) for record in part.records}
-                located.setdefault(parent.table, set()).update(i for i in above if i)
+                located.setdefault(parent.table, set()).update(
+                    i for i in above if i and ID.match(i)
+                )
         for name, ids in located.items():
             self.locations.load(self._tables[name], ids)
             gone = {i for i in ids if not self.locations.spots(self._tables[name], i)}
@@ -53,21 +56,22 @@ class Stored:
         for space, ids_here in wanted.items():
             self.rows[space] = rows.read_rows(self._connection, self._tables, space, ids_here)
 
-    def is_mistaken(self, table: SyncedTable, record_id: str, at: str, device: int) -> bool:
+    def is_mistaken(self, table: SyncedTable, record_id: str, at: str, history: History) -> bool:
         """Whether the device means another record of the id than the one that the account sees by
         now: at T it saw that one, which has gone since, or is hidden now (contract, Spaces 2)."""
         spots = self.locations.spots(table, record_id)
         if len(spots) == 1:
             return False
         order = [*self._atlas.ids, *(space.id for space in self._atlas.left)]
-        there = {name for name, spot in spots.items() if self._was_there(spot, name, device)}
+        there = {name for name, spot in spots.items() if self._was_there(spot, name, history)}
         meant = next((name for name in order if name in there), at)
         return meant != at and (at in there or not spots[meant].is_deleted)
 
-    def _was_there(self, spot: Spot, space: str, device: int) -> bool:
-        """Whether the device has seen it living at T."""
+    def _was_there(self, spot: Spot, space: str, history: History) -> bool:
+        """Whether the device has seen it living at T, and has not taken it away itself."""
         since = self._atlas.since_in(space)
         if since is None:
             return False
-        is_known = spot.created <= since or spot.created_by == device
-        return is_known and not (spot.is_deleted and spot.updated <= since)
+        is_known = spot.created <= since or spot.created_by == history.device
+        is_old = spot.updated <= since or spot.updated_by == history.session
+        return is_known and not (spot.is_deleted and is_old)
