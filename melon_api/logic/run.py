@@ -79,7 +79,10 @@ class Rules:
             session_id, version = caller.session_id or None, request.app_version
             ask_all(desk, Account(desk, session_id, version, caller.user_id))
             if savepoint is None or not desk.refused:
-                return _done(desk)
+                done = _done(desk)
+                if savepoint is not None:
+                    savepoint.commit()
+                return done
             savepoint.rollback()
             refused += desk.refused
             keys: set[RecordKey] = {(place.table, place.id) for place, _ in refused}

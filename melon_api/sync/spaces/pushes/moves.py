@@ -41,13 +41,13 @@ class Moved:
         ways = (w for w in self._ways if w in self._sorter.taken or self._is_taken(w))
         return {move.key for way in ways for move in self._ways[way]}
 
-    def refused(self, problems: Problems) -> dict[RecordKey, Place]:
+    def refused(self, problems: Problems, before: Problems) -> dict[RecordKey, Place]:
         """The pushed moves that cannot be, as something that moves is refused where it arrives,
-        each with the place of what was."""
+        and was not before; each with the place of what was."""
         found: dict[RecordKey, Place] = {}
         for way, moves in self._ways.items():
             for one in (*moves, *self._below[way]):
-                if problems.is_rejected(*one.key):
+                if problems.is_rejected(*one.key) and not before.is_rejected(*one.key):
                     found |= dict.fromkeys((move.key for move in moves), one.record.place)
         return found
 

@@ -69,6 +69,8 @@ class SpacesPush:
             savepoint = self.connection.begin_nested() if self.request.allow_partial else None
             found = self._try(pushed, problems.copy(), barred)
             if not found:
+                if savepoint is not None:
+                    savepoint.commit()
                 break
             if savepoint is not None:
                 savepoint.rollback()
@@ -98,7 +100,8 @@ class SpacesPush:
             parts = [t for name in self.tables if (t := sorter.kept[space].get(name))]
             self.merges[space] = self._merged(space, parts, arrivals.get(space, {}))
             self.problems = self.merges[space].problems
-        return {**moved.refused(self.problems)} if self.request.allow_partial else {}
+        is_partial = self.request.allow_partial
+        return {**moved.refused(self.problems, problems)} if is_partial else {}
 
     def store(self, write: Write) -> tuple[int | None, int | None]:
         """Write all of it: (the device's new timestamp, the account's tick), None for none.

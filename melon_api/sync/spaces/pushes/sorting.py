@@ -119,8 +119,11 @@ class Sorter:
         elif not self.may_write(at) or not self.may_write(target):
             if target != at or values != row.values:
                 self.withhold(record.place, Forbidden)
-        elif target == at or not record.fits:
+        elif target == at:
             self._keep(at, table, record)
+        elif not record.fits:  # which is noted; as it is it moves with what it belongs to
+            self.targets.known[key] = self.targets.of(table, row.values, at)
+            self.unchanged.add(key)
         elif key in self.barred:
             self.withhold(record.place, self.barred[key])
         elif spot is not None and not spot.is_deleted:

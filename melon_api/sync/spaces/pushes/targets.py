@@ -1,5 +1,5 @@
-"""Into which space a record belongs: that of what it belongs to, or the one that it names (contract,
-Spaces 1)."""
+"""Into which space a record belongs: that of what it belongs to, or the one that it names
+(contract, Spaces 1)."""
 
 from __future__ import annotations
 
