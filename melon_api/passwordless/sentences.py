@@ -3,7 +3,6 @@
 BAD_CODE = "The code is wrong, used or too old; ask for another."
 BAD_TOKEN = "The ID token is not one for this app, or too old."  # noqa: S105 - a sentence
 NO_PROVIDER = "There is no such provider on this server."
-NO_ADDRESS = "A guest has no address for a password to go with: upgrade with both."
 NOT_LINKED = "No identity of this provider is linked."
 HAS_ANOTHER = "The account has another identity of this provider."
 NO_GUEST = "This account has a way in already."

@@ -13,12 +13,11 @@ from melon_api.auth.accounts import (
     unique_address,
 )
 from melon_api.auth.sessions import SignIn, sign_ins
-from melon_api.errors import TokenRevoked, ValidationFailed
+from melon_api.errors import TokenRevoked
 from melon_api.models.base import db
 from melon_api.models.session import Session
 from melon_api.passwordless import proofs
 from melon_api.passwordless.proofs import Proof
-from melon_api.passwordless.sentences import NO_ADDRESS
 from melon_api.refusals import Refusals
 from melon_api.spaces.access import SharedSpace, spaces_of
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work
@@ -105,8 +104,6 @@ def check_change(caller: Caller, body: dict[str, Any]) -> tuple[str, Proof]:
     refusals, strong, proof = Refusals(), "", proofs.NOTHING
     if (new := body.get("new_password")) is not None:
         with refusals.noted():
-            if profile(caller).is_guest:  # it would lead in nowhere, and end the guest
-                raise ValidationFailed({"new_password": [NO_ADDRESS]})
             strong = passwords.check_strength(new, profile(caller).email or "", "new_password")
     with refusals.noted():
         proof = proofs.check(caller, body, CURRENT)

@@ -153,20 +153,15 @@ def test_a_guest_proves_itself_by_its_session(app: Flask, more: dict[str, Any]) 
     assert me(other)["is_guest"]
 
 
-def test_a_guest_takes_an_address_before_a_password(app: Flask) -> None:
-    """A password alone would lead in nowhere, and end the guest: it could not upgrade any more."""
+def test_a_guest_may_take_an_address_and_a_password_apart(app: Flask) -> None:
     phone, email = guest(app), address()
     assert phone.call("PATCH", "/users/me", json={"email": email}).json["email"] == email
     answer = phone.call("POST", "/users/me/password", json={"new_password": NEW})
     assert failure(answer) == (422, "validation_failed")
     assert list(answer.json["errors"]) == ["current_password"]  # it is no guest any more
     phone = guest(app)
-    answer = phone.call("POST", "/users/me/password", json={"new_password": NEW})
-    assert failure(answer) == (422, "validation_failed")
-    assert list(answer.json["errors"]) == ["new_password"]
-    assert ways(me(phone)) == (None, True, False, False, [])
-    body = {"email": address(), "password": NEW}
-    assert phone.call("POST", "/users/me/upgrade", json=body).status_code == 200
+    assert phone.call("POST", "/users/me/password", json={"new_password": NEW}).status_code == 204
+    assert ways(me(phone)) == (None, False, True, False, [])
 
 
 def test_an_account_with_no_password_asked_to_prove_itself(app: Flask) -> None:
