@@ -63,7 +63,7 @@ def test_redis_comes_and_goes(live: Live, store: PrivateRedis, ada: Person) -> N
             store.start()
             tablet.push(projects=created(project()))
             assert stream.news(LONG)
-    assert live.log.read_text().count(": reading clocks") in (1, 2)
+    assert live.log.read_text().count(": reading clocks") >= 1
 
 
 def test_a_frozen_redis_holds_nothing_back(live: Live, store: PrivateRedis, ada: Person) -> None:

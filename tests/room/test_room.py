@@ -197,6 +197,9 @@ def test_what_migrate_writes(copy: Path) -> None:
     add_tables(copy)
     models = copy / "app" / "models.py"
     text = models.read_text().replace("Double, String", "Double, ForeignKey, String")
+    text = text.replace(
+        "Catalogue, JsonText, Shareable,", "JsonText,"
+    )  # of the tables here none is
     models.write_text(text + PLAIN)
     session = copy / "melon_api" / "models" / "session.py"
     session.write_text(session.read_text() + "    nick: Mapped[str | None]\n")
