@@ -4,7 +4,7 @@ import { visiting } from './browser.js'
 
 const origin = process.env.MELON_URL
 const [width, height] = process.env.WINDOW.split('x').map(Number)
-const TAGS = ['Accounts', 'User', 'Sync', 'Service']
+const TAGS = ['Accounts', 'User', 'Sync', 'Service', 'Spaces']
 
 await visiting(origin, { width, height }, async (page, complaints) => {
   // What the browser itself says of an answer that was asked for.

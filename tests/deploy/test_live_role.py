@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -36,7 +37,7 @@ def test_serve_starts_it_beside_the_server(tmp_path: Path) -> None:
     """And it ends with the server, however that ends."""
     port, live_port, log = free_port(), free_port(), tmp_path / "log"
     environ = {"PATH": os.environ["PATH"], **NO_ENV_FILE, "INSTANCE_PATH": str(tmp_path)}
-    environ |= {"PORT": str(port), "LIVE_PORT": str(live_port), "VENV": os.environ["VIRTUAL_ENV"]}
+    environ |= {"PORT": str(port), "LIVE_PORT": str(live_port), "VENV": sys.prefix}
     with log.open("wb") as out:
         server = subprocess.Popen(
             ["./scripts/serve"],

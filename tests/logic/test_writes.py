@@ -132,7 +132,7 @@ def test_the_rules_are_asked_and_know_who_it_is(account: Account) -> None:
 
 def test_what_is_wrong_is_said_at_once(account: Account) -> None:
     user_id = account.user["id"]
-    with pytest.raises(NotFound, match="no account 'nobody'"), changes("nobody"):
+    with pytest.raises(NotFound, match="no account and no space 'nobody'"), changes("nobody"):
         pass
     with changes(user_id) as mine:
         assert mine.get(Project, ["no id!", "é", "", None]) == {}

@@ -59,7 +59,8 @@ def sample(column):
 with engine.begin() as connection:
     for table in mine if "fill" in sys.argv else ():
         connection.execute(table.insert(), {c.name: sample(c) for c in table.columns})
-    counts = {t.name: select(func.count()).select_from(t) for t in mine}
+    made = {"spaces": 1}  # the catalogue, by its migration
+    counts = {t.name: select(func.count() - made.get(t.name, 0)).select_from(t) for t in mine}
     print(json.dumps({name: connection.scalar(query) for name, query in counts.items()}))
 """
 MELONS = {
