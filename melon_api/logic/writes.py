@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from melon_api.errors import Refused, TokenRevoked, Unavailable
+from melon_api.errors import NotFound, Refused, TokenRevoked, Unavailable
 from melon_api.logic.account import Account
 from melon_api.logic.desk import Desk, server_merge
 from melon_api.logic.run import ask_all, held
-from melon_api.models.base import db, now_ms
+from melon_api.models.base import db
 from melon_api.models.space import CATALOGUE, Space
 from melon_api.models.user import User
 from melon_api.storage.cache import Untold, cache
@@ -87,7 +87,10 @@ def lock(connection: Connection, account_id: str) -> tuple[int, bool]:
     try:
         held = clock.lock(connection, account_id)
     except TokenRevoked:
-        return max(now_ms(), clocks.lock_one(connection, account_id) + 1), False
+        space = clock.lock_space(connection, account_id)
+        if space is None or space.deleted_at:
+            raise NotFound(f"There is no account and no space {account_id!r}.") from None
+        return clock.tick_after(space.sync_clock), False
     return clock.next_tick(held, held.value), True
 
 

@@ -40,8 +40,9 @@ class Space(db.Model):
 
 
 class Membership(db.Model):
-    """An account in a space, or one that was. `…_tick` are clocks of the account, `joined_clock` of
-    the space; `left_tick` is None while it is a member."""
+    """An account in a space, or one that was. `…_tick` are clocks of the account, `…_clock` of
+    the space: when it joined for the first time and when it last did. `left_tick` is None while it
+    is a member."""
 
     __tablename__ = "memberships"
     __table_args__ = (Index("idx_memberships_space_id", "space_id", "left_tick"), TABLE_OPTIONS)
@@ -53,6 +54,7 @@ class Membership(db.Model):
     role: Mapped[str] = mapped_column(ascii_key(8))
     joined_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     joined_tick: Mapped[int] = mapped_column(BigInteger)
+    first_clock: Mapped[int] = mapped_column(BigInteger)
     joined_clock: Mapped[int] = mapped_column(BigInteger)
     left_tick: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -77,7 +79,7 @@ class Invitation(db.Model):
 class SyncPoint(db.Model):
     """What a timestamp of an account stands for in another space than its own: that space's clock,
     None where the account was no member any more. Of the account's own space (its id), only where
-    its clock is lower than the timestamp (sync/rules/points.py)."""
+    its clock is lower than the timestamp (sync/spaces/points.py)."""
 
     __tablename__ = "sync_points"
     __table_args__ = TABLE_OPTIONS

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, insert, update
 
 from melon_api.auth.accounts import Caller
 from melon_api.errors import TokenRevoked
-from melon_api.models.space import OWNER, Invitation, Membership, Space, SyncPoint
-from melon_api.models.user import User
+from melon_api.models.space import OWNER, Invitation, Membership, SyncPoint
 from melon_api.spaces.access import check_owner
 from melon_api.storage.transactions import snapshot, writing
 from melon_api.sync.rules.history import NOBODY, Run
@@ -52,10 +51,12 @@ class Held:
                 self._clocks[user_id] = clock.lock(connection, user_id)
             except TokenRevoked:
                 continue
-        self._spaces = {one: _lock_space(connection, one) for one in sorted(wanted.spaces)}
+        # One by one, by their keys: of a list of keys the whole table may be read, and locked.
+        locked = ((one, clock.lock_space(connection, one)) for one in sorted(wanted.spaces))
+        self._spaces = {one: row for one, row in locked if row}
 
     def space(self, space_id: str) -> Row[Any]:
-        """One of those that were wanted, as it is now."""
+        """One of those that were wanted, as it is now; a row once there stays."""
         return self._spaces[space_id]
 
     def check(self, user_id: str) -> None:
@@ -75,9 +76,7 @@ class Held:
         held = self._clocks[user_id]
         tick = clock.next_tick(held, held.value)
         clock.write(self.connection, user_id, tick, Run(NOBODY, tick))
-        row = User.__table__.c
-        values = {row.shared_clock: tick, row.updated_at: row.updated_at}  # that is the profile's
-        self.connection.execute(update(User).where(row.id == user_id).values(values))
+        clock.mark_shared(self.connection, user_id, tick)
         return tick
 
 
@@ -135,10 +134,3 @@ def _revoke_invitations(connection: Connection, user_id: str, space_id: str) -> 
     """Those that it made, and nobody has used yet."""
     its = (_invitations.space_id == space_id, _invitations.created_by == user_id)
     connection.execute(delete(Invitation).where(*its, _invitations.used_by.is_(None)))
-
-
-def _lock_space(connection: Connection, space_id: str) -> Row[Any]:
-    """By its key alone: of a list of keys the whole table may be read, and locked. A row once there
-    stays."""
-    query = select(Space.__table__).where(Space.__table__.c.id == space_id)
-    return connection.execute(query.with_for_update()).one()

@@ -111,10 +111,9 @@ def _enter(held: Held, user_id: str, invitation: Row[Any]) -> None:
         "left_tick": None,
     }
     mine = (_members.user_id == user_id, _members.space_id == space_id)
-    # What it pushed as a member before may have been forgotten since (sync/spaces/points.py).
-    kept = {name: value for name, value in values.items() if name != "joined_clock"}
-    if not held.connection.execute(update(Membership).where(*mine).values(kept)).rowcount:
-        row = values | {"user_id": user_id, "space_id": space_id}
+    if not held.connection.execute(update(Membership).where(*mine).values(values)).rowcount:
+        first = {"first_clock": values["joined_clock"]}
+        row = values | first | {"user_id": user_id, "space_id": space_id}
         held.connection.execute(insert(Membership).values(row))
     used = update(Invitation).where(_invitations.id == invitation.id).values(used_by=user_id)
     held.connection.execute(used)

@@ -75,7 +75,7 @@ def _create(held: Held, user_id: str, name: str, space_id: str) -> SharedSpace:
     space = {"id": space_id, "name": name, "created_by": user_id, "created_at": now}
     held.connection.execute(insert(Space).values(**space, sync_clock=0, purged_clock=0))
     member = {"user_id": user_id, "space_id": space_id, "role": OWNER, "joined_at": now}
-    clocks = {"joined_tick": tick, "joined_clock": 0}
+    clocks = {"joined_tick": tick, "first_clock": 0, "joined_clock": 0}
     held.connection.execute(insert(Membership).values(**member, **clocks))
     return SharedSpace(space_id, name, OWNER, 1, now)
 

@@ -31,7 +31,7 @@ from melon_api.sync.rules.merge import Merge
 from melon_api.sync.rules.problems import Problems
 from melon_api.sync.rules.pushed import PushedTable, PushRequest
 from melon_api.sync.spaces import clocks as space_clocks
-from melon_api.sync.spaces.pushes.push import SpacesPush
+from melon_api.sync.spaces.pushes.push import FORGOTTEN, SpacesPush
 from melon_api.sync.sql import adoptions, clock, rows
 from melon_api.sync.sql.clock import AccountClock
 
@@ -159,7 +159,7 @@ class PushWork:
         if self.request.number is not None:
             numbers.raise_to(connection, self.caller.session_id, self.request.number)
         if self.request.since < account.purged:
-            raise SyncConflict("Deletions since lastPulledAt are forgotten; pull, then push.", {})
+            raise SyncConflict(FORGOTTEN, {})
 
     def _raise_422s(self, problems: Problems) -> None:
         """A 409 comes only where there is none (contract, Errors 4)."""
@@ -197,13 +197,12 @@ class PushWork:
         )
 
     def _history(self, connection: Connection, account: AccountClock) -> History:
-        """A session that made all that came after `since` has had it: nothing is read then."""
-        since, device = self.request.since, self.caller.device
-        session = session_number(self.caller.session_id)
-        if account.is_known_to(session, since):
-            return History(device, since, session=session)
-        adopted = adoptions.read(connection, self.caller.user_id, device, since)
-        return History(device, since, adopted, up_to_date=False, session=session)
+        since, caller = self.request.since, self.caller
+        session = session_number(caller.session_id)
+        has_all = account.is_known_to(session, since)
+        return adoptions.history(
+            connection, caller.user_id, caller.device, since, session, has_all=has_all
+        )
 
     def _write(self, connection: Connection, account: AccountClock, merge: Merge) -> PushAnswer:
         is_written, as_sent = write_merge(connection, self.caller.user_id, merge)

@@ -16,13 +16,13 @@ from melon_api.auth.sessions import SignIn, sign_ins
 from melon_api.errors import TokenRevoked
 from melon_api.models.base import db
 from melon_api.models.session import Session
+from melon_api.models.space import OWNER
 from melon_api.passwordless import proofs
 from melon_api.passwordless.proofs import Proof
 from melon_api.refusals import Refusals
 from melon_api.spaces.access import SharedSpace, spaces_of
 from melon_api.storage.transactions import Unit, snapshot, unit_of_work
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.spaces.clocks import owned_spaces
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.first_pull import read_living
 from melon_api.users.deletion import end_account
@@ -123,7 +123,7 @@ def export(caller: Caller) -> Export:
     """Everything that is stored of the caller, as of one moment; `records` are to be closed."""
     with snapshot(db.engine) as connection:
         spaces = spaces_of(connection, caller.user_id)
-        owned = owned_spaces(connection, caller.user_id)
+        owned = (space.id for space in spaces if space.role == OWNER)
         records = read_living(connection, synced_tables(), caller.user_id, *owned)
     record(Event.EXPORTED, caller.user_id, caller.session_id)
     return Export(profile(caller), sign_ins(caller, ended=True), spaces, records)

@@ -69,6 +69,7 @@ def upgrade() -> None:
         sa.Column("role", key(8), nullable=False),
         sa.Column("joined_at", moment(), nullable=False),
         sa.Column("joined_tick", sa.BigInteger(), nullable=False),
+        sa.Column("first_clock", sa.BigInteger(), nullable=False),
         sa.Column("joined_clock", sa.BigInteger(), nullable=False),
         sa.Column("left_tick", sa.BigInteger(), nullable=True),
         of_account("memberships"),

@@ -13,12 +13,10 @@ from sqlalchemy import (
     null,
     select,
     union_all,
-    update,
 )
 from sqlalchemy.orm import aliased
 
 from melon_api.models.space import CATALOGUE, Membership, Space, SyncPoint
-from melon_api.models.user import User
 from melon_api.storage.prepared import Prepared
 from melon_api.sync.spaces.points import LAST, Reach, differences
 from melon_api.sync.sql import clock
@@ -118,6 +116,7 @@ _memberships = (
         _m.space_id,
         _m.role,
         _m.joined_tick,
+        _m.first_clock,
         _m.joined_clock,
         _m.left_tick,
         _s.sync_clock,
@@ -131,6 +130,7 @@ _catalogue = select(
     _s.id,
     literal_column("'reader'"),
     literal_column(str(LAST)),
+    literal_column("0"),
     literal_column("0"),
     null(),
     _s.sync_clock,
@@ -183,14 +183,7 @@ def add_point(
     if rows:
         connection.execute(insert(SyncPoint), rows)
     if rows and not held.beyond:
-        mark_shared(connection, atlas.user_id, tick)
-
-
-def mark_shared(connection: Connection, user_id: str, tick: int) -> None:
-    """From this tick on the account's timestamps stand for more than its own space."""
-    mine = User.id == user_id
-    values = {User.shared_clock: tick, User.updated_at: User.updated_at}
-    connection.execute(update(User).where(mine).values(values))
+        clock.mark_shared(connection, atlas.user_id, tick)
 
 
 def stands_for(connection: Connection, atlas: Atlas) -> bool:

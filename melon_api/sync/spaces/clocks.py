@@ -1,12 +1,11 @@
 """The clocks of shared spaces, and their locks; what an account's own is to theirs."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from melon_api.errors import NotFound
-from melon_api.models.space import CATALOGUE, OWNER, Membership, Space
+from melon_api.models.space import CATALOGUE, Membership, Space
 from melon_api.storage import pokes
 from melon_api.storage.cache import cache
 from melon_api.storage.pokes import EVERYBODY, Poke
@@ -28,30 +27,13 @@ def lock(connection: Connection, user_id: str) -> None:
     before anything is read without a lock (sql/clock.py)."""
     ids = list(_members.execute(connection, user_id=user_id).scalars())
     if ids:
-        lock_spaces(connection, ids)
+        _lock_all(connection, ids)
 
 
-def lock_spaces(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
-    """Hold these spaces; their clocks."""
+def _lock_all(connection: Connection, ids: list[str]) -> None:
     by_key = "FORCE INDEX (PRIMARY)"
-    query = (
-        select(_s.id, _s.sync_clock)
-        .where(_s.id.in_(sorted(ids)))
-        .order_by(_s.id)
-        .with_hint(Space.__table__, by_key, "mysql")
-        .with_for_update()
-    )
-    return {name: int(value) for name, value in connection.execute(query)}
-
-
-def lock_one(connection: Connection, space_id: str) -> int:
-    """Hold a space that is not locked with its account; its clock. Must be the transaction's first
-    statement, but for such as lock. Raises NotFound where there is none, or none any more."""
-    query = select(_s.sync_clock).where(_s.id == space_id, _s.deleted_at.is_(None))
-    found = connection.scalar(query.with_for_update())
-    if found is None:
-        raise NotFound(f"There is no account and no space {space_id!r}.")
-    return int(found)
+    query = select(_s.id).where(_s.id.in_(ids)).order_by(_s.id).with_for_update()
+    connection.execute(query.with_hint(Space.__table__, by_key, "mysql")).all()
 
 
 def write_clock(
@@ -68,20 +50,8 @@ def write_clock(
     pokes.note(connection, space_id, Poke(session, value, since))
 
 
-def lock_purged(connection: Connection, space_id: str) -> int:
-    """Hold a space; how far its deletions have been purged."""
-    query = select(_s.purged_clock).where(_s.id == space_id).with_for_update()
-    return int(connection.scalar(query) or 0)
-
-
 def write_purged(connection: Connection, space_id: str, value: int) -> None:
     connection.execute(update(Space).where(Space.id == space_id).values(purged_clock=value))
-
-
-def owned_spaces(connection: Connection, user_id: str) -> list[str]:
-    """The ids of the shared spaces that an account owns."""
-    mine = (_m.user_id == user_id, _m.left_tick.is_(None), _m.role == OWNER)
-    return list(connection.scalars(select(_m.space_id).where(*mine).order_by(_m.space_id)))
 
 
 def clocks_of(

@@ -16,7 +16,8 @@ stand for. Why none is missed:
   snapshot ended.
 - No entry for a space that the account is in: the phone has never pulled it. It is told all living
   records, and all tombstones, too, for it may have pushed there. A tombstone that was purged since
-  the account joined could be one of those: then the pull is a replacement.
+  the account first joined (since it last did, where the phone was told of an end) could be one of
+  those: then the pull is a replacement.
 - An entry, or a membership that ended after T, for a space that the account is not in: all of its
   ids are deleted. So joining and leaving tick the account's clock, and a membership keeps its end.
 - An id is never deleted that lives in another of the account's spaces: a record that moved has a
@@ -54,6 +55,7 @@ class Reach:
     id: str
     role: str
     joined_tick: int
+    first_clock: int
     joined_clock: int
     left_tick: int | None
     clock: int
@@ -77,7 +79,12 @@ class Reach:
     @property
     def is_stale(self) -> bool:
         """Whether a deletion that the phone must be told of may have been forgotten."""
-        return self.purged > (self.joined_clock if self.since is None else self.since)
+        return self.purged > (self._from if self.since is None else self.since)
+
+    @property
+    def _from(self) -> int:
+        """Of what is older the phone has nothing that it has not been told the end of."""
+        return self.joined_clock if self.was_told_end else self.first_clock
 
     def has_ended(self, own_since: int) -> bool:
         """Whether a phone that has had its own space up to this clock is to be told that the space

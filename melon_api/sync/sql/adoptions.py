@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from melon_api.models.synced import Adoption
 from melon_api.storage.prepared import Prepared
-from melon_api.sync.rules.history import RecordKey
+from melon_api.sync.rules.history import History, RecordKey
 
 IDS_PER_ROW = 10_000  # of 36 characters, half of the smallest packet, 1 MB
 _c = Adoption.__table__.c
@@ -27,6 +27,17 @@ def read(connection: Connection, user_id: str, device: int, since: int) -> froze
     rows = _read.execute(connection, user_id=user_id, since=since, device=device).scalars()
     places = (place for text in rows for place in orjson.loads(text).items())
     return frozenset((table, record_id) for table, ids in places for record_id in ids)
+
+
+def history(
+    connection: Connection, user_id: str, device: int, since: int, session: int, *, has_all: bool
+) -> History:
+    """The pushes into a space after `since`, for who pushes; where the session `has_all` of them,
+    nothing is read."""
+    if has_all:
+        return History(device, since, session=session)
+    adopted = read(connection, user_id, device, since)
+    return History(device, since, adopted, up_to_date=False, session=session)
 
 
 def append(

@@ -21,6 +21,7 @@ import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     bindparam,
     case,
@@ -37,7 +38,7 @@ from melon_api.models.space import CATALOGUE, Space
 from melon_api.models.synced import index_name
 from melon_api.models.user import User
 from melon_api.storage import pokes
-from melon_api.storage.cache import cache
+from melon_api.storage.cache import Put, cache
 from melon_api.storage.pokes import EVERYBODY, Poke
 from melon_api.storage.prepared import Prepared
 from melon_api.sync.rules.history import NOBODY, Run
@@ -165,7 +166,22 @@ def catalogue(connection: Connection) -> int:
     (known,) = cache().read_each((CATALOGUE, CLOCK))
     if known is not None:
         return int(known)
-    return int(_read_catalogue.execute(connection).scalar_one_or_none() or 0)
+    as_of = cache().moment()
+    value = int(_read_catalogue.execute(connection).scalar_one_or_none() or 0)
+    cache().put(CATALOGUE, Put(CLOCK, value, value, as_of))  # the next push need not ask
+    return value
+
+
+def lock_space(connection: Connection, space_id: str) -> Row[Any] | None:
+    """Hold a shared space by its key; as it is then, None where there never was one. Must be the
+    transaction's first statement, but for such as lock."""
+    query = select(Space.__table__).where(Space.id == space_id)
+    return connection.execute(query.with_for_update()).one_or_none()
+
+
+def mark_shared(connection: Connection, user_id: str, tick: int) -> None:
+    """From this tick on the account's timestamps stand for more than its own space."""
+    _mark_shared.execute(connection, user_id=user_id, value=tick)
 
 
 def write_purged(connection: Connection, user_id: str, value: int) -> None:
@@ -193,6 +209,7 @@ _RUN: dict[Any, Any] = {
 }
 _write = _writing(_RUN | _CLOCKS)
 _write_purged = _writing({User.purged_clock: _value})
+_mark_shared = _writing({User.shared_clock: _value})
 _newer = case((User.log_purged_clock < _value, _value), else_=User.log_purged_clock)
 _write_log_purged = _writing({User.log_purged_clock: _newer})
 
@@ -200,7 +217,12 @@ _write_log_purged = _writing({User.log_purged_clock: _newer})
 def next_tick(account: AccountClock, since: int, steps: int = 1) -> int:
     """The stamp of the push at hand: so many steps after all that was, and after all that its
     device has seen."""
-    return max(now_ms(), account.value + steps, since + steps)
+    return tick_after(account.value, since, steps)
+
+
+def tick_after(value: int, since: int = 0, steps: int = 1) -> int:
+    """The same of any space, whose clock is at `value`."""
+    return max(now_ms(), value + steps, since + steps)
 
 
 def check_ahead(account: AccountClock, since: int) -> None:

@@ -66,13 +66,18 @@ class Owner(NamedTuple):
     write_notes: Callable[[Connection, str, int], None]
 
 
+def _lock_space(connection: Connection, space_id: str) -> int:
+    held = clock.lock_space(connection, space_id)
+    return int(held.purged_clock) if held else 0
+
+
 ACCOUNT = Owner(
     User.id,
     lambda connection, name: clock.lock(connection, name).purged,
     clock.write_purged,
     clock.write_log_purged,
 )
-SPACE = Owner(Space.id, space_clocks.lock_purged, space_clocks.write_purged, lambda *_: None)
+SPACE = Owner(Space.id, _lock_space, space_clocks.write_purged, lambda *_: None)
 
 
 def _owners(engine: Engine) -> Iterator[tuple[Owner, list[str]]]:

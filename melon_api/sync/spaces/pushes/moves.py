@@ -35,6 +35,10 @@ class Moved:
             for way, moves in self._ways.items()
         }
 
+    def __bool__(self) -> bool:
+        """Whether anything moves."""
+        return bool(self._ways)
+
     def taken(self) -> set[RecordKey]:
         """The pushed moves that cannot be, as a record on their way meets another one of its id:
         the two may not be mixed, nor may a descendant lose what it belongs to."""

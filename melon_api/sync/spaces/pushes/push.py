@@ -10,7 +10,6 @@ from melon_api import measures
 from melon_api.auth.accounts import Caller
 from melon_api.auth.sessions import session_number
 from melon_api.errors import IdTaken, Refused, SyncConflict
-from melon_api.models.base import now_ms
 from melon_api.storage.engine import statement_bytes
 from melon_api.storage.pokes import EVERYBODY
 from melon_api.sync.discovery import synced_tables
@@ -65,15 +64,7 @@ class SpacesPush:
         """A merge for each space that something goes into; what is wrong with any of it comes to
         what is known to be. A move that cannot be is taken out, and all begins anew without it."""
         barred: dict[RecordKey, Kind] = {}
-        while True:
-            savepoint = self.connection.begin_nested() if self.request.allow_partial else None
-            found = self._try(pushed, problems.copy(), barred)
-            if not found:
-                if savepoint is not None:
-                    savepoint.commit()
-                break
-            if savepoint is not None:
-                savepoint.rollback()
+        while found := self._try(pushed, problems.copy(), barred):
             for key, place in found.items():
                 barred[key] = IdTaken if place is None else Refused
                 if place is not None and not problems.is_rejected(place.table, place.id):
@@ -93,15 +84,22 @@ class SpacesPush:
         moved = moves.Moved(self.connection, self.tables, sorter)
         if taken := moved.taken():
             return dict.fromkeys(taken)
-        arrivals = moved.apply()
+        if not (moved and self.request.allow_partial):  # what is refused there is refused here
+            self._merge_all(sorter, problems, moved.apply())
+            return {}
+        savepoint = self.connection.begin_nested()
+        self._merge_all(sorter, problems, moved.apply())
+        refused = moved.refused(self.problems, problems)
+        (savepoint.rollback if refused else savepoint.commit)()
+        return {**refused}
+
+    def _merge_all(self, sorter: Sorter, problems: Problems, arrivals: dict[str, Arrivals]) -> None:
         self.merges = {}
         self.problems, self.retold, self.hides = problems, sorter.retold, sorter.hides
         for space in sorted(sorter.kept, key=lambda name: (name != self.caller.user_id, name)):
             parts = [t for name in self.tables if (t := sorter.kept[space].get(name))]
             self.merges[space] = self._merged(space, parts, arrivals.get(space, {}))
             self.problems = self.merges[space].problems
-        is_partial = self.request.allow_partial
-        return {**moved.refused(self.problems, problems)} if is_partial else {}
 
     def store(self, write: Write) -> tuple[int | None, int | None]:
         """Write all of it: (the device's new timestamp, the account's tick), None for none.
@@ -129,7 +127,7 @@ class SpacesPush:
         is_ticked, tick = is_written or bool(self.retold), self._tick(user_id)
         if self.retold:
             retellings.write(self.connection, user_id, tick, self.retold)
-            atlases.mark_shared(self.connection, user_id, tick)
+            clock.mark_shared(self.connection, user_id, tick)
         now = tick if is_ticked else max(value, self.request.since)
         if is_ticked:
             run = run.after(self.session, value, tick, as_sent=as_sent)
@@ -190,18 +188,15 @@ class SpacesPush:
         """The pushes into a space since what T stands for, as the device sees them."""
         if space not in self._histories:
             since, device = self.atlas.since_in(space) or 0, self.caller.device
-            if self._has_all(space, since):
-                self._histories[space] = History(device, since, session=self.session)
-            else:
-                adopted = adoptions.read(self.connection, space, device, since)
-                self._histories[space] = History(
-                    device, since, adopted, up_to_date=False, session=self.session
-                )
+            has_all = self._has_all(space, since)
+            self._histories[space] = adoptions.history(
+                self.connection, space, device, since, self.session, has_all=has_all
+            )
         return self._histories[space]
 
     def _has_all(self, space: str, since: int) -> bool:
         if space == self.caller.user_id:
-            return since >= self.account.value or self.account.run.covers(self.session, since)
+            return self.account.is_known_to(self.session, since)
         member = self.atlas.member(space)
         return member is not None and not member.has_news
 
@@ -209,9 +204,9 @@ class SpacesPush:
         """Of this push, the same each time it is asked for."""
         if space not in self._ticks or steps > 1:
             member = self.atlas.member(space)
-            if member is None:
-                tick = clock.next_tick(self.account, self.request.since, steps)
-            else:
-                tick = max(now_ms(), member.clock + steps, (member.since or 0) + steps)
+            value, since = self.account.value, self.request.since
+            if member is not None:
+                value, since = member.clock, member.since or 0
+            tick = clock.tick_after(value, since, steps)
             self._ticks[space] = max(tick, self._ticks.get(space, 0))
         return self._ticks[space]
