@@ -18,6 +18,7 @@ from devices import Account, holds_a_secret
 from flask import Flask
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from mail_server import SENDER, Mailbox, settle
 from sqlalchemy import Connection, Engine, event
 
 import config as settings
@@ -270,6 +271,15 @@ def settings_of(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Any:
             monkeypatch.setitem(app.config, name, value)
 
     return change
+
+
+@pytest.fixture
+def mailbox(app: Flask, settings_of: Any) -> Iterator[Mailbox]:
+    """Where the application's mail goes during this test."""
+    with Mailbox() as box:
+        settings_of(SMTP=box.server, MAIL_FROM=SENDER)
+        yield box
+        settle(app)
 
 
 @contextmanager

@@ -55,5 +55,5 @@ def begin(world: Any, operation_id: str, code: str) -> None:
 
 def _enter(user_id: str, role: str) -> None:
     member = {"user_id": user_id, "space_id": PATHS["space_id"], "role": role}
-    clocks = {"joined_at": utc_now(), "joined_tick": 1, "joined_clock": 0}
+    clocks = {"joined_at": utc_now(), "joined_tick": 1, "first_clock": 0, "joined_clock": 0}
     db.session.execute(insert(Membership).values(**member, **clocks))

@@ -37,7 +37,7 @@ class Mutation:
 MUTATIONS = [
     Mutation(
         "the clock stands still when the wall clock does (pull 1)",
-        "max(now_ms(), account.value + steps, since + steps)",
+        "max(now_ms(), value + steps, since + steps)",
         "now_ms()",
         "test_pull test_push",
     ),

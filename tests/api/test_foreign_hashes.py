@@ -9,7 +9,7 @@ import bcrypt
 import pytest
 from argon2.low_level import Type, hash_secret
 from conftest import NO_DATABASE, ON_A_SERVER
-from devices import API, PASSWORD, Account, new_id
+from devices import API, PASSWORD, Account
 from flask import Flask
 from sqlalchemy import select, update
 
@@ -187,11 +187,12 @@ def test_a_password_that_is_changed_meanwhile_wins(
 def test_unknown_addresses_are_as_slow_as_accounts(app: Flask) -> None:
     """Contract, Accounts 7: where half of the accounts are checked by bcrypt, so are half of the
     addresses that have none; each always in the same way."""
-    for number in range(40):
+    letters = "234567abcdefghijklmnopqrstuvwxyz"
+    for number, first in enumerate(letters):
         account = Account(app)
         with app.app_context():
             mine = update(User).where(User.id == account.user["id"])
-            address = {"email": f"{new_id()[:2]}{number}@example.com"}
+            address = {"email": f"{first}@example.com"}
             hashed = {"password": MADE["bcrypt"](b"x")} if number % 2 else {}
             db.session.execute(mine.values(**address, **hashed))
             db.session.commit()

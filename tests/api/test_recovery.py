@@ -1,7 +1,7 @@
 """Contract, "Accounts": what goes by mail, and what its tokens do; on every backend."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -20,15 +20,6 @@ from melon_api.users import admin
 
 NEW = "another-horse-battery"
 RESET, CONFIRM, CHANGED, MOVED = "Set a new password", "Confirm", "password was", "address was"
-
-
-@pytest.fixture
-def mailbox(app: Flask, settings_of: Any) -> Iterator[Mailbox]:
-    """Where the application's mail goes during this test."""
-    with Mailbox() as box:
-        settings_of(SMTP=box.server, MAIL_FROM=SENDER)
-        yield box
-        settle(app)
 
 
 @pytest.fixture

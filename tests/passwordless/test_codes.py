@@ -2,7 +2,6 @@
 
 import itertools
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -27,15 +26,6 @@ from melon_api.web.limits import limiter_of
 
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)")
 NEW = "another-horse-battery"
-
-
-@pytest.fixture
-def mailbox(app: Flask, settings_of: Any) -> Iterator[Mailbox]:
-    """Where the application's mail goes during this test."""
-    with Mailbox() as box:
-        settings_of(SMTP=box.server, MAIL_FROM=SENDER)
-        yield box
-        settle(app)
 
 
 def address() -> str:

@@ -12,7 +12,7 @@ from conftest import NO_DATABASE
 from devices import API, PASSWORD, Account, Device, created, guest, project
 from flask import Flask
 from issuer import LocalIssuer
-from mail_server import SENDER, Mailbox, settle, token_in
+from mail_server import Mailbox, settle, token_in
 from providers import address, failure, known, link, me, sign_in, unlink, ways
 from sqlalchemy import select
 from test_codes import codes_in, verify
@@ -34,14 +34,6 @@ def served() -> Iterator[LocalIssuer]:
 def issuer(app: Flask, served: LocalIssuer) -> Iterator[LocalIssuer]:
     with known(app, served):
         yield served
-
-
-@pytest.fixture
-def mailbox(app: Flask, settings_of: Any) -> Iterator[Mailbox]:
-    with Mailbox() as box:
-        settings_of(SMTP=box.server, MAIL_FROM=SENDER)
-        yield box
-        settle(app)
 
 
 class Person:

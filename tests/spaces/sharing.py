@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from devices import Account, new_id
+from devices import Account, Device, new_id
 from flask import Flask
 from sqlalchemy import Table, insert, select, update
 
@@ -79,6 +79,31 @@ def clock_of(account: Account) -> tuple[int, int]:
         user = db.session.get(User, account.user["id"])
         assert user is not None
         return user.sync_clock, user.shared_clock
+
+
+class People:
+    """The phones of an owner and of an editor of one space, who have pulled."""
+
+    def __init__(self, app: Flask) -> None:
+        owner, editor = Account(app), Account(app)
+        self.a, self.b = owner.first, editor.first
+        self.space: str = create(owner)["id"]
+        bring(owner, self.space, editor)
+        self.a.pull()
+        self.b.pull()
+
+
+def living(phone: Device, table: str) -> dict[str, Any]:
+    """All that the server has for it, by id."""
+    answer = phone.call("POST", "/sync/pull", json={"lastPulledAt": None})
+    return {record["id"]: record for record in answer.json["changes"][table]["created"]}
+
+
+def push_partly(phone: Device, **tables: Any) -> dict[str, Any]:
+    """What is told of a push with allowPartial."""
+    answer = phone.ask_push(tables, allowPartial=True)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json)
 
 
 def put_records(app: Flask, space_id: str, count: int) -> list[str]:

@@ -1,26 +1,23 @@
 """What sharing costs, in counts; run by test_space_costs.py, with the example app."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import environment, fresh_database, make_app
+from conftest import environment, fresh_database, make_app, statements
 from devices import Account, Device, created, edited, project, updated
 from flask import Flask
 from round_trips import round_trips
 from servers import PrivateRedis
-from sqlalchemy import event, insert, select
+from sharing import bring, create
+from sqlalchemy import insert, select
 
 from melon_api.models.base import db, utc_now
-from melon_api.models.space import CATALOGUE, Membership, Space, SyncPoint
+from melon_api.models.space import CATALOGUE, Membership, SyncPoint
 from melon_api.models.user import User
 from melon_api.storage.memory import near_cache
 from melon_api.storage.transactions import writing
-from melon_api.sync.rules.history import NOBODY, Run
-from melon_api.sync.spaces.atlas import mark_shared
-from melon_api.sync.sql import clock
 
 SPACES, MANY = 10, 1_000
 
@@ -40,43 +37,11 @@ def app(tmp_path: Path) -> Iterator[Flask]:
             db.engine.dispose()
 
 
-@contextmanager
-def statements(app: Flask) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, text: str, *_more: Any) -> None:
-        seen.append(text)
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-
-
-def join(app: Flask, user_id: str, space_id: str, role: str = "editor") -> None:
-    """As the calls do, whose costs are not counted here."""
-    with app.app_context(), writing(db.engine) as connection:
-        held = clock.lock(connection, user_id)
-        tick = clock.next_tick(held, held.value)
-        clock.write(connection, user_id, tick, Run(NOBODY, tick))
-        mark_shared(connection, user_id, tick)
-        known = connection.scalar(select(Space.sync_clock).where(Space.id == space_id))
-        if known is None:
-            row = {"id": space_id, "name": space_id, "created_at": utc_now()}
-            connection.execute(insert(Space), [row | {"sync_clock": 0, "purged_clock": 0}])
-        clocks = {"joined_tick": tick, "joined_clock": known or 0}
-        member = {"user_id": user_id, "space_id": space_id, "role": role, "joined_at": utc_now()}
-        connection.execute(insert(Membership), [member | clocks])
-
-
 def join_many(app: Flask, space_id: str) -> None:
     with app.app_context(), writing(db.engine) as connection:
         people = [{"id": f"m{n}", "email": f"m{n}@example.com"} for n in range(MANY)]
         connection.execute(insert(User), [one | {"password": "!"} for one in people])
-        clocks = {"joined_tick": 1, "joined_clock": 0, "joined_at": utc_now()}
+        clocks = {"joined_tick": 1, "first_clock": 0, "joined_clock": 0, "joined_at": utc_now()}
         fixed = {"space_id": space_id, "role": "editor"} | clocks
         connection.execute(insert(Membership), [{"user_id": p["id"]} | fixed for p in people])
 
@@ -95,8 +60,8 @@ def test_a_push_costs_the_same_with_two_members_and_with_a_thousand(app: Flask) 
     """Contract, Spaces 2: a space has a clock of its own."""
     owner = Account(app)
     phone, home = owner.first, project(id="home", space_id="shared")
-    join(app, owner.user["id"], "shared", "owner")
-    join(app, Account(app).user["id"], "shared")
+    create(owner, id="shared")
+    bring(owner, "shared", Account(app))
     phone.push(projects=created(home))
     names = iter("abcdefgh")
 
@@ -112,7 +77,7 @@ def test_an_idle_pull_of_ten_spaces_asks_no_database(app: Flask) -> None:
     """And Redis at most once."""
     owner = Account(app)
     for number in range(SPACES):
-        join(app, owner.user["id"], f"space{number}", "owner")
+        create(owner, id=f"space{number}")
         owner.first.push(projects=created(project(space_id=f"space{number}")))
     for _ in range(3):
         owner.first.pull()
@@ -125,8 +90,9 @@ def test_an_idle_pull_of_ten_spaces_asks_no_database(app: Flask) -> None:
 def test_what_another_member_pushes_ends_the_idleness(app: Flask) -> None:
     """The count above is not bought with an old answer."""
     one, other = Account(app), Account(app)
+    create(one, id="shared")
+    bring(one, "shared", other)
     for account in (one, other):
-        join(app, account.user["id"], "shared", "owner")
         account.first.pull()
         account.first.pull()
     other.first.push(projects=created(project(id="news", space_id="shared")))

@@ -280,6 +280,26 @@ def test_who_pushed_into_a_space_that_purged_since_gets_all(
     assert everything(bob.device())["projects"] == {}
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_who_comes_back_behind_a_purge_gets_all_unless_it_was_told_of_the_end(
+    app: Flask, ada: Account, bob: Account, is_told: bool
+) -> None:
+    """Contract, Spaces 2 and 3: what it pushed as a member before was deleted, and forgotten."""
+    space = create(ada)["id"]
+    pulled_by(ada, bob)
+    bring(ada, space, bob)
+    made = project(space)
+    bob.first.push(projects=created(made))
+    assert remove(bob, space, bob).status_code == 204
+    if is_told:
+        assert ids(bob.first.pull(), "deleted") == {"projects": [made["id"]]}
+    ada.first.push(projects=deleted(made["id"]))
+    forget(app)
+    bring(ada, space, bob)
+    answer = bob.first.ask_pull(bob.first.pulled_at).json
+    assert ("experimentalStrategy" in answer) is not is_told
+
+
 def test_of_equal_ids_the_own_is_seen(ada: Account, bob: Account, home: str) -> None:
     """Contract, Spaces 2: never the other nor what descends from it, for that account alone; and
     once the own one is deleted the other is seen, with all that is under it."""

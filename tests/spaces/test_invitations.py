@@ -1,6 +1,5 @@
 """Contract, *Spaces*, the calls: invitations, by hand and by mail, and coming in by one."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 from conftest import NO_DATABASE, ON_A_SERVER, environment, make_app
 from devices import Account, new_id
 from flask import Flask
-from mail_server import SENDER, Mailbox, settle, token_in
+from mail_server import Mailbox, settle, token_in
 from sharing import (
     BAD_TOKEN,
     bring,
@@ -31,14 +30,6 @@ from melon_api.auth.sessions import clean_up
 from melon_api.mail.outbox import Outbox
 from melon_api.models.base import db, utc_now
 from melon_api.models.space import Invitation
-
-
-@pytest.fixture
-def mailbox(app: Flask, settings_of: Any) -> Iterator[Mailbox]:
-    with Mailbox() as box:
-        settings_of(SMTP=box.server, MAIL_FROM=SENDER)
-        yield box
-        settle(app)
 
 
 def listed(owner: Account, space_id: str) -> list[dict[str, Any]]:

@@ -1,40 +1,27 @@
 """What is told of shared records, in processes of their own: they have other tables."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import DATABASES
+from other_app import run_stories, run_with
 
-from config import ROOT
-
+APP = "tests.shared_app"
 HERE = Path(__file__).resolve().parent
 SEEDS = {"sqlite": "12", "mariadb": "2", "mysql": "2"}
 STEPS = os.environ.get("SPACE_STEPS", "100")
 
 
-def run(*command: str) -> str:
-    """What it says; fails with all of it."""
-    environ = os.environ | {"TEST_APP": "tests.shared_app"}
-    done = subprocess.run(  # noqa: PLW1510 - asserted below, with what it says
-        [sys.executable, *command], cwd=ROOT, env=environ, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize("database", DATABASES)
 def test_the_stories_of_shared_spaces(database: str) -> None:
-    only = ["-k", database, "-p", "no:xdist", "-p", "no:randomly"]
-    assert "passed" in run("-m", "pytest", str(HERE / "space_stories.py"), *only)
+    run_stories(APP, str(HERE / "space_stories.py"), "-k", database)
 
 
 @pytest.mark.parametrize("database", DATABASES)
 def test_phones_at_random_hold_what_their_accounts_may_see(database: str) -> None:
     """Contract, Spaces 1 to 7: whatever people do; `SPACE_STEPS` makes the stories longer."""
-    said = run(str(HERE / "world.py"), database, "0", SEEDS[database], STEPS)
+    said = run_with(APP, str(HERE / "world.py"), database, "0", SEEDS[database], STEPS)
     assert said.startswith("0 of"), said
 
 
@@ -42,4 +29,4 @@ def test_phones_at_random_hold_what_their_accounts_may_see(database: str) -> Non
 def test_the_stock_client_converges_where_people_share() -> None:
     """Contract, Spaces 1 to 5: three people with five phones, at once; `MELON_SEEDS` chooses the
     stories, `MELON_ROUNDS` makes them longer."""
-    assert "fail 0" in run(str(HERE / "stock_chaos.py"), "sqlite")
+    assert "fail 0" in run_with(APP, str(HERE / "stock_chaos.py"), "sqlite")

@@ -1,0 +1,1 @@
+"""An app of the tests: shared trees, and records that belong to two others."""
