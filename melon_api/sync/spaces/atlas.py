@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     Connection,
     ScalarSelect,
@@ -113,30 +114,35 @@ def _ends() -> ScalarSelect[Any]:
 _entries = (_entry(is_bounded=True), _entry(), _ends())
 _memberships = (
     select(
-        _m.space_id,
-        _m.role,
-        _m.joined_tick,
-        _m.first_clock,
-        _m.joined_clock,
-        _m.left_tick,
-        _s.sync_clock,
-        _s.purged_clock,
-        *_entries,
+        func.json_array(
+            _m.space_id,
+            _m.role,
+            _m.joined_tick,
+            _m.first_clock,
+            _m.joined_clock,
+            _m.left_tick,
+            _s.sync_clock,
+            _s.purged_clock,
+            *_entries,
+        )
     )
     .join_from(Membership.__table__, Space.__table__, _s.id == _m.space_id)
     .where(_m.user_id == _user)
 )
 _catalogue = select(
-    _s.id,
-    literal_column("'reader'"),
-    literal_column(str(LAST)),
-    literal_column("0"),
-    literal_column("0"),
-    null(),
-    _s.sync_clock,
-    _s.purged_clock,
+    func.json_array(
+        _s.id,
+        literal_column("'reader'"),
+        literal_column(str(LAST)),
+        literal_column("0"),
+        literal_column("0"),
+        null(),
+        _s.sync_clock,
+        _s.purged_clock,
+        *_entries,
+    )
 ).where(_s.id == literal_column(f"'{CATALOGUE}'"))
-_read = Prepared(union_all(_memberships, _catalogue.add_columns(*_entries)))
+_read = Prepared(union_all(_memberships, _catalogue))
 _own = Prepared(
     select(_p.space_clock).where(
         _p.user_id == _user, _p.space_id == _user, _p.timestamp == bindparam("timestamp")
@@ -146,7 +152,7 @@ _own = Prepared(
 
 def read(connection: Connection, user_id: str, account: AccountClock, since: int) -> Atlas:
     """As of the connection's snapshot."""
-    found = _read.execute(connection, user_id=user_id, since=since).all()
+    found = map(orjson.loads, _read.execute(connection, user_id=user_id, since=since).scalars())
     spaces = sorted((_reach(*row) for row in found), key=lambda s: (s.joined_tick, s.id))
     own = own_clock(connection, user_id, since) if since else 0
     members = tuple(space for space in spaces if space.is_member)

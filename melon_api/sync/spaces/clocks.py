@@ -20,6 +20,9 @@ _members = Prepared(
     .order_by(_m.space_id)
     .with_for_update()
 )
+_here: Any = _s.id == bindparam("space_id")
+_locked = Prepared(select(_s.id).where(_here).with_for_update())
+_clock_written = Prepared(update(Space).where(_here).values(sync_clock=bindparam("value")))
 
 
 def lock(connection: Connection, user_id: str) -> None:
@@ -31,6 +34,9 @@ def lock(connection: Connection, user_id: str) -> None:
 
 
 def _lock_all(connection: Connection, ids: list[str]) -> None:
+    if len(ids) == 1:
+        _locked.execute(connection, space_id=ids[0]).all()
+        return
     by_key = "FORCE INDEX (PRIMARY)"
     query = select(_s.id).where(_s.id.in_(ids)).order_by(_s.id).with_for_update()
     connection.execute(query.with_hint(Space.__table__, by_key, "mysql")).all()
@@ -45,7 +51,7 @@ def write_clock(
 ) -> None:
     """Of a space that is locked; `session`: whose push it is, where all was stored as sent, `since`
     its clock before."""
-    connection.execute(update(Space).where(Space.id == space_id).values(sync_clock=value))
+    _clock_written.execute(connection, space_id=space_id, value=value)
     cache().invalidate(space_id, {CLOCK: value})
     pokes.note(connection, space_id, Poke(session, value, since))
 

@@ -7,16 +7,18 @@ hidden one is hidden, and hides others all the same.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Dialect
 
 from melon_api.models.space import CATALOGUE
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.history import RecordKey
 from melon_api.sync.rules.tables import SyncedTable, Tables
+from melon_api.sync.sql import rows
 
 if TYPE_CHECKING:
     from melon_api.sync.spaces.atlas import Atlas
@@ -117,17 +119,24 @@ class Locations:
         return True
 
     def _find(self, table: SyncedTable, ids: list[str]) -> Iterable[tuple[str, str, Spot]]:
-        c = table.table.c
-        ways = [p for p in table.parents if p.on_delete == "cascade"]
-        named = [table.column(parent.column) for parent in ways]
-        own = (c.created_at_ms, c.created_by, c.updated_at_ms, c.updated_by, c.is_deleted)
         spaces = self._order(table) + (self._left if table.reach == reaches.SHARED else [])
-        query = select(c.user_id, c.id, *own, *named).where(c.user_id.in_(spaces))
-        if self._connection.dialect.name == "sqlite":  # which takes few parameters
-            query = query.where(text("id IN (SELECT value FROM json_each(:ids))"))
-            found: Any = self._connection.execute(query, {"ids": orjson.dumps(ids).decode()})
-        else:
-            found = self._connection.execute(query.where(c.id.in_(ids)))
-        for name, record_id, born, born_by, changed, by, is_deleted, *parents in found:
-            above = tuple((way.table, i) for way, i in zip(ways, parents, strict=True) if i)
+        asked, ways = _query(table, self._connection.dialect)
+        listed = rows.listed_for(self._connection.dialect)
+        found = self._connection.exec_driver_sql(asked, (listed(spaces), listed(ids))).scalars()
+        for name, record_id, born, born_by, changed, by, is_deleted, *parents in map(
+            orjson.loads, found
+        ):
+            above = tuple((way, i) for way, i in zip(ways, parents, strict=True) if i)
             yield name, record_id, Spot(born, born_by, changed, by, bool(is_deleted), above)
+
+
+@functools.cache
+def _query(table: SyncedTable, dialect: Dialect) -> tuple[str, list[str]]:
+    """The parameters are the spaces and the ids; and the tables of what a record belongs to."""
+    ways = [p for p in table.parents if p.on_delete == "cascade"]
+    quote = dialect.identifier_preparer.quote
+    above = [quote(table.column(parent.column).name) for parent in ways]
+    names = ("user_id", "id", "created_at_ms", "created_by", "updated_at_ms", "updated_by")
+    columns, one_of = ",".join([*names, "is_deleted", *above]), rows.one_of(dialect)
+    here = f"FROM {quote(table.table.name)} WHERE user_id {one_of} AND id {one_of}"
+    return f"SELECT JSON_ARRAY({columns}) {here}", [parent.table for parent in ways]

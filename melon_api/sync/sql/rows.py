@@ -112,11 +112,24 @@ def _ask(
 
 
 def _read_each(connection: Connection, table: SyncedTable, user_id: str, ids: list[str]) -> Values:
-    is_sqlite = connection.dialect.name == "sqlite"
-    listed = orjson.dumps(ids).decode() if is_sqlite else _listed(ids)
+    listed = listed_for(connection.dialect)(ids)
     asked = _query(table, connection.dialect)
     rows: Values = connection.exec_driver_sql(asked, (user_id, listed)).cursor.fetchall()
     return rows
+
+
+def one_of(dialect: Dialect) -> str:
+    """Of a column: one of many, which are one parameter, as `listed_for` has it."""
+    return "IN (SELECT value FROM json_each(?))" if dialect.name == "sqlite" else "IN (%s)"
+
+
+def listed_for(dialect: Dialect) -> Callable[[Collection[str]], Any]:
+    """What makes a parameter of many texts; SQLite takes few parameters."""
+    return _as_json if dialect.name == "sqlite" else _listed
+
+
+def _as_json(ids: Collection[str]) -> str:
+    return orjson.dumps(ids).decode()
 
 
 def _listed(ids: Collection[str]) -> Literals:
@@ -141,9 +154,8 @@ def _many_query(table: SyncedTable, dialect: Dialect) -> str:
 def _query(table: SyncedTable, dialect: Dialect) -> str:
     """The parameters are the account and the ids, on SQLite as JSON."""
     columns, name = _names(table, dialect)
-    is_sqlite = dialect.name == "sqlite"
-    mine = "? AND id IN (SELECT value FROM json_each(?))" if is_sqlite else "%s AND id IN (%s)"
-    return f"SELECT {columns} FROM {name} WHERE user_id = {mine}"  # noqa: S608 - names only
+    mine = f"user_id = {'?' if dialect.name == 'sqlite' else '%s'} AND id {one_of(dialect)}"
+    return f"SELECT {columns} FROM {name} WHERE {mine}"  # noqa: S608 - names only
 
 
 def _names(table: SyncedTable, dialect: Dialect) -> tuple[str, str]:
