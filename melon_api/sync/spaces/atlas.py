@@ -142,19 +142,19 @@ _catalogue = select(
         *_entries,
     )
 ).where(_s.id == literal_column(f"'{CATALOGUE}'"))
-_read = Prepared(union_all(_memberships, _catalogue))
-_own = Prepared(
-    select(_p.space_clock).where(
-        _p.user_id == _user, _p.space_id == _user, _p.timestamp == bindparam("timestamp")
-    )
-)
+_at_since = (_p.user_id == _user, _p.space_id == _user, _p.timestamp == _since)
+_own = select(func.json_array(_p.space_clock)).where(*_at_since)
+_read = Prepared(union_all(_memberships, _catalogue, _own))
+_read_own = Prepared(select(_p.space_clock).where(*_at_since))
 
 
 def read(connection: Connection, user_id: str, account: AccountClock, since: int) -> Atlas:
     """As of the connection's snapshot."""
-    found = map(orjson.loads, _read.execute(connection, user_id=user_id, since=since).scalars())
-    spaces = sorted((_reach(*row) for row in found), key=lambda s: (s.joined_tick, s.id))
-    own = own_clock(connection, user_id, since) if since else 0
+    texts = _read.execute(connection, user_id=user_id, since=since).scalars()
+    rows: list[list[Any]] = [orjson.loads(text) for text in texts]
+    found = (_reach(*row) for row in rows if len(row) > 1)
+    spaces = sorted(found, key=lambda space: (space.joined_tick, space.id))
+    own = next((row[0] for row in rows if len(row) == 1), since)
     members = tuple(space for space in spaces if space.is_member)
     left = tuple(space for space in spaces if not space.is_member)
     return Atlas(user_id, account, since, own, members, left)
@@ -170,7 +170,7 @@ def _reach(*row: Any) -> Reach:
 
 def own_clock(connection: Connection, user_id: str, timestamp: int) -> int:
     """The clock of an account's own space that a timestamp stands for."""
-    entry = _own.execute(connection, user_id=user_id, timestamp=timestamp).scalar_one_or_none()
+    entry = _read_own.execute(connection, user_id=user_id, since=timestamp).scalar_one_or_none()
     return timestamp if entry is None else int(entry)
 
 

@@ -8,7 +8,7 @@ hidden one is hidden, and hides others all the same.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -17,13 +17,12 @@ from sqlalchemy import Connection, Dialect
 from melon_api.models.space import CATALOGUE
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.history import RecordKey
-from melon_api.sync.rules.tables import SyncedTable, Tables
+from melon_api.sync.rules.kinds.texts import text_literal
+from melon_api.sync.rules.tables import Parent, SyncedTable, Tables
 from melon_api.sync.sql import rows
 
 if TYPE_CHECKING:
     from melon_api.sync.spaces.atlas import Atlas
-
-IDS_PER_STATEMENT = 1_000
 
 
 class Spot(NamedTuple):
@@ -49,26 +48,29 @@ class Locations:
 
     def load(self, table: SyncedTable, ids: Iterable[str]) -> None:
         """Find these ids in all spaces that the account sees, or saw; and what hides them."""
-        pending = {table.name: set(ids)}
-        while pending:
-            name, some = pending.popitem()
-            for parent, parent_id in self._load(self._tables[name], some):
-                if (parent, parent_id) not in self._spots:
-                    pending.setdefault(parent, set()).add(parent_id)
+        self.load_all({table.name: ids})
 
-    def _load(self, table: SyncedTable, ids: set[str]) -> set[RecordKey]:
+    def load_all(self, wanted: Mapping[str, Iterable[str]]) -> None:
+        """The same of several tables."""
+        pending = {name: set(ids) for name, ids in wanted.items()}
+        while pending:
+            pending = self._load(pending)
+
+    def _load(self, pending: dict[str, set[str]]) -> dict[str, set[str]]:
         """What those belong to that another record may hide."""
-        wanted = sorted(i for i in ids if (table.name, i) not in self._spots)
-        above: set[RecordKey] = set()
-        for record_id in wanted:
-            self._spots[table.name, record_id] = {}
-        for start in range(0, len(wanted), IDS_PER_STATEMENT):
-            some = wanted[start : start + IDS_PER_STATEMENT]
-            for name, record_id, spot in self._find(table, some):
-                self._spots[table.name, record_id][name] = spot
-                if name != self._atlas.user_id and not spot.is_deleted:
-                    above.update(spot.above)
-        return above
+        asked: dict[SyncedTable, list[str]] = {}
+        for name, ids in pending.items():
+            if some := [i for i in sorted(ids) if (name, i) not in self._spots]:
+                asked[self._tables[name]] = some
+                self._spots |= {(name, i): {} for i in some}
+        named: dict[str, set[str]] = {}
+        for some_of_each in rows.portions(asked) if asked else ():
+            for table, record_id, space, spot in self._find(some_of_each):
+                self._spots[table, record_id][space] = spot
+                if space != self._atlas.user_id and not spot.is_deleted:
+                    for parent, parent_id in spot.above:
+                        named.setdefault(parent, set()).add(parent_id)
+        return named
 
     def spots(self, table: SyncedTable, record_id: str) -> dict[str, Spot]:
         """By space."""
@@ -118,25 +120,34 @@ class Locations:
         self._seen |= dict.fromkeys(climbed, space)
         return True
 
-    def _find(self, table: SyncedTable, ids: list[str]) -> Iterable[tuple[str, str, Spot]]:
-        spaces = self._order(table) + (self._left if table.reach == reaches.SHARED else [])
-        asked, ways = _query(table, self._connection.dialect)
-        listed = rows.listed_for(self._connection.dialect)
-        found = self._connection.exec_driver_sql(asked, (listed(spaces), listed(ids))).scalars()
-        for name, record_id, born, born_by, changed, by, is_deleted, *parents in map(
-            orjson.loads, found
-        ):
-            above = tuple((way, i) for way, i in zip(ways, parents, strict=True) if i)
-            yield name, record_id, Spot(born, born_by, changed, by, bool(is_deleted), above)
+    def _find(self, asked: dict[SyncedTable, list[str]]) -> Iterator[tuple[str, str, str, Spot]]:
+        """Table, id, space and where it is, of these ids."""
+        dialect = self._connection.dialect
+        listed, queries, values = rows.listed_for(dialect), [], []
+        for table, ids in asked.items():
+            spaces = self._order(table) + (self._left if table.reach == reaches.SHARED else [])
+            queries.append(_query(table, dialect))
+            values += [listed(spaces), listed(ids)]
+        found = self._connection.exec_driver_sql(" UNION ALL ".join(queries), tuple(values))
+        for text in found.scalars():
+            table_name, space, record_id, born, born_by, changed, by, dead, above = orjson.loads(
+                text
+            )
+            ways = zip(_ways(self._tables[table_name]), above, strict=True)
+            named = tuple((way.table, parent_id) for way, parent_id in ways if parent_id)
+            yield table_name, record_id, space, Spot(born, born_by, changed, by, bool(dead), named)
+
+
+def _ways(table: SyncedTable) -> list[Parent]:
+    return [parent for parent in table.parents if parent.on_delete == "cascade"]
 
 
 @functools.cache
-def _query(table: SyncedTable, dialect: Dialect) -> tuple[str, list[str]]:
-    """The parameters are the spaces and the ids; and the tables of what a record belongs to."""
-    ways = [p for p in table.parents if p.on_delete == "cascade"]
+def _query(table: SyncedTable, dialect: Dialect) -> str:
+    """The parameters are the spaces and the ids."""
     quote = dialect.identifier_preparer.quote
-    above = [quote(table.column(parent.column).name) for parent in ways]
-    names = ("user_id", "id", "created_at_ms", "created_by", "updated_at_ms", "updated_by")
-    columns, one_of = ",".join([*names, "is_deleted", *above]), rows.one_of(dialect)
+    above = ",".join(quote(table.column(way.column).name) for way in _ways(table))
+    facts = "user_id,id,created_at_ms,created_by,updated_at_ms,updated_by,is_deleted"
+    columns, one_of = f"{text_literal(table.name)},{facts}", rows.one_of(dialect)
     here = f"FROM {quote(table.table.name)} WHERE user_id {one_of} AND id {one_of}"
-    return f"SELECT JSON_ARRAY({columns}) {here}", [parent.table for parent in ways]
+    return f"SELECT JSON_ARRAY({columns},JSON_ARRAY({above})) {here}"

@@ -41,7 +41,7 @@ def read_rows(
     """The rows of the `wanted` ids, by table, living and deleted; the ids are well formed (contract
     push 11)."""
     stored: StoredRows = {name: {} for name in wanted}
-    for ids in _portions({tables[name]: ids for name, ids in wanted.items()}):
+    for ids in portions({tables[name]: ids for name, ids in wanted.items()}):
         for table, rows in _read(connection, user_id, ids):
             as_row = _row_maker(table)
             stored[table.name] |= {row[0]: as_row(row) for row in rows}
@@ -63,7 +63,7 @@ def read_named(
     return read_rows(connection, tables, user_id, wanted)
 
 
-def _portions(wanted: Ids) -> Iterator[dict[SyncedTable, list[str]]]:
+def portions(wanted: Ids) -> Iterator[dict[SyncedTable, list[str]]]:
     """What one statement asks for."""
     if sum(map(len, wanted.values())) <= IDS_PER_STATEMENT:
         yield {table: list(ids) for table, ids in wanted.items() if ids}

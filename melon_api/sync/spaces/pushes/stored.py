@@ -40,8 +40,8 @@ class Stored:
                 located.setdefault(parent.table, set()).update(
                     i for i in above if i and ID.match(i)
                 )
+        self.locations.load_all(located)
         for name, ids in located.items():
-            self.locations.load(self._tables[name], ids)
             gone = {i for i in ids if not self.locations.spots(self._tables[name], i)}
             user_id = self._atlas.user_id
             self.lost[name] = retellings.known(self._connection, user_id, name, gone)
