@@ -5,9 +5,11 @@ push. Values go to the driver and come from it as they are, so this is for integ
 text, not for types that SQLAlchemy converts.
 """
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     ClauseElement,
     Connection,
@@ -42,3 +44,17 @@ class Literals:
     writing many rows does at several times the cost. For MySQL and MariaDB."""
 
     sql: str
+
+
+def one_of_texts(dialect: Dialect) -> str:
+    """Of a column: one of many texts, which are one parameter, as `texts_parameter` makes it."""
+    return "IN (SELECT value FROM json_each(?))" if dialect.name == "sqlite" else "IN (%s)"
+
+
+def texts_parameter(
+    dialect: Dialect, texts: Collection[str], literal: Callable[[str], str]
+) -> str | Literals:
+    """Many texts as one parameter, SQLite takes few; `literal`: of one of them."""
+    if dialect.name == "sqlite":
+        return orjson.dumps(list(texts)).decode()
+    return Literals(",".join(map(literal, texts)))

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Dialect
 
 from melon_api.models.space import CATALOGUE
+from melon_api.storage.prepared import one_of_texts, texts_parameter
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.history import RecordKey
 from melon_api.sync.rules.kinds.texts import text_literal
 from melon_api.sync.rules.tables import Parent, SyncedTable, Tables
-from melon_api.sync.sql import rows
 
 if TYPE_CHECKING:
     from melon_api.sync.spaces.atlas import Atlas
+
+IDS_PER_STATEMENT = 1_000
 
 
 class Spot(NamedTuple):
@@ -64,8 +66,8 @@ class Locations:
                 asked[self._tables[name]] = some
                 self._spots |= {(name, i): {} for i in some}
         named: dict[str, set[str]] = {}
-        for some_of_each in rows.portions(asked) if asked else ():
-            for table, record_id, space, spot in self._find(some_of_each):
+        for portion in _portions(asked):
+            for table, record_id, space, spot in self._find(portion):
                 self._spots[table, record_id][space] = spot
                 if space != self._atlas.user_id and not spot.is_deleted:
                     for parent, parent_id in spot.above:
@@ -123,11 +125,12 @@ class Locations:
     def _find(self, asked: dict[SyncedTable, list[str]]) -> Iterator[tuple[str, str, str, Spot]]:
         """Table, id, space and where it is, of these ids."""
         dialect = self._connection.dialect
-        listed, queries, values = rows.listed_for(dialect), [], []
+        queries: list[str] = []
+        values: list[Any] = []
         for table, ids in asked.items():
             spaces = self._order(table) + (self._left if table.reach == reaches.SHARED else [])
             queries.append(_query(table, dialect))
-            values += [listed(spaces), listed(ids)]
+            values += (texts_parameter(dialect, some, text_literal) for some in (spaces, ids))
         found = self._connection.exec_driver_sql(" UNION ALL ".join(queries), tuple(values))
         for text in found.scalars():
             table_name, space, record_id, born, born_by, changed, by, dead, above = orjson.loads(
@@ -136,6 +139,16 @@ class Locations:
             ways = zip(_ways(self._tables[table_name]), above, strict=True)
             named = tuple((way.table, parent_id) for way, parent_id in ways if parent_id)
             yield table_name, record_id, space, Spot(born, born_by, changed, by, bool(dead), named)
+
+
+def _portions(asked: dict[SyncedTable, list[str]]) -> Iterator[dict[SyncedTable, list[str]]]:
+    """What one statement asks for: all, if they are few."""
+    if 0 < sum(map(len, asked.values())) <= IDS_PER_STATEMENT:
+        yield asked
+        return
+    for table, ids in asked.items():
+        for start in range(0, len(ids), IDS_PER_STATEMENT):
+            yield {table: ids[start : start + IDS_PER_STATEMENT]}
 
 
 def _ways(table: SyncedTable) -> list[Parent]:
@@ -148,6 +161,6 @@ def _query(table: SyncedTable, dialect: Dialect) -> str:
     quote = dialect.identifier_preparer.quote
     above = ",".join(quote(table.column(way.column).name) for way in _ways(table))
     facts = "user_id,id,created_at_ms,created_by,updated_at_ms,updated_by,is_deleted"
-    columns, one_of = f"{text_literal(table.name)},{facts}", rows.one_of(dialect)
+    columns, one_of = f"{text_literal(table.name)},{facts}", one_of_texts(dialect)
     here = f"FROM {quote(table.table.name)} WHERE user_id {one_of} AND id {one_of}"
     return f"SELECT JSON_ARRAY({columns},JSON_ARRAY({above})) {here}"

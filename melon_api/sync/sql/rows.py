@@ -20,7 +20,7 @@ import orjson
 from sqlalchemy import Connection, Dialect
 
 from melon_api.models.synced import CLOCKS
-from melon_api.storage.prepared import Literals
+from melon_api.storage.prepared import one_of_texts, texts_parameter
 from melon_api.sync.rules.kinds.texts import text_literal
 from melon_api.sync.rules.tables import ID, Row, StoredRows, SyncedTable, Tables
 
@@ -41,7 +41,7 @@ def read_rows(
     """The rows of the `wanted` ids, by table, living and deleted; the ids are well formed (contract
     push 11)."""
     stored: StoredRows = {name: {} for name in wanted}
-    for ids in portions({tables[name]: ids for name, ids in wanted.items()}):
+    for ids in _portions({tables[name]: ids for name, ids in wanted.items()}):
         for table, rows in _read(connection, user_id, ids):
             as_row = _row_maker(table)
             stored[table.name] |= {row[0]: as_row(row) for row in rows}
@@ -63,7 +63,7 @@ def read_named(
     return read_rows(connection, tables, user_id, wanted)
 
 
-def portions(wanted: Ids) -> Iterator[dict[SyncedTable, list[str]]]:
+def _portions(wanted: Ids) -> Iterator[dict[SyncedTable, list[str]]]:
     """What one statement asks for."""
     if sum(map(len, wanted.values())) <= IDS_PER_STATEMENT:
         yield {table: list(ids) for table, ids in wanted.items() if ids}
@@ -107,33 +107,16 @@ def _ask(
     connection: Connection, user_id: str, wanted: Ids, query: Callable[[SyncedTable, Dialect], str]
 ) -> Sequence[Sequence[Any]]:
     asked = " UNION ALL ".join(query(table, connection.dialect) for table in wanted)
-    values = [value for ids in wanted.values() for value in (user_id, _listed(ids))]
+    listed = (texts_parameter(connection.dialect, ids, text_literal) for ids in wanted.values())
+    values = [value for ids in listed for value in (user_id, ids)]
     return connection.exec_driver_sql(asked, tuple(values)).all()
 
 
 def _read_each(connection: Connection, table: SyncedTable, user_id: str, ids: list[str]) -> Values:
-    listed = listed_for(connection.dialect)(ids)
+    listed = texts_parameter(connection.dialect, ids, text_literal)
     asked = _query(table, connection.dialect)
     rows: Values = connection.exec_driver_sql(asked, (user_id, listed)).cursor.fetchall()
     return rows
-
-
-def one_of(dialect: Dialect) -> str:
-    """Of a column: one of many, which are one parameter, as `listed_for` has it."""
-    return "IN (SELECT value FROM json_each(?))" if dialect.name == "sqlite" else "IN (%s)"
-
-
-def listed_for(dialect: Dialect) -> Callable[[Collection[str]], Any]:
-    """What makes a parameter of many texts; SQLite takes few parameters."""
-    return _as_json if dialect.name == "sqlite" else _listed
-
-
-def _as_json(ids: Collection[str]) -> str:
-    return orjson.dumps(ids).decode()
-
-
-def _listed(ids: Collection[str]) -> Literals:
-    return Literals(",".join(map(text_literal, ids)))
 
 
 @functools.cache
@@ -154,8 +137,9 @@ def _many_query(table: SyncedTable, dialect: Dialect) -> str:
 def _query(table: SyncedTable, dialect: Dialect) -> str:
     """The parameters are the account and the ids, on SQLite as JSON."""
     columns, name = _names(table, dialect)
-    mine = f"user_id = {'?' if dialect.name == 'sqlite' else '%s'} AND id {one_of(dialect)}"
-    return f"SELECT {columns} FROM {name} WHERE {mine}"  # noqa: S608 - names only
+    mine = "?" if dialect.name == "sqlite" else "%s"
+    here = f"FROM {name} WHERE user_id = {mine} AND id {one_of_texts(dialect)}"
+    return f"SELECT {columns} {here}"
 
 
 def _names(table: SyncedTable, dialect: Dialect) -> tuple[str, str]:
