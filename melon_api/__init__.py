@@ -17,6 +17,7 @@ from melon_api.logic.writes import changes
 from melon_api.mail import outbox
 from melon_api.ops import migrations
 from melon_api.ops.release import release
+from melon_api.passwordless.oidc import grants
 from melon_api.passwordless.oidc import keys as oidc
 from melon_api.passwordless.routes import blueprint as passwordless
 from melon_api.seed import seed
@@ -52,6 +53,7 @@ def create_app(settings: Any = None) -> Flask:
 
     app = create_core(__name__, settings)
     oidc.init_app(app)
+    grants.init_app(app)
     outbox.init_app(app)
     cost.init_app(app)
     logic.init_app(app)

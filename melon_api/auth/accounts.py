@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -17,6 +18,7 @@ from melon_api.storage.cache import Moment, Put, cache
 from melon_api.storage.transactions import Unit
 
 PROFILE = "profile"  # the cache's name for it
+REVOKING = "revoking"  # the application's name for what tells providers
 GONE = 2**53 - 1  # a version that no change reaches: the account is deleted
 
 
@@ -138,7 +140,7 @@ def change(user: User, **values: Any) -> None:
 
 def void_identities(connection: Connection, which: ColumnElement[bool]) -> list[str]:
     """These identities go, in the caller's transaction: the names of what is to be revoked at their
-    providers once it is committed (passwordless/oidc/grants.py:settle)."""
+    providers once it is committed (passwordless/oidc/grants.py:settle, `revoke`)."""
     c = Identity.__table__.c
     query = select(c.provider, c.client_id, c.refresh_token)
     found = connection.execute(query.where(which, c.refresh_token.is_not(None))).all()
@@ -147,6 +149,11 @@ def void_identities(connection: Connection, which: ColumnElement[bool]) -> list[
         connection.execute(insert(Revocation.__table__), rows)
     connection.execute(delete(Identity.__table__).where(which))
     return [row["id"] for row in rows]
+
+
+def revoke(names: list[str]) -> None:
+    """The same for who knows nothing of providers: the application does."""
+    current_app.extensions[REVOKING](names)
 
 
 @contextmanager

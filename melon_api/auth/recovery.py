@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, select
 
 from melon_api.audit import Event, record
 from melon_api.auth import passwords
-from melon_api.auth.accounts import Caller, change, lock_account
+from melon_api.auth.accounts import Caller, change, lock_account, revoke
 from melon_api.auth.sessions import end, hand_over
 from melon_api.auth.tokens import digest
 from melon_api.errors import AccountDisabled, TokenRevoked, Unavailable, ValidationFailed
@@ -53,17 +53,18 @@ def reset(token: str, new_password: str) -> str:
     user_id, email, strong = check_reset(token, new_password)
     hashed = passwords.hash_password(strong)
 
-    def work(unit: Unit) -> None:
+    def work(unit: Unit) -> list[str]:
         user = _holder(unit, token, RESET, user_id)
         if not user.is_active:
             raise AccountDisabled
         if user.email_verified_at is None:
-            hand_over(unit, user, hashed)  # `clean-sessions` tells providers what it noted
-        else:
-            replace_password(unit, user, hashed)
+            return hand_over(unit, user, hashed)
+        replace_password(unit, user, hashed)
+        return []
 
-    unit_of_work(work)
+    to_revoke = unit_of_work(work)
     record(Event.PASSWORD_RESET, user_id)
+    revoke(to_revoke)
     return email
 
 

@@ -28,7 +28,8 @@ def _told(is_dry: bool) -> str:
 
 def purge_guests(*, dry_run: bool = False) -> int:
     """Remove the guests without a push for GUEST_LIFETIME_DAYS: how many. An account's clock is
-    that of its newest push, or of its beginning."""
+    never before its newest push, or its beginning; a phone may have raised it to a day ahead of
+    that moment (contract pull 1), and shared spaces tick it: such a guest stays for longer."""
     before = now_ms() - int(current_app.config["GUEST_LIFETIME"].total_seconds() * 1000)
     count = 0
     for user_id in _silent(before):

@@ -11,9 +11,10 @@ import jwt
 import pytest
 from conftest import NO_DATABASE
 from cryptography.hazmat.primitives import serialization
-from devices import PASSWORD, Account, Device, created, deleted, guest, project, task
+from devices import API, PASSWORD, Account, Device, created, deleted, guest, project, task
 from flask import Flask
 from issuer import Key, LocalIssuer
+from mail_server import Mailbox, settle, token_in
 from providers import address, failure, known, link, me, sign_in, unlink
 from sqlalchemy import select, update
 
@@ -141,6 +142,21 @@ def test_what_is_not_taken_for_a_month_is_given_up(app: Flask, apple: LocalIssue
     assert left(app) == 0
 
 
+def test_what_a_reset_voids_is_revoked(
+    account: Account, apple: LocalIssuer, mailbox: Mailbox
+) -> None:
+    """Contract, Accounts 16 and 18: at once, as whatever else voids an identity."""
+    by_apple(account, apple)
+    app, email = account.app, account.email
+    app.test_client().post(f"{API}/auth/password/forgot", json={"email": email})
+    settle(app)
+    (mail,) = [mail for mail in mailbox.to(email) if "new password" in mail["Subject"]]
+    body = {"token": token_in(mail), "new_password": "another-horse-battery"}
+    answer = app.test_client().post(f"{API}/auth/password/reset", json=body)
+    assert answer.status_code == 204
+    assert (revoked(apple), left(app)) == (["r"], 0)
+
+
 @pytest.mark.parametrize("trouble", ["used", "another's", "away", "no key"])
 def test_nobodys_sign_in_fails_for_a_code(app: Flask, apple: LocalIssuer, trouble: str) -> None:
     email = address()
@@ -210,6 +226,39 @@ def test_a_guest_who_comes_back_in_time_stays(app: Flask, monkeypatch: pytest.Mo
     with app.app_context():
         assert purging.purge_guests() == 0
     assert me(phone)["is_guest"]
+
+
+def at(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
+    """The purge runs so long from now."""
+    then = now_ms() + int(days * 86_400_000)
+    monkeypatch.setattr(purging, "now_ms", lambda: then)
+
+
+def test_a_guest_who_only_pulls_is_silent(app: Flask) -> None:
+    """Contract, Accounts 19: what counts are pushes."""
+    phone, busy = guest(app), guest(app)
+    silence(app, me(phone)["id"], 181)
+    phone.pull()
+    busy.push(projects=created(project()))
+    assert "Removed 1 guests." in purge(app)
+    assert failure(phone.call("GET", "/users/me")) == (401, "token_revoked")
+    assert me(busy)["is_guest"]
+
+
+def test_a_raised_clock_keeps_a_guest_for_a_day(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract, Accounts 19 and pull 1: by a `lastPulledAt` ahead of the clock nobody is removed
+    early, nor stays for ever."""
+    phone = guest(app)
+    raised = now_ms() + 23 * 3_600_000
+    assert phone.ask_pull(raised).json["timestamp"] == raised
+    at(monkeypatch, 180.5)
+    purge(app)
+    assert me(phone)["is_guest"]
+    at(monkeypatch, 181)
+    purge(app)
+    assert failure(phone.call("GET", "/users/me")) == (401, "token_revoked")
 
 
 def test_how_long_is_a_setting(tmp_path: Path) -> None:

@@ -7,15 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from devices import NOTHING, Account, Device, bare, created, deleted, edited, new_id, updated
+from devices import (
+    NOTHING,
+    Account,
+    Device,
+    bare,
+    created,
+    deleted,
+    edited,
+    guest,
+    new_id,
+    updated,
+)
 from devices import project as a_project
 from devices import task as a_task
 from flask import Flask
-from sharing import bring, create, give, remove
+from sharing import bring, create, give, invited, remove
+from sqlalchemy import select
 from stock_phone import StockPhone
 
 from melon_api.models.base import db, now_ms
+from melon_api.models.user import User
 from melon_api.sync.sql.purge import purge
+from melon_api.users import purging
 
 NO_NEWS = dict.fromkeys(("projects", "tasks", "steps", "diaries", "templates"), NOTHING)
 Changes = dict[str, Any]
@@ -862,3 +876,18 @@ def test_the_export_holds_what_the_account_owns(ada: Account, bob: Account, home
     found = ada.first.call("GET", "/users/me/export").json
     wanted = {own["projects"]["id"], shared["projects"]["id"]}
     assert {record["id"] for record in found["projects"]} == wanted
+
+
+def test_a_guest_who_writes_in_a_space_alone_is_heard(ada: Account, home: str) -> None:
+    """Contract, Accounts 19: the purge goes by the account's clock, which a push into another space
+    moves as well."""
+    phone = guest(ada.app)
+    token = invited(ada, home)["token"]
+    assert phone.call("POST", "/spaces/join", json={"token": token}).status_code == 200
+    phone.pull()
+    user_id = phone.call("GET", "/users/me").json["id"]
+    with ada.app.app_context():
+        before = db.session.scalars(select(User.sync_clock).where(User.id == user_id)).one()
+        assert user_id in purging._silent(before + 1)
+        push_tree(phone, home)
+        assert user_id not in purging._silent(before + 1)

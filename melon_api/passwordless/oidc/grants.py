@@ -12,9 +12,11 @@ import time
 from datetime import timedelta
 
 import jwt
+from flask import Flask
 from jwt import PyJWTError
 from sqlalchemy import delete, select
 
+from melon_api.auth.accounts import REVOKING
 from melon_api.errors import Unavailable
 from melon_api.models.base import db, utc_now
 from melon_api.models.user import Revocation
@@ -47,6 +49,10 @@ def exchanged(issuer: Issuer, vouched: Vouched, code: str | None) -> str | None:
         log.warning("an authorization code was not exchanged: it is another person's")
         return None
     return token
+
+
+def init_app(app: Flask) -> None:
+    app.extensions[REVOKING] = settle
 
 
 def settle(names: list[str] | None = None) -> tuple[int, int]:
