@@ -16,7 +16,7 @@ from melon_api.auth import tokens
 from melon_api.auth.passwords import hashing
 from melon_api.models.base import db, utc_now
 from melon_api.models.session import Session
-from melon_api.models.user import User
+from melon_api.models.user import NO_PASSWORD, User
 
 # Every route that wants a token, with the kinds it takes.
 GUARDED = [
@@ -140,6 +140,19 @@ def test_unknown_address_and_wrong_password_answer_alike(account: Account) -> No
     assert failure(known) == failure(unknown) == (401, "invalid_credentials")
     assert known.json | {"request_id": ""} == unknown.json | {"request_id": ""}
     assert known.headers["WWW-Authenticate"] == unknown.headers["WWW-Authenticate"]
+
+
+def test_a_wrong_password_costs_alike(account: Account) -> None:
+    """Contract, Accounts 7: for an account, one without a password and none; counted, not timed."""
+    bare = Account(account.app)
+    change(bare, User, password=NO_PASSWORD, email_verified_at=utc_now())
+    found = []
+    for email in (account.email, bare.email, "nobody@example.com"):
+        with statements(account.app) as seen:
+            answer = login(account.app, email, "wrong-password")
+        assert failure(answer) == (401, "invalid_credentials")
+        found.append((answer.json | {"request_id": ""}, seen))
+    assert found[0][1] and found[0] == found[1] == found[2]
 
 
 def test_an_unknown_address_costs_a_hash_too(

@@ -123,6 +123,22 @@ def test_it_is_not_told_whether_the_address_is_known(account: Account, mailbox: 
     assert len({answer.json["detail"] for answer in refused}) == 1
 
 
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_wrong_code_costs_alike(account: Account, mailbox: Mailbox, is_asked: bool) -> None:
+    """Contract, Accounts 7: for an account, one without a password and none; counted, not timed."""
+    app, bare = account.app, address()
+    assert verify(app, bare, code_for(app, mailbox, bare)).status_code == 201
+    found = []
+    for email in (account.email, bare, address()):
+        if is_asked:
+            code_for(app, mailbox, email)
+        with statements(app) as seen:
+            answer = verify(app, email, "wrong")
+        assert failure(answer) == (401, "invalid_credentials")
+        found.append((answer.json | {"request_id": ""}, seen))
+    assert found[0][1] and found[0] == found[1] == found[2]
+
+
 def test_a_new_code_ends_the_one_before(app: Flask, mailbox: Mailbox) -> None:
     """Contract, Accounts 17."""
     email = address()
@@ -163,6 +179,18 @@ def test_five_wrong_guesses_void_a_code(app: Flask, mailbox: Mailbox) -> None:
             assert list(answer.json["errors"]) == ["code"]
     assert failure(verify(app, email, code)) == (401, "invalid_credentials")
     assert verify(app, email, code_for(app, mailbox, email)).status_code == 200
+
+
+def test_codes_guessed_by_many_addresses(app: Flask, mailbox: Mailbox) -> None:
+    """Contract, Accounts 17: a threat; five wrong ones, each from somewhere else."""
+    email = address()
+    code = code_for(app, mailbox, email)
+    body = {"email": email, "code": wrong(code)}
+    for n in range(5):
+        place = {"REMOTE_ADDR": f"192.0.2.{n}"}
+        answer = app.test_client().post(f"{API}/auth/code/verify", json=body, environ_base=place)
+        assert failure(answer) == (401, "invalid_credentials")
+    assert failure(verify(app, email, code)) == (401, "invalid_credentials")
 
 
 def test_four_wrong_guesses_do_not(app: Flask, mailbox: Mailbox) -> None:

@@ -265,6 +265,25 @@ def test_an_identity_linked_by_two_at_once_is_ones(app: Flask, issuer: LocalIssu
     assert sorted(found) == [200, 409, 409, 409]
 
 
+def test_someone_elses_token_changes_its_own_account_alone(
+    account: Account, issuer: LocalIssuer
+) -> None:
+    """Whatever the body names: an identity is taken from, linked to and an address given to the
+    account of the token."""
+    app, person = account.app, Person(issuer, address())
+    assert link(account.first, person.token()).status_code == 200
+    before, stranger, other = me(account.first), guest(app), Account(app)
+    assert failure(unlink(other.first)) == (404, "not_found")
+    assert failure(unlink(stranger)) == (404, "not_found")
+    body = {"id_token": Person(issuer, None).token(), "id": account.user["id"]}
+    answer = other.first.call("POST", "/users/me/identities/apple", json=body)
+    assert failure(answer) == (422, "validation_failed")
+    body = {"email": address(), "user_id": account.user["id"]}
+    answer = stranger.call("POST", "/users/me/upgrade", json=body)
+    assert failure(answer) == (422, "validation_failed")
+    assert me(account.first) == before
+
+
 # the last way in
 
 
