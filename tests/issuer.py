@@ -2,16 +2,19 @@
 given. For tests and development; knows nobody and stores nothing.
 
 `python tests/issuer.py --port 9400` runs it alone; its `/authorize` signs in whoever it is told to
-(`login_hint`, an address).
+(`login_hint`, an address), and asks for one where the app says `prompt=select_account`.
 """
 
 import argparse
 import base64
 import hashlib
+import html
 import json
+import os
 import secrets
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -21,6 +24,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 HOST = "127.0.0.1"
+HERE = {HOST, "localhost"}
+LOOK_SECONDS = 0.5
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<title>A provider on this machine</title><link rel="icon" href="data:,">
+<h1>Who are you?</h1><form action="/authorize">{}<label>Address
+<input name="login_hint" type="email" value="ada@example.com" required></label>
+<button>Go on</button></form></html>"""
+HIDDEN = '<input type="hidden" name="{}" value="{}">'
 RSA_KEYS = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]
 
 
@@ -106,7 +117,9 @@ class LocalIssuer:
         return 200, {"keys": [key.public for key in self.keys]}
 
     def _authorize(self, query: dict[str, str]) -> tuple[int, Any]:
-        """RFC 6749 §4.1.2, with PKCE (RFC 7636)."""
+        """RFC 6749 §4.1.2, with PKCE (RFC 7636); `prompt` as in OpenID Connect Core §3.1.2.1."""
+        if query.pop("prompt", None) == "select_account":
+            return 200, PAGE.format("".join(map(HIDDEN.format, *_escaped(query))))
         code = secrets.token_urlsafe(16)
         self._codes[code] = query
         back = {"code": code, "iss": self.url}
@@ -136,6 +149,11 @@ class LocalIssuer:
         return code
 
 
+def _escaped(query: dict[str, str]) -> tuple[list[str], list[str]]:
+    """For HTML: names and values."""
+    return [html.escape(name) for name in query], [html.escape(said) for said in query.values()]
+
+
 def _handler(issuer: LocalIssuer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -149,13 +167,16 @@ def _handler(issuer: LocalIssuer) -> type[BaseHTTPRequestHandler]:
         def _answer(self, method: str, path: str, said: str) -> None:
             query = {name: values[0] for name, values in parse_qs(said).items()}
             status, found = issuer.answer(method, path, query)
-            body = b"" if status == 302 else json.dumps(found).encode()
+            is_page = isinstance(found, str)
+            body = b"" if status == 302 else (found if is_page else json.dumps(found)).encode()
             self.send_response(status)
             if status == 302:
                 self.send_header("Location", found)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", "text/html" if is_page else "application/json")
             self.send_header("Content-Length", str(len(body)))
-            self.send_header("Access-Control-Allow-Origin", "*")
+            if urlsplit(origin := self.headers.get("Origin", "")).hostname in HERE:
+                # to no page from elsewhere: whoever reads a token is whoever it likes
+                self.send_header("Access-Control-Allow-Origin", origin)
             self.end_headers()
             self.wfile.write(body)
 
@@ -167,10 +188,14 @@ def _handler(issuer: LocalIssuer) -> type[BaseHTTPRequestHandler]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--port", type=int, default=9400)
-    issuer = LocalIssuer(options.parse_args().port)
-    print(f"OIDC_GOOGLE_ISSUER={issuer.url} OIDC_GOOGLE_CLIENT_IDS=app.melon", flush=True)
-    issuer._server.serve_forever()
+    options.add_argument("--port", type=int, default=9400, help="0: any that is free")
+    options.add_argument("--beside", action="store_true", help="ends with who started it")
+    asked = options.parse_args()
+    parent = os.getppid()
+    with LocalIssuer(asked.port) as issuer, suppress(KeyboardInterrupt):
+        print(f"OIDC_GOOGLE_ISSUER={issuer.url} OIDC_GOOGLE_CLIENT_IDS=app.melon", flush=True)
+        while not asked.beside or os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
 
 
 if __name__ == "__main__":

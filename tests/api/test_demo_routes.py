@@ -119,6 +119,28 @@ def test_it_says_how_to_build_the_demo(tmp_path: Path) -> None:
     assert "make demo" in app.test_client().get("/").text
 
 
+LOCAL = {"OIDC_GOOGLE_ISSUER": "http://127.0.0.1:9400", "OIDC_GOOGLE_CLIENT_IDS": "b.web, a.ios"}
+
+
+@pytest.mark.usefixtures("build")
+def test_a_provider_on_this_machine_is_told(tmp_path: Path) -> None:
+    """The page leads there and fetches a token there; nowhere else."""
+    http = create_app(settings("development", tmp_path, **LOCAL)).test_client()
+    answer = http.get("/demo/google.json")
+    assert answer.json == {"issuer": "http://127.0.0.1:9400", "client_id": "a.ios"}
+    policy = answer.headers["Content-Security-Policy"]
+    assert " connect-src 'self' http://127.0.0.1:9400;" in policy
+
+
+@pytest.mark.usefixtures("build")
+@pytest.mark.parametrize("own", [{}, {"OIDC_GOOGLE_CLIENT_IDS": "1234-web"}])
+def test_of_the_real_google_the_demo_tells_nothing(tmp_path: Path, own: dict[str, str]) -> None:
+    http = create_app(settings("development", tmp_path, **own)).test_client()
+    answer = http.get("/demo/google.json")
+    assert (answer.status_code, answer.json) == (200, {})
+    assert " connect-src 'self';" in answer.headers["Content-Security-Policy"]
+
+
 @pytest.mark.usefixtures("build")
 @pytest.mark.parametrize("app_env", ["testing", "staging", "production"])
 def test_there_is_no_demo_elsewhere(app_env: str, tmp_path: Path) -> None:
@@ -126,7 +148,8 @@ def test_there_is_no_demo_elsewhere(app_env: str, tmp_path: Path) -> None:
     wishes = {"DEMO_FOLDER": str(ROOT), "FLASK_DEMO_FOLDER": str(ROOT), "DEBUG": "true"}
     deployed = DEPLOYED if app_env != "testing" else {}
     app = create_app(settings(app_env, tmp_path, **wishes | deployed))
-    for path in ("/", "/demo", "/demo/", "/demo/index.html"):
+    names = ("index.html", "sign-in.html", "google.json")
+    for path in ("/", "/demo", "/demo/", *(f"/demo/{name}" for name in names)):
         answer = app.test_client().get(path)
         assert answer.status_code == 404
         assert answer.json is not None and answer.json["code"] == "not_found"

@@ -15,14 +15,14 @@ const FLAGS = [
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM, args: FLAGS })
 
 // Calls `visit(page)` in a window of this size. What the page logs as an error, throws, or asks of
-// another host than `origin` fails the visit.
-export async function visiting(origin, { width, height }, visit) {
+// another host than `origin` (or `also`) fails the visit.
+export async function visiting(origin, { width, height, also }, visit) {
   const browser = await launch()
   const complaints = []
   try {
     const context = await browser.newContext({ viewport: { width, height } })
     await context.route(
-      (url) => url.origin !== origin && url.protocol.startsWith('http'),
+      (url) => ![origin, also].includes(url.origin) && url.protocol.startsWith('http'),
       (route) => {
         complaints.push(`asked another host: ${route.request().url()}`)
         return route.abort()

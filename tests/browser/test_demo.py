@@ -1,23 +1,39 @@
-"""The demo in a real Chromium: what a visitor does, on a wide and a narrow screen, and in trouble.
+"""The demo in a real Chromium: what a visitor does, on a wide and a narrow screen, and in trouble;
+and how one signs in.
 
 `DEMO_PICTURES=folder` keeps the pictures of the visits.
 """
 
 import fcntl
+import http.client
+import json
 import os
+import shutil
+import signal
 import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from conftest import install_packages
-from servers import Server, serving
+from conftest import NO_ENV_FILE, install_packages
+from copies import copied, with_scripts
+from issuer import LocalIssuer
+from servers import Server, free_port, serving
 
 HERE = Path(__file__).resolve().parent
 DEMO = HERE.parents[1] / "demo"
 SECONDS = 300  # against a hang
 SECRET = "a secret that the visit ages tokens with"
 APP = "app"  # whose projects may be shared, and whose rule refuses something
-SOURCES = ("src", "public", "index.html", "package-lock.json", "vite.config.mts")
+SOURCES = (
+    *("src", "public", "index.html", "sign-in.html", "package-lock.json", "vite.config.mts"),
+    "../client/src",  # which is built into it
+)
 
 
 @pytest.fixture(scope="session")
@@ -53,11 +69,13 @@ def run(*command: str, folder: Path, **environ: str) -> str:
     return done.stdout
 
 
-def visit(name: str, server: Server, chromium: str, pictures: Path) -> None:
+def visit(
+    name: str, server: Server, chromium: str, pictures: Path, script: str = "demo.js", **more: str
+) -> None:
     folder = Path(os.environ.get("DEMO_PICTURES") or pictures)
     environ = {"MELON_URL": server.url, "MELON_PID": str(server.pid), "JWT_SECRET_KEY": SECRET}
-    environ |= {"CHROMIUM": chromium, "PICTURES": str(folder)}
-    said = run("node", "demo.js", name, folder=HERE, **environ)
+    environ |= {"CHROMIUM": chromium, "PICTURES": str(folder), **more}
+    said = run("node", script, name, folder=HERE, **environ)
     assert "as a visitor wishes" in said
     assert "Traceback" not in server.log.read_text(errors="replace")
     assert list(folder.glob(f"{name}-*.png"))
@@ -86,3 +104,102 @@ def test_a_visit_goes_as_well_on_servers_with_limits(chromium: str, tmp_path: Pa
         RATELIMIT_PULL_PER_ACCOUNT="12/hour",
     ) as server:
         visit("servers", server, chromium, tmp_path)
+
+
+@pytest.mark.usefixtures("built")
+def test_a_visitor_signs_in_with_google(chromium: str, tmp_path: Path) -> None:
+    """Contract, Accounts 14, 15 and 16, by a whole flow: with a provider on this machine in
+    Google's place, as a guest before, and without a provider."""
+    own = {"APP_ENV": "development", "JWT_SECRET_KEY": SECRET, "MELON_APP": APP}
+    with LocalIssuer() as issuer:
+        google = {"OIDC_GOOGLE_ISSUER": issuer.url, "OIDC_GOOGLE_CLIENT_IDS": "app.melon"}
+        with serving("sqlite", tmp_path, **own, **google) as server:
+            more = {"script": "sign_in.js", "MELON_ISSUER": issuer.url}
+            visit("google", server, chromium, tmp_path, **more)
+            told = [form["grant_type"] for form in issuer.forms]
+            assert told == ["authorization_code"] * 2
+
+
+@pytest.mark.usefixtures("built")
+def test_without_a_provider_a_visitor_begins_as_a_guest(chromium: str, tmp_path: Path) -> None:
+    own = {"APP_ENV": "development", "JWT_SECRET_KEY": SECRET, "MELON_APP": APP}
+    with serving("sqlite", tmp_path, **own) as server:
+        visit("none", server, chromium, tmp_path, script="sign_in.js")
+
+
+@contextmanager
+def demo_of(clone: Path, **settings: str) -> Iterator[str]:
+    """`make demo` of a checkout: where it serves, until it is ended with its children."""
+    port, log = free_port(), clone / "log"
+    own = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **NO_ENV_FILE, **settings}
+    own |= {"PORT": str(port), "LIVE_PORT": str(free_port())}
+    with log.open("wb") as out:
+        command = subprocess.Popen(
+            ["./scripts/demo"], cwd=clone, env=own, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + SECONDS
+        while "Booting worker" not in (said := log.read_text(errors="replace")):
+            assert command.poll() is None and time.monotonic() < deadline, said
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+        command.terminate()
+        command.wait()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(command.pid, signal.SIGKILL)
+        command.wait()
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A checkout with all that `make demo` needs."""
+    install_packages(DEMO)
+    clone = with_scripts(copied(tmp_path / "clone"))
+    shutil.copytree(DEMO, clone / "demo", symlinks=True)
+    shutil.copytree(DEMO.parent / "client" / "src", clone / "client" / "src")
+    return clone
+
+
+def fetched(url: str, **form: str) -> Any:
+    body = urlencode(form).encode() if form else None
+    with urllib.request.urlopen(url, body, timeout=SECONDS) as answer:
+        return json.load(answer)
+
+
+def answers(url: str) -> bool:
+    try:
+        return bool(fetched(url))
+    except OSError:
+        return False
+
+
+def test_the_command_plays_google(clone: Path) -> None:
+    """docs/signing-in.md: one command, and no account there; what plays it ends with the server."""
+    with demo_of(clone) as url:
+        told = fetched(f"{url}/demo/google.json")
+        issuer, client = told["issuer"], told["client_id"]
+        address = urlsplit(issuer)
+        assert address.hostname == "127.0.0.1"
+        back = f"{url}/demo/sign-in.html"
+        query = {"client_id": client, "redirect_uri": back, "login_hint": "bo@example.com"}
+        asked = http.client.HTTPConnection(address.netloc, timeout=SECONDS)
+        asked.request("GET", f"/authorize?{urlencode(query)}")
+        where = asked.getresponse().headers["Location"]
+        assert where.startswith(f"{back}?")
+        code = parse_qs(urlsplit(where).query)["code"][0]
+        tokens = fetched(f"{issuer}/token", code=code, client_id=client)
+        body = json.dumps({"id_token": tokens["id_token"]}).encode()
+        request = urllib.request.Request(f"{url}/api/v1/auth/oidc/google", body)
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            assert (answer.status, json.load(answer)["user"]["email"]) == (201, "bo@example.com")
+    deadline = time.monotonic() + SECONDS
+    while answers(f"{issuer}/keys"):
+        assert time.monotonic() < deadline, "it goes on without the server"
+        time.sleep(0.1)
+
+
+def test_the_command_plays_no_google_that_is_set(clone: Path) -> None:
+    with demo_of(clone, OIDC_GOOGLE_CLIENT_IDS="1234-web") as url:
+        assert fetched(f"{url}/demo/google.json") == {}

@@ -4,7 +4,7 @@ import type { Phone } from '../phone'
 import { MOST_CHARACTERS } from './field'
 
 /** The line below the list that adds a task. */
-export function AddTask({ phone }: { phone: Phone }) {
+export function AddTask({ phone }: { phone: Pick<Phone, 'name' | 'hasList' | 'add'> }) {
   const title = useSignal('')
   const onSubmit = (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault()

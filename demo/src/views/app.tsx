@@ -20,6 +20,9 @@ export function App({ pair }: { pair: Pair }) {
           <h1>Two phones, one list</h1>
           <p>Each is a WatermelonDB of its own. Edit both, cut one off, sync.</p>
         </div>
+        <a class="plain" href="/demo/sign-in.html">
+          Ways to sign in
+        </a>
         <Switch
           act="people"
           label="Two people"

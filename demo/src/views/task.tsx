@@ -53,7 +53,7 @@ export function TaskRow({ phone, row }: { phone: Phone; row: Row }) {
 }
 
 /** Marks a task that the server has not seen; keeps its place when it has. */
-function Dot({ unsynced }: { unsynced: string | null }) {
+export function Dot({ unsynced }: { unsynced: string | null }) {
   if (unsynced === null) return <span class="dot" />
   const words = `Not synced: ${unsynced}`
   return <span class="dot on" role="img" aria-label={words} title={words} />
