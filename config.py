@@ -14,6 +14,7 @@ from environ import ConfigError, Setting
 from melon_api.auth.passwords.settings import PasswordSettings
 from melon_api.auth.settings import TokenSettings
 from melon_api.events.webhooks.settings import EventSettings
+from melon_api.history.settings import HistorySettings
 from melon_api.live.settings import LiveSettings
 from melon_api.ops.settings import OpsSettings
 from melon_api.passwordless.oidc.settings import OidcSettings
@@ -33,6 +34,7 @@ class Config(
     ServerSettings,
     LiveSettings,
     OpsSettings,
+    HistorySettings,
     EventSettings,
     SpaceSettings,
     SyncSettings,

@@ -11,6 +11,7 @@ from melon_api.core import create_core
 from melon_api.events import run as events
 from melon_api.events.cli import events as event_commands
 from melon_api.events.webhooks import webhook as webhooks
+from melon_api.history import run as history
 from melon_api.loading import cli as loading
 from melon_api.logic import run as logic
 from melon_api.logic.writes import changes
@@ -73,7 +74,8 @@ def create_app(settings: Any = None) -> Flask:
     purging.init_app(app)
     loading.init_app(app, user_commands, changes)
 
-    front.init_app(app, limits.counted, PlainPulls, PlainPushes)
+    keep = history.init_app(app, sync_commands)
+    front.init_app(app, limits.counted, keep, PlainPulls, PlainPushes)
     hops = app.config["TRUSTED_PROXIES"]
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app

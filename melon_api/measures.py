@@ -85,6 +85,7 @@ _events = Counter(
 
 _poked, _not_poked = _pokes.labels("said"), _pokes.labels("lost")
 _hit, _miss = _cache.labels("hit"), _cache.labels("miss")
+Counts = dict[str, dict[str, int]]  # by table: created, updated, deleted; without zeros
 FACTS = "melon.facts"  # in the WSGI environment: what was noted of the request in front of Flask
 _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
 
@@ -135,29 +136,35 @@ def _pull(kind: str) -> Counter:
     return _pulls.labels(kind)
 
 
-def pulled(kind: str, records: int) -> None:
+def pulled(kind: str, records: int, tables: Counts | None = None) -> None:
     """A pull that is about to be answered: idle, incremental, first or replacement."""
     _pull(kind).inc()
     if records:
         _pulled.inc(records)
-    _note(pull=kind, records_pulled=records)
+    _note(pull=kind, records_pulled=records, tables=tables or None)
 
 
-def pushed(records: int) -> None:
+def pushed(records: int, tables: Counts) -> None:
     """A push that has been read."""
     _pushed.inc(records)
     _push_size.observe(records)
-    _note(records_pushed=records)
+    _note(records_pushed=records, tables=tables or None)
 
 
-def merged(conflicts: int, rejected: int) -> None:
-    """What became of a push's records, before they are stored."""
+def verified(tables: dict[str, tuple[int, int, bool]]) -> None:
+    """By table: how many records a device holds, how many the server, whether all is the same."""
+    _note(verified=tables)
+
+
+def merged(conflicts: int, rejected: dict[str, int]) -> None:
+    """What became of a push's records, before they are stored; `rejected`: how many, by code."""
     if conflicts:
         _conflicts.inc(conflicts)
         _note(conflicts=conflicts)
     if rejected:
-        _rejected.inc(rejected)
-        _note(records_rejected=rejected)
+        count = sum(rejected.values())
+        _rejected.inc(count)
+        _note(records_rejected=count, rejected=rejected)
 
 
 def repaired(table: str, column: str, why: str, count: int) -> None:

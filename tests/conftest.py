@@ -50,6 +50,9 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("melon")
 # Weak on purpose: the suite signs in hundreds of times.
 FAST_HASHES = {"ARGON2_MEMORY_KIB": "64", "ARGON2_ITERATIONS": "1"}
+# A thread that writes behind the answers is in the way of what breaks databases and counts their
+# statements; tests/support turns it on.
+NO_HISTORY = {"SYNC_HISTORY_DAYS": "0"}
 
 
 # A developer's `.env` is not the tests': to flask, which asks the first, and to python-dotenv.
@@ -146,7 +149,7 @@ def redis_url() -> str:
 def environment(backend: str, url: str, **more: str) -> dict[str, str]:
     """The settings of a server under test."""
     environ = {"APP_ENV": "testing", "DATABASE_URL": url, "LOG_LEVEL": "INFO", "MELON_APP": APP}
-    environ |= FAST_HASHES
+    environ |= FAST_HASHES | NO_HISTORY
     if backend.endswith("+redis"):
         environ["REDIS_URL"] = redis_url()
     return environ | more

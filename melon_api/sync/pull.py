@@ -142,7 +142,7 @@ def _measured(page: Page) -> Page:
     walk = page.walk
     kind = "incremental" if walk.since else "first"
     kind = "replacement" if walk.is_replacement else "idle" if walk.is_idle else kind
-    measures.pulled(kind, page.changes.count)
+    measures.pulled(kind, page.changes.count, page.changes.counts)
     return page
 
 

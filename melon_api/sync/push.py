@@ -81,7 +81,8 @@ def push(
     """
     problems = Problems()
     pushed = body.read(synced_tables(), request.changes, problems)
-    measures.pushed(sum(len(part.records) + len(part.deletions) for part in pushed))
+    count = sum(len(part.records) + len(part.deletions) for part in pushed)
+    measures.pushed(count, body.counts(synced_tables(), request.changes))
     rules = rules if rules and rules.concern(pushed) else None
     work = PushWork(caller, request, policy, pushed, problems, is_gone, rules)
     answer = _store(engine, work)
@@ -173,7 +174,7 @@ class PushWork:
             merge.apply(self.pushed)
         else:
             merge = self.rules.merge(connection, self.caller, self.request, self.pushed, new)
-        measures.merged(merge.conflicts, sum(map(len, merge.problems.rejected.values())))
+        measures.merged(merge.conflicts, merge.problems.counts())
         self._raise_422s(merge.problems)
         return merge
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
+from melon_api import measures
 from melon_api.auth.accounts import Caller
 from melon_api.storage.transactions import snapshot
 from melon_api.sync.discovery import synced_tables
@@ -43,6 +44,8 @@ def verify(engine: Engine, caller: Caller, since: int, held: dict[str, DeviceTab
         if has_changed:
             return Verified(None, account.value, {})
         tables = {name: _compare(reader, name, table) for name, table in held.items()}
+    told = {name: (held[name].count, of.count, of.identical) for name, of in tables.items()}
+    measures.verified(told)
     return Verified(all(t.identical for t in tables.values()), account.value, tables)
 
 

@@ -25,8 +25,10 @@ NewPhone = Callable[..., Phone]
 RunCommand = Callable[..., str]
 Tell = Callable[[], None]
 OPTION = "--melon-database"
-# Passwords are hashed weakly on purpose: each phone signs in.
+# Passwords are hashed weakly on purpose: each phone signs in. Nothing is written behind answers:
+# the database is put back between tests.
 SETTINGS = {"APP_ENV": "testing", "ARGON2_MEMORY_KIB": "64", "ARGON2_ITERATIONS": "1"}
+SETTINGS |= {"SYNC_HISTORY_DAYS": "0"}
 
 
 class Server(NamedTuple):

@@ -96,12 +96,6 @@ def delete(user_id: str) -> None:
     record(Event.DELETED, user_id)
 
 
-def sessions(user_id: str) -> list[Session]:
-    """All sessions that are still stored, the newest first, ended ones too."""
-    query = select(Session).where(Session.user_id == user_id).order_by(Session.created_at.desc())
-    return list(db.session.scalars(query))
-
-
 def end_sessions(user_id: str, session_id: str | None = None) -> int:
     """Sign one device out, or all; how many. Raises NotFound for one that is not signed in."""
     which = None if session_id is None else named(session_id)

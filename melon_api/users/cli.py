@@ -8,11 +8,10 @@ from flask.cli import AppGroup
 from melon_api.auth.schemas import RegisterSchema
 from melon_api.auth.sessions import clean_up
 from melon_api.models.base import db, utc_now
-from melon_api.models.session import Session
 from melon_api.ops.durations import Duration
 from melon_api.passwordless.oidc import grants
 from melon_api.sentences import plainly
-from melon_api.users import admin, showing
+from melon_api.users import admin, devices, showing
 from melon_api.users.finding import find
 
 users = AppGroup("users", help="Look after accounts; EMAIL_OR_ID names one.")
@@ -101,8 +100,8 @@ def show_command(account: str) -> None:
     user_id = find(account)
     for line in showing.show(user_id):
         click.echo(line)
-    for session in admin.sessions(user_id):
-        click.echo(f"device        {_device(session)}")
+    for session in devices.sessions(user_id):
+        click.echo(f"device        {devices.line(session)}")
 
 
 @users.command("sessions")
@@ -115,8 +114,8 @@ def sessions_command(account: str, end: str | None) -> None:
     if end is not None:
         count = admin.end_sessions(user_id, None if end == "all" else end)
         click.echo(f"Signed {count} out.")
-    for session in admin.sessions(user_id):
-        click.echo(f"{session.id}  {_device(session)}")
+    for session in devices.sessions(user_id):
+        click.echo(f"{session.id}  {devices.line(session)}")
 
 
 @users.command("clean-sessions")
@@ -136,19 +135,3 @@ def clean_command(older_than: int, dry_run: bool) -> None:
     if not dry_run:
         done, left = grants.settle()
         click.echo(f"Revoked {done} at their providers; {left} are left.")
-
-
-def _device(session: Session) -> str:
-    name = _printable(session.device_name or session.user_agent or "-")
-    return f"{_state(session)}  last used {session.last_used_at:%Y-%m-%d %H:%M}  {name}"
-
-
-def _printable(text: str) -> str:
-    """A device's name may hold anything, a forged line too."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _state(session: Session) -> str:
-    if session.revoked_at is not None:
-        return "signed out"
-    return "over" if session.expires_at <= utc_now() else "signed in"

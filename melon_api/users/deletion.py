@@ -8,6 +8,7 @@ from flask import Flask, current_app
 from sqlalchemy import Connection, delete, select
 
 from melon_api.auth.accounts import GONE, PROFILE, void_identities
+from melon_api.history.table import SyncCall
 from melon_api.models.alteration import Alteration
 from melon_api.models.base import db
 from melon_api.models.mailed_token import MailedCode, MailedToken
@@ -23,7 +24,7 @@ from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql import deletions
 
 EXTENSION = "departures"
-OWNED = (Adoption, Alteration, EventQueue, OutboxEvent, Session, MailedToken)
+OWNED = (Adoption, Alteration, EventQueue, OutboxEvent, Session, MailedToken, SyncCall)
 
 
 class Departure(Protocol):

@@ -14,10 +14,12 @@ import pytest
 from conftest import environment, fresh_database, make_app
 from devices import API, PASSWORD, Account, Device, created, edited, new_id, project, task, updated
 from flask import Flask
+from helped import flush
 from round_trips import round_trips
 from servers import PrivateRedis
 from werkzeug.test import EnvironBuilder
 
+from melon_api.history import keeper
 from melon_api.models.base import db
 from melon_api.storage.memory import near_cache
 
@@ -58,18 +60,20 @@ def app(
     limits = {"RATELIMIT_ENABLED": "true", "RATELIMIT_PULL_PER_ACCOUNT": "9999/minute"}
     limits |= {"RATELIMIT_PUSH_PER_ACCOUNT": "9999/minute", "LOG_LEVEL": "INFO"}
     limits |= {"RATELIMIT_LOGIN_PER_ACCOUNT": "99/minute", "ARGON2_MEMORY_KIB": "8"}
-    limits |= {"CORS_ORIGINS": ""}
+    limits |= {"CORS_ORIGINS": "", "SYNC_HISTORY_DAYS": "30"}
     with PrivateRedis() as redis, fresh_database(request.param, folder) as url:
         app = make_app(environment(request.param, url, REDIS_URL=redis.url, **limits), folder)
         yield app
+        flush(app)
         with app.app_context():
             db.engine.dispose()
 
 
 @pytest.fixture(autouse=True)
 def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine is."""
+    """However slow the machine is. What is kept of calls is written behind them all."""
     monkeypatch.setattr(near_cache, "LEASE_SECONDS", 3600)
+    monkeypatch.setattr(keeper, "PAUSE_SECONDS", 3600)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ FLOORS = [
     ["melon_api.sentences"],
     ["melon_api.auth", "melon_api.sync", "melon_api.events", "melon_api.web", "melon_api.ops"],
     ["melon_api.passwordless", "melon_api.spaces"],
-    ["melon_api.users", "melon_api.seed"],
+    ["melon_api.users", "melon_api.history", "melon_api.seed"],
     ["melon_api.core", "melon_api.live.settings"],
     ["config"],
     ["melon_api"],
@@ -42,6 +42,8 @@ DOORS = {
     "melon_api.storage.redis_cache": {"melon_api.core"},
     "melon_api.storage.call_counts": {"melon_api.web.limiter", "melon_api.web.limits"},
     "melon_api.web.limiter": {"melon_api.web.limits"},
+    "melon_api.history.run": {"melon_api"},
+    "melon_api.history.table": {"melon_api.history.store", "melon_api.users.deletion"},
     "melon_api.events.webhooks.transport": {"melon_api.events.webhooks.webhook"},
 }
 SHAPE = measure(ROOT)

@@ -28,6 +28,7 @@ Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 Answer = Iterable[bytes] | None
 Count = Callable[[Flask, str, str, Environ], Headers | None]
+Keep = Callable[[str, Caller, str, bytes], None]
 
 LENGTH = re.compile(r"[0-9]{1,5}")  # Python refuses to read a number of thousands of digits
 PLAIN_TYPES = {"application/json", "application/json; charset=utf-8", "text/plain;charset=UTF-8"}
@@ -37,12 +38,13 @@ OURS = ("melon_api.", "flask_limiter.", "flask_cors.", "flask_compress.", "flask
 
 
 class PlainCall:
-    """`name`: of its path under /sync, and of its limit. `count`: limits.counted."""
+    """`name`: of its path under /sync, and of its limit. `count`: limits.counted. `keep` is told
+    of a call that is answered here: its name, who made it, the request's id, and the answer."""
 
     name: str
 
-    def __init__(self, app: Flask, count: Count) -> None:
-        self.app, self.config, self._count = app, app.config, count
+    def __init__(self, app: Flask, count: Count, keep: Keep) -> None:
+        self.app, self.config, self._count, self._keep = app, app.config, count, keep
         self.path = f"{API}/sync/{self.name}"
         self.cache: Cache = app.extensions["account_cache"]
         self._tokens: VerifiedTokens = app.extensions["verified_tokens"]
@@ -99,6 +101,7 @@ class PlainCall:
             return None
         self.begin(start_response, outcome, limited, name)
         self.log(environ, caller, started, name, len(outcome))
+        self._keep(self.name, caller, name, outcome)
         return [outcome]
 
     def compresses(self, environ: Environ, size: int) -> bool:
@@ -133,11 +136,13 @@ class PlainCall:
         logs.log_answer("POST", self.path, 200, started, facts)
 
 
-def init_app(app: Flask, count: Count, *calls: Callable[[Flask, Count], PlainCall]) -> None:
+def init_app(
+    app: Flask, count: Count, keep: Keep, *calls: Callable[[Flask, Count, Keep], PlainCall]
+) -> None:
     """Stand in front of what serves the application by now; not where the database is asked who
     calls."""
     if app.extensions["account_cache"].remembers:
-        made = [call(app, count) for call in calls]
+        made = [call(app, count, keep) for call in calls]
         app.wsgi_app = Front(made, app.wsgi_app)  # type: ignore[method-assign]
 
 

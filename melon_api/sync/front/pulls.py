@@ -22,7 +22,7 @@ from melon_api.storage.transactions import error_number
 from melon_api.sync import pull as pulls
 from melon_api.sync import remembered
 from melon_api.sync.discovery import synced_tables
-from melon_api.sync.front.call import Answer, Count, Environ, PlainCall, body_of
+from melon_api.sync.front.call import Answer, Count, Environ, Keep, PlainCall, body_of
 from melon_api.sync.requests import CLOCK, MANY, plain_since
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.web.request import request_id
@@ -37,8 +37,8 @@ class PlainPulls(PlainCall):
 
     name = "pull"
 
-    def __init__(self, app: Flask, count: Count) -> None:
-        super().__init__(app, count)
+    def __init__(self, app: Flask, count: Count, keep: Keep) -> None:
+        super().__init__(app, count, keep)
         with app.app_context():
             self._engine = db.engine
         self._is_quick = pulls.has_quick_way(self._engine)

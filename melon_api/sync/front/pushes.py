@@ -10,7 +10,7 @@ from melon_api.auth.accounts import Caller
 from melon_api.bulkheads import account_queue
 from melon_api.models.base import db
 from melon_api.sync import push as pushes
-from melon_api.sync.front.call import Answer, Count, Environ, PlainCall, body_of, length_of
+from melon_api.sync.front.call import Answer, Count, Environ, Keep, PlainCall, body_of, length_of
 from melon_api.sync.requests import as_json, plain_push
 from melon_api.sync.rules.body import check_size
 from melon_api.sync.rules.pushed import PushRequest
@@ -25,8 +25,8 @@ class PlainPushes(PlainCall):
 
     name = "push"
 
-    def __init__(self, app: Flask, count: Count) -> None:
-        super().__init__(app, count)
+    def __init__(self, app: Flask, count: Count, keep: Keep) -> None:
+        super().__init__(app, count, keep)
         with app.app_context():
             self._engine = db.engine
 

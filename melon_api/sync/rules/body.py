@@ -26,6 +26,17 @@ def check_size(changes: dict[str, Any], most: int) -> None:
         raise PayloadTooLarge(f"The push holds {count} records; {most} are the most at once.")
 
 
+def counts(tables: Tables, changes: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """How many entries the lists have, by table; of lists that hold something."""
+    found = {}
+    for name, content in changes.items():
+        if name in tables and isinstance(content, dict):
+            lists = {key: content[key] for key in LISTS if isinstance(content.get(key), list)}
+            if sizes := {key: len(entries) for key, entries in lists.items() if entries}:
+                found[name] = sizes
+    return found
+
+
 def read(tables: Tables, changes: dict[str, Any], problems: Problems) -> list[PushedTable]:
     """The pushed tables, parents first; what is wrong goes to `problems`."""
     for name, content in changes.items():

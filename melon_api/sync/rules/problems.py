@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -141,6 +142,11 @@ class Problems:
             table: {record_id: kind.code for record_id, kind in kinds.items()}
             for table, kinds in self.rejected.items()
         }
+
+    def counts(self) -> dict[str, int]:
+        """{code: how many} of the refused."""
+        kinds = (kind for of_table in self.rejected.values() for kind in of_table.values())
+        return dict(Counter(kind.code for kind in kinds))
 
     def is_rejected(self, table: str, record_id: str) -> bool:
         return record_id in self.rejected.get(table, ())

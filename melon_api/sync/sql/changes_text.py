@@ -33,7 +33,7 @@ class ChangesText:
             name: {key: [] for key in LISTS} for name in tables
         }
         self._taken = 0  # bytes of all pieces
-        self.count = 0  # records and deletions
+        self.counts: dict[str, dict[str, int]] = {}  # of records and ids, where there are some
         self._file: IO[bytes] | None = None
 
     @classmethod
@@ -51,10 +51,17 @@ class ChangesText:
     def is_on_disk(self) -> bool:
         return self._file is not None
 
+    @property
+    def count(self) -> int:
+        """Records and deletions."""
+        return sum(sum(of_table.values()) for of_table in self.counts.values())
+
     def add(self, table: str, key: str, records: bytes, count: int) -> None:
         """More of a list: `count` JSON values with commas between them. Raises Unavailable when the
         disk is full."""
-        self.count += count
+        if count:
+            of_table = self.counts.setdefault(table, {})
+            of_table[key] = of_table.get(key, 0) + count
         if records:
             self._lists[table][key].append(self._keep(records))
 

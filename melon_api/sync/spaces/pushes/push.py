@@ -69,10 +69,8 @@ class SpacesPush:
                 barred[key] = IdTaken if place is None else Refused
                 if place is not None and not problems.is_rejected(place.table, place.id):
                     problems.take_over(place, self.problems)
-        measures.merged(
-            sum(merge.conflicts for merge in self.merges.values()),
-            sum(map(len, self.problems.rejected.values())),
-        )
+        conflicts = sum(merge.conflicts for merge in self.merges.values())
+        measures.merged(conflicts, self.problems.counts())
 
     def _try(
         self, pushed: list[PushedTable], problems: Problems, barred: dict[RecordKey, Kind]
