@@ -35,6 +35,7 @@ from melon_api.users.cli import users as user_commands
 from melon_api.users.routes import blueprint as users
 from melon_api.web import app_routes, demo, limits, start_page
 from melon_api.web.body import cost
+from melon_api.web.docs import routes as docs
 from melon_api.web.openapi import page as openapi
 
 
@@ -65,6 +66,7 @@ def create_app(settings: Any = None) -> Flask:
     for blueprint in (auth, passwordless, users, spaces, sync):
         app.register_blueprint(blueprint)
     openapi.init_app(app)
+    docs.init_app(app)
     demo.init_app(app)
     start_page.init_app(app)
     app_routes.init_app(app)

@@ -31,7 +31,7 @@ def refuse(outbox: Any, peer: Any, error: BaseException) -> int:
     repeated at length."""
     # Not at the top: the master, which imports this module, does without the application.
     from melon_api.errors import Example  # noqa: PLC0415
-    from melon_api.web.problems import as_problem, of_status  # noqa: PLC0415
+    from melon_api.web.problems import HELP, as_problem, of_status  # noqa: PLC0415
 
     status = next((s for kind, s in STATUSES.items() if isinstance(error, kind)), 500)
     name, kind = uuid4().hex, of_status(status)
@@ -46,6 +46,7 @@ def refuse(outbox: Any, peer: Any, error: BaseException) -> int:
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
         f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
         f"Cache-Control: no-store\r\nX-Request-ID: {name}\r\n"
+        f"Link: {HELP.format(kind.code)}\r\n"
         + (f"Retry-After: {RETRY_AFTER_SECONDS}\r\n" if status == 503 else "")
         + "\r\n"
     )

@@ -26,6 +26,8 @@ CONTRACT = (ROOT / "docs" / "contract.md").read_text()
 PAGE = ROOT / "docs" / "contract-tests.md"
 HEAD = """# Which test shows which rule
 
+For those who want to know whether a promise is tested, and where.
+
 Written from the tests' docstrings (`UPDATE_DOCS=1 scripts/test tests/test_contract_map.py`); a rule
 of [the contract](contract.md) without a test fails the suite. Each runs on SQLite, MariaDB and
 MySQL where a database has a part.
@@ -146,7 +148,8 @@ def test_the_advice_on_the_page_is_that_of_the_classes() -> None:
     api = ROOT / "docs" / "api.md"
     head, table = "| status | code | what to do |\n| --- | --- | --- |\n", r"(?:\| \d{3} .*\n)+"
     rows = "".join(
-        f"| {kind.status} | `{code}` | {kind.advice} |\n" for code, kind in by_code().items()
+        f"| {kind.status} | [`{code}`](errors.md#{code}) | {kind.advice} |\n"
+        for code, kind in by_code().items()
     )
     whole, found = re.subn(re.escape(head) + table, lambda _: head + rows, api.read_text())
     assert found == 1

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from conftest import CI, NO_ENV_FILE, missing
@@ -102,6 +103,41 @@ def test_every_link_leads_somewhere() -> None:
             assert not anchor or anchor in anchors(there), f"{page.name}: {target}#{anchor}"
 
 
+def test_every_page_says_for_whom_it_is() -> None:
+    """In its first sentence, which is also its line in /llms.txt."""
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        says = r"# .+\n\nFor those (who|whose) [a-z' ]+[\w,;:' `()-]*[.:]"
+        assert re.match(says, page.read_text()), page.name
+
+
+def test_the_readme_names_every_page() -> None:
+    """Its last part is the table of contents of `/docs`."""
+    contents = README.partition("## Read on")[2]
+    named = re.findall(r"\]\(docs/([\w-]+)\.md\)", contents)
+    assert sorted(named) == sorted(page.stem for page in (ROOT / "docs").glob("*.md"))
+    assert "](docs/adr)" in contents
+
+
+def test_every_picture_is_shown_and_told() -> None:
+    """Who does not see it is told what is on it; in the dark it is dark; nothing runs in it."""
+    shown = {
+        (page.parent / path).resolve(): alt
+        for page in PAGES
+        for alt, path in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text())
+    }
+    drawn = sorted((ROOT / "docs" / "pictures").glob("*.svg"))
+    assert len(drawn) >= 3
+    assert {*drawn} <= shown.keys()
+    assert all(len(alt) > 30 for alt in shown.values())
+    for picture in drawn:
+        root = ElementTree.parse(picture).getroot()
+        assert [part.tag.rpartition("}")[2] for part in root[:2]] == ["title", "desc"]
+        assert root.get("role") == "img" and int(root.get("width", "0")) <= 480
+        text = picture.read_text()
+        assert "prefers-color-scheme: dark" in text and len(text) < 12_000
+        assert not re.search(r"<script|<foreignObject|href|url\((?!#)", text)
+
+
 def anchors(page: Path) -> set[str]:
     """The headings, as GitHub makes anchors of them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
@@ -179,7 +215,7 @@ def test_a_phone_in_the_same_network_reaches_the_server_as_printed(tmp_path: Pat
 
 def test_every_requirement_is_used() -> None:
     names = {"argon2-cffi": "import PasswordHasher", "python-dotenv": "import find_dotenv"}
-    names["pynacl"] = "from nacl"
+    names |= {"pynacl": "from nacl", "markdown-it-py": "from markdown_it"}
     code = "".join(p.read_text() for p in [*(ROOT / "melon_api").rglob("*.py"), ROOT / "Procfile"])
     code += (ROOT / "config.py").read_text() + (ROOT / "gunicorn.conf.py").read_text()
     for line in (ROOT / "requirements.in").read_text().splitlines():

@@ -26,6 +26,8 @@ from melon_api.storage.transactions import error_number, is_outage
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+# https://www.iana.org/assignments/link-relations: where the docs are served, what a code means
+HELP = '</docs/errors#{}>; rel="help"'
 
 
 def init_app(app: Flask) -> None:
@@ -73,6 +75,8 @@ def problem(
     body = as_problem(kind, said or kind.example, g.get("request_id"), status)
     response = Response(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), status, headers)
     response.content_type = "application/problem+json"
+    if "docs" in current_app.blueprints:
+        response.headers["Link"] = HELP.format(kind.code)
     if status == 401:
         response.headers["WWW-Authenticate"] = _challenge(kind)
     if status in (429, 503):

@@ -140,6 +140,9 @@ def test_an_error_of_the_app_is_answered_and_described(app: Flask) -> None:
     answer = app.test_client().get(f"{API}/full")
     assert (answer.status_code, answer.json["code"]) == (409, "list_is_full")
     assert answer.json["detail"] == "There is no room."
+    assert answer.headers["Link"] == '</docs/errors#list_is_full>; rel="help"'
+    page = app.test_client().get("/docs/errors").text
+    assert 'id="list_is_full"' in page and "take something off it" in page
     spec = app.test_client().get("/openapi.json").json
     assert "list_is_full" in spec["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     del ListIsFull.code  # of no other test

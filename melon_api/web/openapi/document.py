@@ -89,7 +89,7 @@ def _operation(
 
 def _any_error() -> dict[str, Any]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"description": "Any error.", "headers": headers(), "content": content}
+    return {"description": "Any error.", "headers": headers("Link"), "content": content}
 
 
 def _arguments(rule: Rule, said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

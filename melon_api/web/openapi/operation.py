@@ -135,6 +135,6 @@ def _problem(
     return {
         "description": f"{HTTPStatus(status).phrase}. "
         + "; ".join(f"`{kind.code}`: {kind.advice}" for kind in kinds),
-        "headers": headers(*OF_STATUS.get(status, ())),
+        "headers": headers("Link", *OF_STATUS.get(status, ())),
         "content": {"application/problem+json": {"schema": schema, "examples": examples}},
     }

@@ -16,8 +16,8 @@ under `/sync` 32 MiB (a setting). There any `text/plain` or untyped body is read
 - Answers are compressed for those who accept gzip, and carry `Cache-Control: no-store`.
 - Every answer has an `X-Request-ID`: the caller's own, or a new one; the log's lines have it, too.
 - Every error is `application/problem+json` (RFC 9457) with a stable `code`; the schema `Problem`
-has one of each. An unknown address is 404 `not_found`, another method 405 `method_not_allowed`
-with `Allow`."""
+has one of each, and its `Link` leads to [what it means](/docs/errors). An unknown address is 404
+`not_found`, another method 405 `method_not_allowed` with `Allow`."""
 SERVICE = "Service"
 TAGS = {
     "Accounts": "Sign up, in and out; passwords and addresses.",
@@ -62,6 +62,11 @@ HEADERS = {
         REQUEST_ID,
         always=True,
         pattern="^[A-Za-z0-9_.-]{8,64}$",
+    ),
+    "Link": _header(
+        "What the `code` means, and what to do about it.",
+        '</docs/errors#token_expired>; rel="help"',
+        always=True,
     ),
     "WWW-Authenticate": _header(
         "The scheme, and why the token is not good (RFC 6750 §3).",

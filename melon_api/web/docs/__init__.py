@@ -1,0 +1,1 @@
+"""The project's docs as pages under `/docs`, and as text for machines: from the same files."""
