@@ -15,7 +15,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Melon</tit
 (<a href="/openapi.json">openapi.json</a>)
 <li><a href="/readyz">State</a>: whether the database and Redis answer
 </ul>
-<p>How to build an app on it: <code>docs/quick-start.md</code> in the server's folder. Apps call
+<p><a href="/docs/quick-start">How to build an app on it</a>, and all other docs. Apps call
 <code>/api/v1</code>. This page is there in development alone.</p></html>
 """
 DEMO = '\n<li><a href="/demo/">Demo</a>: two phones side by side'

@@ -107,7 +107,7 @@ def test_the_address_that_is_printed_leads_on(browser: FlaskClient) -> None:
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert "make demo" not in answer.text
     links = re.findall('href="(.*?)"', answer.text)
-    assert links == ["/demo/", "/docs", "/openapi.json", "/readyz"]
+    assert links == ["/demo/", "/docs", "/openapi.json", "/readyz", "/docs/quick-start"]
     for link in links:
         with browser.get(link, follow_redirects=True) as there:
             assert there.status_code in (200, 503)  # there is a database, but no table in it
