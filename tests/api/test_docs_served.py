@@ -54,6 +54,7 @@ def test_every_page_is_served_rendered_and_as_it_was_written(web: Any, file: str
     title = text.partition("\n")[0].lstrip("# ").replace("`", "")
     assert title in re.sub(r"<[^>]+>", "", page.text).replace("&amp;", "&")
     assert not re.search(r"^(#+ |```|\| )", page.text, re.MULTILINE)
+    assert "<ol start" not in page.text  # a number at a line's beginning makes a list
     assert (source.status_code, source.mimetype) == (200, "text/markdown")
     assert source.text == (text if file != "README.md" else text.replace("](docs/", "]("))
 
@@ -170,7 +171,7 @@ def test_every_error_leads_to_what_it_means(plain_app: Flask, web: Any) -> None:
         page, anchor = re.fullmatch(r'<(/docs/\w+)#(\w+)>; rel="help"', link).groups()
         assert anchor == code
         assert code in Reader(web.get(page).text).ids
-        assert section(code).startswith(f"\n{kind.status}. "), code
+        assert section(code).startswith(f"\nStatus {kind.status}. "), code
         assert "\n**In the app:** " in section(code), code
     order = re.findall(r"^## `(\w+)`$", ERRORS, re.MULTILINE)
     assert {*order} == {*by_code()} and len(order) == len({*order})

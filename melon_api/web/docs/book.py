@@ -124,7 +124,7 @@ def anchors(headings: Iterable[str]) -> Iterator[str]:
 def _errors_of_the_app(text: str) -> str:
     """What the docs cannot know: from its classes."""
     return "".join(
-        f"\n## `{code}`\n\n{kind.status}, of this app: {kind.advice}.\n"
+        f"\n## `{code}`\n\nStatus {kind.status}, of this app: {kind.advice}.\n"
         for code, kind in by_code().items()
         if f"\n## `{code}`\n" not in text
     )
