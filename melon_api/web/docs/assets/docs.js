@@ -3,9 +3,8 @@ const MOST = 20
 const AROUND = 60
 const input = document.querySelector('.docs-bar input')
 const list = document.querySelector('.docs-bar .found')
-let sections
+let loading
 
-// The first who types fetches it; a server that was away is asked again.
 const load = async () => {
   const answer = await fetch('/docs/search.json')
   if (!answer.ok) throw new Error(`search.json: ${answer.status}`)
@@ -18,7 +17,7 @@ const load = async () => {
 }
 
 // Words in a heading first, then where they stand early.
-const find = (words) =>
+const find = (sections, words) =>
   sections
     .filter(({ whole }) => words.every((word) => whole.includes(word)))
     .map((section) => ({ section, hits: words.filter((word) => section.head.includes(word)).length }))
@@ -43,10 +42,15 @@ const item = ({ page, title, heading, anchor, text }, words) => {
   return row
 }
 
+// Fetched by the first touch, once; a server that was away is asked again at the next one.
 const show = async () => {
-  const words = input.value.toLowerCase().split(/\s+/).filter(Boolean)
-  sections ??= await load()
-  const found = words.length ? find(words) : []
+  loading ??= load().catch((error) => {
+    loading = undefined
+    throw error
+  })
+  const sections = await loading
+  const words = input.value.toLowerCase().split(/\s+/).filter(Boolean) // those of now: more may have been typed
+  const found = words.length ? find(sections, words) : []
   const rows = found.map((section) => item(section, words))
   list.replaceChildren(...(rows.length || !words.length ? rows : [make('li', 'Nothing is found.')]))
   list.hidden = !words.length
