@@ -1,5 +1,6 @@
 """The project's docs under `/docs`, and for programs: every page, link, anchor and error's help."""
 
+import posixpath
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -94,6 +95,18 @@ def test_every_link_of_every_page_leads_on(web: Any) -> None:
         for source in page.pictures:
             assert there(source), f"{file}: {source}"
     assert seen > 1000
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_link_to_a_page_stays_one(web: Any, file: str) -> None:
+    """In the text, not in the contents beside it; with the heading that it names."""
+    main = web.get(address(file)).text.partition("<main>")[2].partition("</main>")[0]
+    code = r"^```.*?^```"
+    text = re.sub(code, "", (ROOT / file).read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target, anchor in re.findall(r"\]\(([^)#:\s]+\.md)(#[^)]*)?\)", text):
+        named = posixpath.normpath(posixpath.join(posixpath.dirname(file), target))
+        if named in FILES:
+            assert address(named) + anchor in Reader(main).links, target
 
 
 def test_what_is_not_there_is_an_error_as_everywhere(web: Any) -> None:
