@@ -112,7 +112,7 @@ def test_every_call_is_described(app: Flask, spec: dict[str, Any]) -> None:
     routes = {
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method)
         for rule in app.url_map.iter_rules()
-        if not rule.rule.startswith("/docs")  # a page
+        if not rule.rule.startswith(("/docs", "/llms"))  # pages
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
     }
     assert described == routes
