@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -114,3 +115,17 @@ class Row:
 
 
 StoredRows = dict[str, dict[str, Row]]  # table -> id -> row
+
+
+def portions(
+    wanted: Mapping[SyncedTable, Collection[str]], most: int
+) -> Iterator[dict[SyncedTable, list[str]]]:
+    """What one statement asks for of these ids: all, if there are at most so many."""
+    if sum(map(len, wanted.values())) <= most:
+        if some := {table: list(ids) for table, ids in wanted.items() if ids}:
+            yield some
+        return
+    for table, ids in wanted.items():
+        ordered = list(ids)
+        for start in range(0, len(ordered), most):
+            yield {table: ordered[start : start + most]}

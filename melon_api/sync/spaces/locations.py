@@ -19,7 +19,7 @@ from melon_api.storage.prepared import one_of_texts, texts_parameter
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.history import RecordKey
 from melon_api.sync.rules.kinds.texts import text_literal
-from melon_api.sync.rules.tables import Parent, SyncedTable, Tables
+from melon_api.sync.rules.tables import Parent, SyncedTable, Tables, portions
 
 if TYPE_CHECKING:
     from melon_api.sync.spaces.atlas import Atlas
@@ -66,7 +66,7 @@ class Locations:
                 asked[self._tables[name]] = some
                 self._spots |= {(name, i): {} for i in some}
         named: dict[str, set[str]] = {}
-        for portion in _portions(asked):
+        for portion in portions(asked, IDS_PER_STATEMENT):
             for table, record_id, space, spot in self._find(portion):
                 self._spots[table, record_id][space] = spot
                 if space != self._atlas.user_id and not spot.is_deleted:
@@ -139,16 +139,6 @@ class Locations:
             ways = zip(_ways(self._tables[table_name]), above, strict=True)
             named = tuple((way.table, parent_id) for way, parent_id in ways if parent_id)
             yield table_name, record_id, space, Spot(born, born_by, changed, by, bool(dead), named)
-
-
-def _portions(asked: dict[SyncedTable, list[str]]) -> Iterator[dict[SyncedTable, list[str]]]:
-    """What one statement asks for: all, if they are few."""
-    if 0 < sum(map(len, asked.values())) <= IDS_PER_STATEMENT:
-        yield asked
-        return
-    for table, ids in asked.items():
-        for start in range(0, len(ids), IDS_PER_STATEMENT):
-            yield {table: ids[start : start + IDS_PER_STATEMENT]}
 
 
 def _ways(table: SyncedTable) -> list[Parent]:

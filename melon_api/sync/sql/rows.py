@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Dialect
 from melon_api.models.synced import CLOCKS
 from melon_api.storage.prepared import one_of_texts, texts_parameter
 from melon_api.sync.rules.kinds.texts import text_literal
-from melon_api.sync.rules.tables import ID, Row, StoredRows, SyncedTable, Tables
+from melon_api.sync.rules.tables import ID, Row, StoredRows, SyncedTable, Tables, portions
 
 if TYPE_CHECKING:
     from melon_api.sync.rules.pushed import PushedTable
@@ -41,7 +41,8 @@ def read_rows(
     """The rows of the `wanted` ids, by table, living and deleted; the ids are well formed (contract
     push 11)."""
     stored: StoredRows = {name: {} for name in wanted}
-    for ids in _portions({tables[name]: ids for name, ids in wanted.items()}):
+    asked = {tables[name]: ids for name, ids in wanted.items()}
+    for ids in portions(asked, IDS_PER_STATEMENT):
         for table, rows in _read(connection, user_id, ids):
             as_row = _row_maker(table)
             stored[table.name] |= {row[0]: as_row(row) for row in rows}
@@ -61,17 +62,6 @@ def read_named(
             named = {record.values.get(parent.column) for record in part.records}
             wanted.setdefault(parent.table, set()).update(i for i in named if i and ID.match(i))
     return read_rows(connection, tables, user_id, wanted)
-
-
-def _portions(wanted: Ids) -> Iterator[dict[SyncedTable, list[str]]]:
-    """What one statement asks for."""
-    if sum(map(len, wanted.values())) <= IDS_PER_STATEMENT:
-        yield {table: list(ids) for table, ids in wanted.items() if ids}
-        return
-    for table, ids in wanted.items():
-        some = list(ids)
-        for start in range(0, len(some), IDS_PER_STATEMENT):
-            yield {table: some[start : start + IDS_PER_STATEMENT]}
 
 
 def _read(
