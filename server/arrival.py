@@ -3,13 +3,13 @@
 import re
 from typing import IO, Any
 
-from gunicorn.http.body import Body, ChunkedReader, EOFReader, LengthReader
+from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, NoMoreData
-from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 
-from server import files
+from server import files, heads
 from server.chunks import ChunkEnd
+from server.heads import Incoming
 from server.limits import HEAD_BYTES, KEPT_BYTES, Limits, Room
 
 END_OF_HEAD, END_OF_LINE = b"\r\n\r\n", b"\r\n"
@@ -20,9 +20,8 @@ READ_BYTES = 1 << 18  # from a file, at once
 class Stored(Unreader):  # type: ignore[misc]
     """What gunicorn reads a request from: bytes that are here, and their end."""
 
-    def __init__(self, head: bytes) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.buf.write(head)
         self.body = bytearray()
         self.file: IO[bytes] | None = None
         self._read = 0
@@ -50,24 +49,6 @@ class Stored(Unreader):  # type: ignore[misc]
     def close(self) -> None:
         if self.file is not None:
             self.file.close()
-
-
-class Incoming(Request):  # type: ignore[misc]
-    """gunicorn's request, which says what is left to arrive of it."""
-
-    body: Any
-    _expected_100_continue: bool
-
-    def set_body_reader(self) -> None:
-        super().set_body_reader()
-        if isinstance(self.body.reader, EOFReader):  # RFC 9112 §6.3: no length, no body
-            self.body = Body(LengthReader(self.unreader, 0))
-        self.wants_continue = self._expected_100_continue
-        self._expected_100_continue = False  # or gunicorn would say it when the body is here
-
-    def value(self, name: str) -> str | None:
-        """A header's, by its name in capitals."""
-        return next((value for key, value in self.headers if key == name), None)
 
 
 class NoRoom(Exception):
@@ -111,11 +92,11 @@ class Arrival:
         return len(inbox) > most and inbox.find(END_OF_LINE, start, most) < 0
 
     def _parse(self, head: bytes, number: int) -> None:
-        stored = Stored(head)
+        stored = Stored()
         if len(head) > HEAD_BYTES:
             self.error = LimitRequestHeaders("limit request head size")
         try:
-            self.request = Incoming(self._cfg, stored, self._peer, number)
+            self.request = heads.parse(self._cfg, stored, head, self._peer, number)
         except (NoMoreData, StopIteration):
             self.error = self.error or InvalidHeader("end of head")
         except Exception as error:  # whatever it is, the client is told by whoever answers
