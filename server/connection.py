@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from server.answer import Outbox
-from server.arrival import Arrival, NoRoom
+from server.incoming.arrival import Arrival, NoRoom
 from server.limits import Pace
 
 if TYPE_CHECKING:

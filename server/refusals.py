@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from gunicorn.http import errors
 
-from server.arrival import NoRoom
+from server.incoming.arrival import NoRoom
 
 # What HTTP has an own status for; all else that cannot be parsed is 400, but for what we wrote.
 STATUSES = {

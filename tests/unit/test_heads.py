@@ -7,7 +7,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.unreader import Unreader
 
-from server import heads
+from server.incoming import heads
 
 PROXY, STRANGER = ("127.0.0.1", 4_000), ("192.0.2.7", 4_000)
 LINES = [

@@ -11,8 +11,8 @@ import pytest
 
 from melon_api.threads import Threads
 from server.answer import Outbox
-from server.chunks import ChunkEnd
 from server.hub import Hub
+from server.incoming.chunks import ChunkEnd
 from server.limits import FOR_STRANGERS, OWED_BYTES, RATE_BYTES, Limits, Pace, Room
 from server.watch import Epoll, Selector, Watch
 

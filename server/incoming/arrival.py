@@ -7,9 +7,10 @@ from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, NoMoreData
 from gunicorn.http.unreader import Unreader
 
-from server import files, heads
-from server.chunks import ChunkEnd
-from server.heads import Incoming
+from server import files
+from server.incoming import heads
+from server.incoming.chunks import ChunkEnd
+from server.incoming.heads import Incoming
 from server.limits import HEAD_BYTES, KEPT_BYTES, Limits, Room
 
 END_OF_HEAD, END_OF_LINE = b"\r\n\r\n", b"\r\n"
