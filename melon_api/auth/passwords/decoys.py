@@ -40,7 +40,8 @@ class Stored(NamedTuple):
 
 def stored_for(connection: Connection, email: str) -> Stored:
     """One statement, whether or not there is such an account."""
-    return Stored(*_stored.execute(connection, email=email, spot=_spot(email)).one())
+    (found,) = _stored.rows(connection, email=email, spot=_spot(email))
+    return Stored(*found)
 
 
 def _spot(email: str) -> str:

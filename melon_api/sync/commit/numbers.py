@@ -18,8 +18,7 @@ _newest = Prepared(select(Session.push_number).where(_session))
 def raise_to(connection: Connection, session_id: str, number: int) -> None:
     """Note the number of a session's push, in its transaction, which holds the account; the newest
     one again is the same push again. Raises PushOutdated for an older one."""
-    raised = _raise.execute(connection, session_id=session_id, number=number)
-    if raised.rowcount:
+    if _raise.change(connection, session_id=session_id, number=number):
         return
     known = newest(connection, session_id)
     if known > number:
@@ -28,7 +27,7 @@ def raise_to(connection: Connection, session_id: str, number: int) -> None:
 
 def newest(connection: Connection, session_id: str) -> int:
     """Of the pushes that are stored, or 0. Raises TokenRevoked when the session is gone."""
-    number = _newest.execute(connection, session_id=session_id).scalar_one_or_none()
+    number = _newest.value(connection, session_id=session_id)
     if number is None:
         raise TokenRevoked
     return int(number)

@@ -150,7 +150,7 @@ _read_own = Prepared(select(_p.space_clock).where(*_at_since))
 
 def read(connection: Connection, user_id: str, account: AccountClock, since: int) -> Atlas:
     """As of the connection's snapshot."""
-    texts = _read.execute(connection, user_id=user_id, since=since).scalars()
+    texts = _read.values(connection, user_id=user_id, since=since)
     rows: list[list[Any]] = [orjson.loads(text) for text in texts]
     found = (_reach(*row) for row in rows if len(row) > 1)
     spaces = sorted(found, key=lambda space: (space.joined_tick, space.id))
@@ -170,7 +170,7 @@ def _reach(*row: Any) -> Reach:
 
 def own_clock(connection: Connection, user_id: str, timestamp: int) -> int:
     """The clock of an account's own space that a timestamp stands for."""
-    entry = _read_own.execute(connection, user_id=user_id, since=timestamp).scalar_one_or_none()
+    entry = _read_own.value(connection, user_id=user_id, since=timestamp)
     return timestamp if entry is None else int(entry)
 
 

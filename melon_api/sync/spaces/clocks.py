@@ -28,14 +28,14 @@ _clock_written = Prepared(update(Space).where(_here).values(sync_clock=bindparam
 def lock(connection: Connection, user_id: str) -> None:
     """Hold all shared spaces of an account, which is locked itself: in the order of their ids, and
     before anything is read without a lock (sql/clock.py)."""
-    ids = list(_members.execute(connection, user_id=user_id).scalars())
+    ids = _members.values(connection, user_id=user_id)
     if ids:
         _lock_all(connection, ids)
 
 
 def _lock_all(connection: Connection, ids: list[str]) -> None:
     if len(ids) == 1:
-        _locked.execute(connection, space_id=ids[0]).all()
+        _locked.rows(connection, space_id=ids[0])
         return
     by_key = "FORCE INDEX (PRIMARY)"
     query = select(_s.id).where(_s.id.in_(ids)).order_by(_s.id).with_for_update()
@@ -51,7 +51,7 @@ def write_clock(
 ) -> None:
     """Of a space that is locked; `session`: whose push it is, where all was stored as sent, `since`
     its clock before."""
-    _clock_written.execute(connection, space_id=space_id, value=value)
+    _clock_written.change(connection, space_id=space_id, value=value)
     cache().invalidate(space_id, {CLOCK: value})
     pokes.note(connection, space_id, Poke(session, value, since))
 

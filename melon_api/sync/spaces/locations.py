@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import Connection, Dialect
 
 from melon_api.models.space import CATALOGUE
-from melon_api.storage.prepared import one_of_texts, texts_parameter
+from melon_api.storage.prepared import ask, one_of_texts, texts_parameter
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.history import RecordKey
 from melon_api.sync.rules.kinds.texts import text_literal
@@ -131,8 +131,7 @@ class Locations:
             spaces = self._order(table) + (self._left if table.reach == reaches.SHARED else [])
             queries.append(_query(table, dialect))
             values += (texts_parameter(dialect, some, text_literal) for some in (spaces, ids))
-        found = self._connection.exec_driver_sql(" UNION ALL ".join(queries), tuple(values))
-        for text in found.scalars():
+        for (text,) in ask(self._connection, " UNION ALL ".join(queries), values):
             table_name, space, record_id, born, born_by, changed, by, dead, above = orjson.loads(
                 text
             )

@@ -24,8 +24,8 @@ _append = Prepared(insert(Adoption.__table__))
 
 def read(connection: Connection, user_id: str, device: int, since: int) -> frozenset[RecordKey]:
     """Those of the device's pushes after `since` (a clock in ms)."""
-    rows = _read.execute(connection, user_id=user_id, since=since, device=device).scalars()
-    places = (place for text in rows for place in orjson.loads(text).items())
+    texts = _read.values(connection, user_id=user_id, since=since, device=device)
+    places = (place for text in texts for place in orjson.loads(text).items())
     return frozenset((table, record_id) for table, ids in places for record_id in ids)
 
 
@@ -49,7 +49,7 @@ def append(
     left free: no device has seen one of them as a `timestamp`.
     """
     for earlier, text in enumerate(_texts(adopted)):
-        _append.execute(
+        _append.change(
             connection,
             user_id=user_id,
             clock=clock - earlier,

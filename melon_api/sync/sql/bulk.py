@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Dialect
 
 from melon_api.models.synced import CLOCKS
 from melon_api.storage.engine import statement_bytes
-from melon_api.storage.prepared import Literals
+from melon_api.storage.prepared import Literals, change
 from melon_api.sync.rules.kinds.texts import text_literal
 from melon_api.sync.rules.tables import Row, SyncedTable
 
@@ -40,7 +40,10 @@ def write(connection: Connection, table: SyncedTable, user_id: str, rows: Iterab
         statement = statements.upsert if is_upsert else statements.insert
         most = min(STATEMENT_BYTES, statement_bytes(connection))
         parameters = _parameters(connection.dialect, table, user_id, some, most)
-        connection.exec_driver_sql(statement, parameters)
+        if len(parameters) == 1:
+            change(connection, statement, parameters[0])
+        else:
+            connection.exec_driver_sql(statement, parameters)
     return len(some)
 
 

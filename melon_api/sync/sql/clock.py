@@ -123,7 +123,7 @@ def with_run(found: Iterable[Any]) -> AccountClock:
 
 
 def _found(query: Prepared, connection: Connection, user_id: str, **values: int) -> list[Any]:
-    clocks = query.execute(connection, user_id=user_id, **values).scalar_one_or_none()
+    clocks = query.value(connection, user_id=user_id, **values)
     if clocks is None:
         raise TokenRevoked("This account does not exist any more.")
     found: list[Any] = orjson.loads(clocks)
@@ -153,7 +153,7 @@ def write(
     this commits; once it has, phones are poked, where it `has_news`."""
     until = min(run.until, value)
     values = {"value": value, "session": run.session, "since": run.since, "until": until}
-    _write.execute(connection, user_id=user_id, **values)
+    _write.change(connection, user_id=user_id, **values)
     cache().invalidate(user_id, {CLOCK: value})
     if has_news:
         said = run.session if run.since < value else EVERYBODY
@@ -167,7 +167,7 @@ def catalogue(connection: Connection) -> int:
     if known is not None:
         return int(known)
     as_of = cache().moment()
-    value = int(_read_catalogue.execute(connection).scalar_one_or_none() or 0)
+    value = int(_read_catalogue.value(connection) or 0)
     cache().put(CATALOGUE, Put(CLOCK, value, value, as_of))  # the next push need not ask
     return value
 
@@ -181,16 +181,16 @@ def lock_space(connection: Connection, space_id: str) -> Row[Any] | None:
 
 def mark_shared(connection: Connection, user_id: str, tick: int) -> None:
     """From this tick on the account's timestamps stand for more than its own space."""
-    _mark_shared.execute(connection, user_id=user_id, value=tick)
+    _mark_shared.change(connection, user_id=user_id, value=tick)
 
 
 def write_purged(connection: Connection, user_id: str, value: int) -> None:
-    _write_purged.execute(connection, user_id=user_id, value=value)
+    _write_purged.change(connection, user_id=user_id, value=value)
 
 
 def write_log_purged(connection: Connection, user_id: str, value: int) -> None:
     """Never back."""
-    _write_log_purged.execute(connection, user_id=user_id, value=value)
+    _write_log_purged.change(connection, user_id=user_id, value=value)
 
 
 def _writing(values: dict[Any, Any]) -> Prepared:

@@ -30,6 +30,7 @@ from sqlalchemy.dialects import mysql
 
 from melon_api.models.synced import CLOCKS, Adoption, index_name
 from melon_api.models.user import User
+from melon_api.storage.prepared import ask
 from melon_api.sync.rules.history import History
 from melon_api.sync.rules.tables import SyncedTable, Tables
 from melon_api.sync.rules.walk import Scope, Walk
@@ -68,7 +69,7 @@ def read_few(
     if not writes_text(connection.dialect):
         return None
     statement, constants = _few_statement(tuple(tables.values()))
-    rows = connection.exec_driver_sql(statement, constants | query._asdict()).scalars().all()
+    rows = [row[0] for row in ask(connection, statement, constants | query._asdict())]
     if None in rows:  # a record that is no JSON
         return None
     by_kind: dict[bytes, list[bytes]] = defaultdict(list)

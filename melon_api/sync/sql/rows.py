@@ -20,7 +20,7 @@ import orjson
 from sqlalchemy import Connection, Dialect
 
 from melon_api.models.synced import CLOCKS
-from melon_api.storage.prepared import one_of_texts, texts_parameter
+from melon_api.storage.prepared import Rows, ask, one_of_texts, texts_parameter
 from melon_api.sync.rules.kinds.texts import text_literal
 from melon_api.sync.rules.tables import ID, Row, StoredRows, SyncedTable, Tables, portions
 
@@ -95,18 +95,17 @@ def _read_many(connection: Connection, user_id: str, wanted: Ids) -> Iterator[tu
 
 def _ask(
     connection: Connection, user_id: str, wanted: Ids, query: Callable[[SyncedTable, Dialect], str]
-) -> Sequence[Sequence[Any]]:
+) -> Rows:
     asked = " UNION ALL ".join(query(table, connection.dialect) for table in wanted)
     listed = (texts_parameter(connection.dialect, ids, text_literal) for ids in wanted.values())
     values = [value for ids in listed for value in (user_id, ids)]
-    return connection.exec_driver_sql(asked, tuple(values)).all()
+    return ask(connection, asked, values)
 
 
 def _read_each(connection: Connection, table: SyncedTable, user_id: str, ids: list[str]) -> Values:
     listed = texts_parameter(connection.dialect, ids, text_literal)
     asked = _query(table, connection.dialect)
-    rows: Values = connection.exec_driver_sql(asked, (user_id, listed)).cursor.fetchall()
-    return rows
+    return ask(connection, asked, (user_id, listed))
 
 
 @functools.cache
