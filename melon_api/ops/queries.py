@@ -16,7 +16,6 @@ from melon_api.models.base import db
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("melon_api.sql")
 MOST_CHARACTERS = 1_000
-STARTED = "started"  # in a connection's `info`
 
 
 def init_app(app: Flask) -> None:
@@ -25,16 +24,18 @@ def init_app(app: Flask) -> None:
     if app.config["LOG_SQL"]:
         logging.getLogger("melon_api.sql").setLevel(logging.INFO)
 
-    def begin(connection: Any, *_: Any) -> None:
-        connection.info[STARTED] = time.perf_counter()
+    def begin(
+        _connection: Any, _cursor: Any, _sql: str, _values: Any, context: Any, _: Any
+    ) -> None:
+        context.melon_started = time.perf_counter()
 
-    def end(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seconds = time.perf_counter() - connection.info[STARTED]
+    def end(_connection: Any, _cursor: Any, sql: str, _: Any, context: Any, _many: bool) -> None:
+        seconds = time.perf_counter() - context.melon_started
         measures.statement(seconds)
         if seconds >= slow_s:
-            log.warning("slow statement", ms=round(seconds * 1000, 1), sql=_short(statement))
+            log.warning("slow statement", ms=round(seconds * 1000, 1), sql=_short(sql))
         elif app.config["LOG_SQL"]:
-            log.info("statement", ms=round(seconds * 1000, 1), sql=_short(statement))
+            log.info("statement", ms=round(seconds * 1000, 1), sql=_short(sql))
 
     with app.app_context():
         event.listen(db.engine, "before_cursor_execute", begin)

@@ -77,7 +77,7 @@ class _Context:
 def _executed(connection: Any, statement: str, parameters: Any, taken: Callable[[Any], Any]) -> Any:
     if not connection.in_transaction():
         connection.begin()
-    context, cursor, listeners = _Context(), None, connection.dispatch
+    context, cursor, listeners = _Context(), None, connection.engine.dispatch
     try:
         cursor = connection.connection.cursor()
         for listen in listeners.before_cursor_execute:

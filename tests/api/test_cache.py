@@ -767,21 +767,25 @@ def test_a_redis_that_starts_again_before_the_commit_is_told_again(
     """However quickly; somebody has read meanwhile what was not yet changed."""
     writer, other = two
     monkeypatch.setattr(cache_module, "LONG_SECONDS", 3600)
-    ping = redis.Redis.ping
+    send = redis.Connection.send_command
 
     def restart() -> None:
         server.kill()
         server.start()
         remember_the_older(other, ada)
 
-    def late(self: Any) -> Any:
-        monkeypatch.setattr(redis.Redis, "ping", ping)
-        restart()
-        return ping(self)
+    sent = []
+
+    def late(self: Any, *command: Any, **options: Any) -> None:
+        sent.append(command[0])
+        if sent.count("PING") == 1 and command[0] == "PING":
+            restart()
+        send(self, *command, **options)
 
     if before == "PING":
-        monkeypatch.setattr(redis.Redis, "ping", late)
+        monkeypatch.setattr(redis.Connection, "send_command", late)
     writer.invalidate(ada, 2)
+    assert before == "COMMIT" or "PING" in sent
     if before == "COMMIT":
         restart()
         writer.cache.flush()
@@ -796,7 +800,8 @@ def test_what_was_told_by_a_connection_that_has_ended_is_told_again(
     monkeypatch.setattr(cache_module, "LONG_SECONDS", 3600)
     writer.invalidate(ada, 2)
     (used,) = writer.cache._entries._writers
-    assert operator.client_kill_filter(_id=used.client_id()) == 1
+    used.send_command("CLIENT", "ID")
+    assert operator.client_kill_filter(_id=used.read_response()) == 1
     operator.delete(*operator.keys())
     remember_the_older(other, ada)
     writer.cache.flush()
@@ -814,6 +819,18 @@ def test_what_an_emptied_redis_forgot_before_the_commit_is_told_again(
     remember_the_older(other, ada)
     writer.cache.flush()
     assert other.read(ada) is None
+
+
+def test_a_redis_that_has_forgotten_the_script_is_told_all_the_same(
+    two: Any, operator: Any, caplog: Any, ada: str
+) -> None:
+    writer, other = two
+    writer.invalidate(ada, 1)
+    other.put(ada, 1)
+    operator.script_flush()
+    writer.invalidate(ada, 2)
+    assert other.read(ada) is None
+    assert not caplog.records  # Redis has answered all the time
 
 
 def test_what_redis_has_kept_is_told_once(two: Any, server: PrivateRedis, ada: str) -> None:

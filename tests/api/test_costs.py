@@ -46,7 +46,7 @@ class Cost:
 BUDGETS = {
     "idle pull": Cost(statements=0, rows=0, redis=0, calls=370),
     "incremental pull": Cost(statements=2, rows=110, redis=2, calls=4_150),
-    "small push": Cost(statements=5, rows=10, redis=3, calls=2_650),
+    "small push": Cost(statements=5, rows=10, redis=3, calls=2_560),
     "profile": Cost(statements=0, rows=0, redis=0, calls=1_160),
     "login": Cost(statements=5, rows=8, redis=1, calls=5_000),
 }

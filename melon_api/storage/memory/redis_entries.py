@@ -55,8 +55,8 @@ class RedisEntries:
             url, REDIS_OPTIONS, self._connected_to_read, self._trusted
         )
         self._put = self._redis.register_script(PUT)
-        # With a connection each, for one call at a time: to take one from redis-py's pool and to
-        # give it back, for each command, takes as long as the command.
+        # Each for one call at a time: to take one from redis-py's pool and to give it back, and all
+        # that its client does around a command, take longer than the command.
         self._writers: deque[Any] = deque()
         self._trusted_from_ms = 0  # by the clock of Redis
         self._run = ""  # which Redis answers what we read, see Moment
@@ -65,7 +65,7 @@ class RedisEntries:
     def close(self) -> None:
         """Give its connections back, as far as no thread uses them."""
         while self._writers:
-            self._writers.pop().close()
+            self._writers.pop().disconnect()
         self._redis.close()
         if self._near:
             self._near.close()
@@ -111,30 +111,33 @@ class RedisEntries:
         try:
             writer = self._writers.pop()
         except IndexError:
-            writer = self._redis.client()
+            writer = self._redis.connection_pool.make_connection()
         try:
-            return self._tell(writer, news)
-        finally:
-            self._writers.append(writer)
+            told = self._tell(writer, *_arguments(news))
+        except BaseException:
+            writer.disconnect()  # an answer may be on its way
+            raise
+        self._writers.append(writer)
+        return told
 
-    def _tell(self, writer: Any, news: list[tuple[str, int, bytes, int]]) -> Any:
-        """Raises redis.ConnectionError where Redis ends between the two each time: redis-py
-        connects again, and one that has just started knows nothing of the first."""
+    def _tell(self, writer: Any, keys: list[str], arguments: list[int | str | bytes]) -> Any:
+        """Raises redis.ConnectionError where Redis ends between the two each time: one that has
+        just started knows nothing of the first."""
+        lost = None
         for _ in range(2):
-            self._write(news, writer)
-            told = writer.connection._sock
-            writer.ping()
-            if writer.connection._sock is told:
+            try:
+                _run(writer, self._put, keys, arguments)
+                told = writer._sock
+                _ask(writer, "PING")
+            except redis.ConnectionError as error:
+                writer.disconnect()
+                lost = error
+            else:
                 return told
-        raise redis.ConnectionError("Redis starts again and again.")
+        raise cast(redis.ConnectionError, lost)
 
-    def _write(self, entries: Iterable[tuple[str, int, bytes, int]], client: Any = None) -> None:
-        keys: list[str] = []
-        arguments: list[int | str | bytes] = []
-        for key, version, rest, seconds in entries:
-            keys.append(key)
-            arguments += [version, rest, seconds * 1000]
-        self._put(keys, arguments, client)
+    def _write(self, entries: Iterable[tuple[str, int, bytes, int]]) -> None:
+        self._put(*_arguments(entries))
 
     def _trusted(self, entry: bytes) -> Any:
         head, _, rest = entry.partition(b" ")
@@ -175,6 +178,32 @@ def has_ended(told: Any) -> bool:
     """Whether Redis has closed the socket that `invalidate` returned, or redis-py has, to connect
     again: one that runs again does not know what it was told."""
     return told is not None and has_hung_up(told) is not False
+
+
+def _arguments(
+    entries: Iterable[tuple[str, int, bytes, int]],
+) -> tuple[list[str], list[int | str | bytes]]:
+    """KEYS and ARGV of the script."""
+    keys: list[str] = []
+    arguments: list[int | str | bytes] = []
+    for key, version, rest, seconds in entries:
+        keys.append(key)
+        arguments += [version, rest, seconds * 1000]
+    return keys, arguments
+
+
+def _run(connection: Any, script: Any, keys: list[str], arguments: list[Any]) -> None:
+    command = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
+    try:
+        _ask(connection, *command)
+    except redis.exceptions.NoScriptError:  # Redis has started again, or was told to forget it
+        _ask(connection, "SCRIPT", "LOAD", script.script)
+        _ask(connection, *command)
+
+
+def _ask(connection: Any, *command: Any) -> Any:
+    connection.send_command(*command)
+    return connection.read_response()
 
 
 def _written(put: Put) -> bytes:
