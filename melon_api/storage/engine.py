@@ -21,6 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState, QueuePool
 from melon_api import measures
 from melon_api.models.base import db
 from melon_api.storage.database_settings import POOL_RECYCLE_SECONDS
+from melon_api.storage.driver import QuickConnection
 from melon_api.storage.prepared import Literals
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def init_app(app: Flask) -> None:
             event.listen(db.engine, "connect", _prepare_sqlite)
             event.listen(db.engine, "begin", _begin_sqlite)
         else:
+            event.listen(db.engine, "do_connect", _connect)
             event.listen(db.engine, "connect", _teach_literals)
             event.listen(db.engine, "connect", _note_packet)
             event.listen(db.engine, "connect", _wait_for_other_nodes)
@@ -109,6 +111,10 @@ def _separate_engine(app: Flask, connect_args: dict[str, Any], **options: Any) -
     kept = {name: served[name] for name in ("connect_timeout", "ssl") if name in served}
     connect_args = kept | connect_args
     return create_engine(db.engine.url, hide_parameters=True, connect_args=connect_args, **options)
+
+
+def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+    return QuickConnection(*arguments, **options)
 
 
 def _teach_literals(connection: Any, _record: Any) -> None:

@@ -1,8 +1,8 @@
 """Pokes: behind a commit that has moved a space's clock, a word to the process that streams
 (melon_api/live/), on the space's own channel: whose push it was, and to where the clock moved.
 
-A poke is said behind the commit, never before it or instead of it (herald.py), and one that is lost
-costs the push nothing: who streams reads the clocks now and then, too.
+A poke is said behind the commit, never before it or instead of it (memory/herald.py), and one that
+is lost costs the push nothing: who streams reads the clocks now and then, too.
 """
 
 import threading

@@ -18,8 +18,8 @@ from melon_api import measures
 from melon_api.errors import OutcomeUnknown
 from melon_api.storage.cache import Moment, NoCache, Put, Untold, cache
 from melon_api.storage.engine import separate_engine
-from melon_api.storage.herald import Herald
 from melon_api.storage.memory.doubts import Doubts
+from melon_api.storage.memory.herald import Herald
 from melon_api.storage.memory.redis_entries import INVALIDATED_SECONDS, RedisEntries, has_ended
 from melon_api.storage.redis import Availability
 from melon_api.storage.redis_settings import redis_servers

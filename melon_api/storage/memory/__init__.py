@@ -1,1 +1,1 @@
-"""What Redis holds of accounts, what a process keeps of that, and when neither is believed."""
+"""What Redis holds and is told, what a process keeps of it, when neither is believed."""
