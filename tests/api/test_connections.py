@@ -124,7 +124,7 @@ def test_connections_that_work_are_counted_through_an_outage(app: Flask) -> None
         assert phone.ask_pull(None).status_code == 200
         end_connections(app)
         with app.app_context():
-            event.listen(db.engine, "do_connect", stay_away)
+            event.listen(db.engine, "do_connect", stay_away, insert=True)
         assert phone.ask_pull(None).status_code == 503
         with app.app_context():
             event.remove(db.engine, "do_connect", stay_away)
