@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from melon_api.models.base import db
 from melon_api.storage import engine as engines
+from melon_api.storage import engine as storage_engine
 from melon_api.storage.database_settings import (
     ABANDONED_SECONDS,
     LOCK_SECONDS,
@@ -112,43 +113,45 @@ def test_a_push_whose_connection_is_lost_stores_nothing(app: Flask) -> None:
     assert list(phone.records("projects")) == [home["id"]]
 
 
-def test_connections_that_work_are_counted_through_an_outage(app: Flask) -> None:
+def test_connections_that_work_are_counted_through_an_outage(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A pooled one that is dead, and cannot be replaced, has never worked."""
     phone = Account(app).first
 
-    def stay_away(*_: Any) -> None:
+    def stay_away(*_: Any, **_options: Any) -> None:
         raise pymysql.OperationalError(2003, "Can't connect")
 
     before = REGISTRY.get_sample_value("melon_database_connections")
     for _ in range(2):
         assert phone.ask_pull(None).status_code == 200
         end_connections(app)
-        with app.app_context():
-            event.listen(db.engine, "do_connect", stay_away, insert=True)
-        assert phone.ask_pull(None).status_code == 503
-        with app.app_context():
-            event.remove(db.engine, "do_connect", stay_away)
+        with monkeypatch.context() as patch:
+            patch.setattr(storage_engine, "QuickConnection", stay_away)
+            assert phone.ask_pull(None).status_code == 503
     assert REGISTRY.get_sample_value("melon_database_connections") == before
 
 
-def test_a_push_that_may_be_stored_is_not_said_to_be_lost(app: Flask) -> None:
+def test_a_push_that_may_be_stored_is_not_said_to_be_lost(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Contract, Errors 6: a 503 says that nothing was applied. The database goes away at the
     COMMIT, and is still away when it is asked what became of it."""
     phone, home = Account(app).first, project()
     with app.app_context():
         engine = db.engine
 
-    def stay_away(*_: Any) -> None:
+    def stay_away(*_: Any, **_options: Any) -> None:
         raise pymysql.OperationalError(2003, "Can't connect")
 
     def go_away(_connection: Any) -> None:
         end_connections(app)
-        event.listen(engine, "do_connect", stay_away)
+        monkeypatch.setattr(storage_engine, "QuickConnection", stay_away)
 
     event.listen(engine, "commit", go_away)
     answer = phone.ask_push({"projects": created(home)})
     event.remove(engine, "commit", go_away)
-    event.remove(engine, "do_connect", stay_away)
+    monkeypatch.undo()
     assert (answer.status_code, answer.json["code"]) == (500, "internal_error")
     phone.push(projects=created(home))
     assert list(phone.records("projects")) == [home["id"]]
