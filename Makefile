@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-live bench-sharing bench-enumeration
+.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-live bench-sharing bench-seldom bench-enumeration
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -70,6 +70,9 @@ bench-first-pulls: ## other accounts' pulls beside 16 loops of first pulls of 50
 
 bench-sharing: ## five members of a space who push at once, beside five devices of one account
 	./scripts/bench sharing --database $(or $(database),mariadb)
+
+bench-seldom: ## 50,000 accounts that are active in turn, each seldom
+	./scripts/bench seldom --database $(or $(database),mariadb)
 
 bench-enumeration: ## does the time of an answer tell who has an account?
 	./scripts/bench enumeration --database $(or $(database),mariadb)

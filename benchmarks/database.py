@@ -79,6 +79,18 @@ def redis_database(number: int) -> Iterator[str]:
         client.close()
 
 
+def copy(connection: Any, table: str, changed: dict[str, str], where: str) -> None:
+    """Rows of a table again, with these columns changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table} LIMIT 0")
+        names = [column[0] for column in cursor.description]
+        values = ["%s" if name in changed else name for name in names]
+        statement = f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)}"
+        # the only signs are ours: what is bound are the changed columns, in the table's order
+        bound = [changed[name] for name in names if name in changed]
+        cursor.execute(f"{statement} FROM {table} WHERE {where.replace('%', '%%')}", bound)
+
+
 def version(server_url: str) -> str:
     with connect(server_url) as server, server.cursor() as cursor:
         cursor.execute("SELECT VERSION()")

@@ -90,7 +90,7 @@ def _fill(url: str, server: Any, accounts: int, tasks: int) -> list[str]:
         owner = _one(connection, "SELECT id FROM users WHERE email = %s", model.email)
         copies = {str(uuid.uuid4()): f"growth-{i}@example.com" for i in range(accounts - 1)}
         for user_id, email in copies.items():
-            _copy(connection, "users", {"id": user_id, "email": email}, f"id = '{owner}'")
+            database.copy(connection, "users", {"id": user_id, "email": email}, f"id = '{owner}'")
         connection.commit()
         for turn in range(ROUNDS):
             _copy_round(connection, owner, list(copies), turn)
@@ -105,19 +105,10 @@ def _copy_round(connection: Any, owner: str, copies: list[str], turn: int) -> No
     for user_id in copies:
         for table in COPIED:
             part = f"CRC32(id) % {ROUNDS} = {turn}" if table == "tasks" else f"{turn} = 0"
-            _copy(connection, table, {"user_id": user_id}, f"user_id = '{owner}' AND {part}")
+            database.copy(
+                connection, table, {"user_id": user_id}, f"user_id = '{owner}' AND {part}"
+            )
         connection.commit()
-
-
-def _copy(connection: Any, table: str, changed: dict[str, str], where: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {table} LIMIT 0")
-        names = [column[0] for column in cursor.description]
-        values = ["%s" if name in changed else name for name in names]
-        statement = f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)}"
-        # the only signs are ours: what is bound are the changed columns, in the table's order
-        bound = [changed[name] for name in names if name in changed]
-        cursor.execute(f"{statement} FROM {table} WHERE {where.replace('%', '%%')}", bound)
 
 
 def _one(connection: Any, query: str, *values: Any) -> Any:
