@@ -206,7 +206,11 @@ export class Phone {
         this.traffic.pushed = args.changes
         const heard = this.onPush?.(args.changes) ?? nothing
         const twin = sendTwice ? pushChanges(args).catch(nothing) : undefined
-        const [answer] = await Promise.all([pushChanges(args), duringPush(), twin])
+        // Where one fails, the others are still on their way: they arrive in this sync, in no later one.
+        const ended = await Promise.allSettled([pushChanges(args), duringPush(), twin])
+        const failed = ended.find(({ status }) => status === 'rejected')
+        if (failed) throw failed.reason
+        const answer = ended[0].value
         if (loseAnswer === 'push') throw new TypeError('fetch failed')
         await heard()
         return answer

@@ -23,6 +23,7 @@ class StockPhone:
         self.records: dict[str, dict[str, Raw]] = {table: {} for table in tables}
         self.held: set[tuple[str, str]] = set()  # all that was ever here
         self.undone: set[tuple[str, str]] = set()  # deleted here, and pushed
+        self.twins: set[tuple[str, str]] = set()  # ids that two phones have made
 
     # --- what a person does
 
@@ -88,16 +89,18 @@ class StockPhone:
 
     def _apply(self, table: str, lists: dict[str, list[Any]], is_replaced: bool) -> None:
         """A replacement does not know that what has moved was here already, its tombstone being
-        forgotten, nor that what it uncovers never was; the client takes either."""
+        forgotten, nor that what it uncovers never was; and nobody knows that a phone made an id
+        of its own that is another record's. The client takes either."""
         rows = self.records[table]
         told = [r["id"] for r in lists["created"] + lists["updated"]] + lists["deleted"]
         if len(told) != len(set(told)):
             raise Wrong(f"{self.name}: an id of {table} in two lists: {lists}")
         for remote in lists["created"]:
             local = rows.get(remote["id"])
-            if local is None:
+            is_twin = (table, remote["id"]) in self.twins
+            if local is None or (is_twin and local["_status"] == "deleted"):
                 self._put(table, remote)
-            elif local["_status"] == "created" or is_replaced:  # nobody knew of that one
+            elif local["_status"] == "created" or is_replaced or is_twin:
                 self._merge(table, local, remote)
             else:
                 raise Wrong(f"{self.name} is to create {table} {remote}, has {local}")

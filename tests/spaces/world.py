@@ -65,6 +65,8 @@ class World:
         self.people: list[Person] = []
         self.spaces: list[str] = []
         self.story: list[str] = []
+        self.pulling: list[StockPhone] = []
+        self.twins: set[tuple[str, str]] = set()
         self.purged = False
         self.steps = self.pushes = 0
 
@@ -104,7 +106,9 @@ class World:
             return self.call(token, "POST", path, body)
 
         empty = {table: {**values, **TIMES} for table, values in EMPTY.items()}
-        person.phones.append(StockPhone(name, ask, empty, forwards=forwards))
+        phone = StockPhone(name, ask, empty, forwards=forwards)
+        phone.twins = self.twins
+        person.phones.append(phone)
 
     # --- spaces
 
@@ -204,6 +208,8 @@ class World:
             id = dice.choice(known) if dice.random() < 0.15 else "x"
             if id == "x" or id in phone.records[table] or (table, id) in phone.held:
                 id = self.new_id()
+            elif id != "x":
+                self.twins.add((table, id))
             values = {TEXTS[table]: self.text(), **self.place(person, table, list(parents))}
             phone.create(table, id, **values)
         elif what < 0.65:
@@ -235,7 +241,9 @@ class World:
         pages: list[Any] = []
         while not pages or pages[-1].get("cursor"):
             if pages and self.dice.random() < 0.3:
-                self.step(besides=phone)
+                self.pulling.append(phone)
+                self.step()
+                self.pulling.pop()
                 if person not in self.people:
                     return True
             cursor = {"cursor": pages[-1]["cursor"]} if pages else {}
@@ -326,12 +334,12 @@ class World:
 
     # --- the story
 
-    def step(self, besides: StockPhone | None = None) -> None:
+    def step(self) -> None:
         self.steps += 1
         dice = self.dice
         what = dice.random()
         person, phone = self.anybody()
-        if phone is besides:
+        if phone in self.pulling:  # a phone syncs once at a time
             return
         acts: list[tuple[float, Callable[[], None]]] = [
             (0.55, lambda: self.act(person, phone)),
