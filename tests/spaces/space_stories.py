@@ -609,6 +609,55 @@ def test_what_is_new_under_what_moves_moves_along(ada: Account, bob: Account, ho
         }
 
 
+def test_what_was_told_to_be_gone_is_new_where_it_comes_to(
+    ada: Account, bob: Account, home: str
+) -> None:
+    """Spaces 4: its maker has left the space that it was in, was told so, and meets it in another.
+    Found by chance (seed 103)."""
+    other = create(ada)["id"]
+    bring(ada, other, bob)
+    bob.first.pull()
+    garden = project(home)
+    bob.first.push(projects=created(garden))
+    bob.first.pull()
+    assert remove(bob, home, bob).status_code == 204
+    assert ids(bob.first.pull(), "deleted") == {"projects": [garden["id"]]}
+    ada.first.pull()
+    ada.first.push(projects=updated(edited(garden, space_id=other)))
+    assert ids(bob.first.pull(), "created") == {"projects": [garden["id"]]}
+
+
+def test_what_went_and_came_back_is_updated(ada: Account, bob: Account, home: str) -> None:
+    """Spaces 4: who was not told that it went has it still, and may have deleted it meanwhile,
+    which a creation would undo; who was told has not. Found by chance (seeds 1002 and 1004)."""
+    told, tablet = bob.device(), ada.device()
+    records = push_tree(ada.first, home)
+    for phone in (ada.first, bob.first, told, tablet):
+        phone.pull()
+    ada.first.push(projects=updated(edited(records["projects"], space_id=None)))
+    assert ids(told.pull(), "deleted") == ids_of(records)
+    ada.first.pull()
+    ada.first.push(projects=updated(edited(records["projects"], space_id=home)))
+    for phone in (bob.first, tablet):
+        changes = phone.pull()
+        assert (ids(changes, "updated"), ids(changes, "created")) == (ids_of(records), {})
+    assert ids(told.pull(), "created") == ids_of(records)
+
+
+def test_what_came_back_and_went_on_is_updated(ada: Account, bob: Account, home: str) -> None:
+    """Spaces 4: into another space of both."""
+    other = create(ada)["id"]
+    bring(ada, other, bob)
+    records = push_tree(ada.first, home)
+    ada.first.pull()
+    bob.first.pull()
+    for space in (None, home, other):
+        ada.first.push(projects=updated(edited(records["projects"], space_id=space)))
+        ada.first.pull()
+    changes = bob.first.pull()
+    assert (ids(changes, "updated"), ids(changes, "created")) == (ids_of(records), {})
+
+
 def test_what_is_in_conflict_moves_along(ada: Account, bob: Account, home: str) -> None:
     """Contract, Spaces 4, push 3 and 6: as the other device has left it."""
     records = push_tree(ada.first, None)

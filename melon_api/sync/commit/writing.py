@@ -23,6 +23,7 @@ def write_merge(connection: Connection, user_id: str, merge: Merge) -> tuple[boo
     as_sent = merge.as_sent and not hit and not merge.problems
     if not count and not merge.adopted:
         return False, as_sent
-    adoptions.append(connection, user_id, merge.tick, merge.history.device, merge.adopted)
+    device = merge.history.device
+    adoptions.append(connection, user_id, merge.tick, device, merge.adopted, merge.returned)
     outbox.write(connection, tables, user_id, merge, bool(hit))
     return True, as_sent

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from melon_api.sync.rules.walk import Scope
 
@@ -35,6 +36,18 @@ class Run:
             return Run(session, tick, tick)
         is_same = self.session in (session, NOBODY)
         return Run(session, self.since if is_same else min(self.until, clock), tick)
+
+
+class Former(NamedTuple):
+    """What a record that has come back to a space was there before (clocks of the space, in ms)."""
+
+    deleted: int
+    created: int
+    created_by: int
+
+    def was_left_with(self, device: int, since: int) -> bool:
+        """Whether a device had it then, and has been told of no end until `since`."""
+        return self.deleted > since and (self.created <= since or self.created_by == device)
 
 
 @dataclass(frozen=True)

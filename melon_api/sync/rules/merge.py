@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from melon_api.sync.rules.checksum import value_digest
-from melon_api.sync.rules.history import History
+from melon_api.sync.rules.history import Former, History, RecordKey
 from melon_api.sync.rules.problems import Place, Problems
 from melon_api.sync.rules.pushed import PushedRecord, PushedTable, parents_first
 from melon_api.sync.rules.sanitize import empty_values
@@ -33,6 +33,8 @@ class Merge:
     # lives again (contract, Spaces 4).
     # With the columns of their parents that are as they were: those may be left behind.
     arrivals: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
+    # What those were here before: a device that was told of no end has them still.
+    returned: dict[RecordKey, Former] = field(default_factory=dict)
 
     def rows(self) -> Iterator[Row]:
         """Of all tables."""
@@ -57,6 +59,7 @@ class Merge:
             if (table.name, record.id) not in self.arrivals:
                 self._apply_to_tombstone(row, record)
                 return
+            self.returned[table.name, row.id] = Former(row.rival, row.created, row.created_by)
             rows[row.id] = row = self._new(row.id, record.values, is_back=True)
         if row is not None and (table.name, record.id) in self.history.altered:
             record = self._without_altered(table, row, record)

@@ -82,6 +82,11 @@ class Atlas:
         found = (space.since for space in (*self.members, *self.left) if space.id == space_id)
         return next(found, None)
 
+    def told_until(self, space_id: str) -> int | None:
+        """The clock of a space up to which the phone was told that all of it is gone."""
+        shared = (space for space in (*self.members, *self.left) if space.id == space_id)
+        return next((space.told_until(self.own_since) for space in shared), None)
+
     def member(self, space_id: str) -> Reach | None:
         return next((space for space in self.members if space.id == space_id), None)
 

@@ -78,7 +78,7 @@ def _part(atlas: Atlas, walk: Walk, space: Reach, begun: Atlas | None) -> Part |
     is_told = until is not None if begun else space.has_news or not walk.is_delta
     reach = reaches.CATALOGUE if space.id == CATALOGUE else reaches.SHARED
     is_new = bool(walk.since) and space.since is None
-    told_until = space.joined_clock if space.was_told_end else None
+    told_until = space.told_until(atlas.own_since)
     since = space.since or 0
     part = Part(key, space.id, reach, since, is_new, until=until, told_until=told_until)
     return part if is_told else None

@@ -93,6 +93,13 @@ class Reach:
             return False
         return self.since is not None or self.left_tick > own_since
 
+    def told_until(self, own_since: int) -> int | None:
+        """The clock of the space up to which what was born there is no more on a phone that has had
+        its own space up to `own_since`: it was told that all of that is gone. None for nothing."""
+        if not self.is_member and not self.has_ended(own_since):
+            return LAST
+        return self.joined_clock if self.was_told_end else None
+
 
 def differences(spaces: Iterable[Reach], clocks: dict[str, int]) -> dict[str, int | None]:
     """What a new point must say, so that it and those before it stand for these clocks; None for a

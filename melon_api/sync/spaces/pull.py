@@ -16,10 +16,11 @@ from melon_api.sync.rules.tables import SyncedTable, Tables
 from melon_api.sync.rules.walk import Scope, Walk
 from melon_api.sync.spaces import atlas as atlases
 from melon_api.sync.spaces import parts, retellings, told, turns
+from melon_api.sync.spaces.had import Had
 from melon_api.sync.spaces.locations import Locations, Spot
 from melon_api.sync.spaces.parts import RETOLD, Key, Part
 from melon_api.sync.spaces.told import ROWS_AT_A_TIME, Told
-from melon_api.sync.sql import adoptions, delta_pull
+from melon_api.sync.sql import delta_pull
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.scope import DeltaQuery
 
@@ -43,6 +44,7 @@ class Teller:
         self._parts: list[Part] = []
         self._begun: Atlas | None = None
         self._only: str | None = None
+        self._had = Had(connection, atlas, device)
 
     def tell(self, begun: Atlas | None, only: str | None = None) -> Iterator[Told]:
         """`begun`: of a pull that goes on, what its timestamp stands for; `only` this table."""
@@ -83,8 +85,7 @@ class Teller:
     def _history(self, part: Part) -> History:
         if not self._walk.since:
             return History(self._device, 0)
-        adopted = adoptions.read(self._connection, part.space, self._device, part.since)
-        return History(self._device, part.since, adopted)
+        return History(self._device, part.since, self._had.noted(part.space, part.since))
 
     def _table(
         self, part: Part, table: SyncedTable, history: History, after: str
@@ -102,7 +103,12 @@ class Teller:
                     name = history.list_of(scope, row[0], row[-6], row[-5])
                     if part.forgot(spots[at].created):
                         name = "created"
-                    if name == "created" and self._had_elsewhere(spots, part.space):
+                    key = (table.name, row[0])
+                    if (
+                        name == "created"
+                        and self._walk.since
+                        and self._had.elsewhere(key, spots, part.space)
+                    ):
                         name = "updated"
                     yield Told(part.key, table.name, row[0], name, orjson.dumps(values))
 
@@ -123,19 +129,6 @@ class Teller:
             if len(rows) < ROWS_AT_A_TIME:
                 return
             after = rows[-1][0]
-
-    def _had_elsewhere(self, spots: dict[str, Spot], space: str) -> bool:
-        """Whether the device has had the id in another space, where it was before."""
-        if not self._walk.since:
-            return False
-        for name, spot in spots.items():
-            since = self._atlas.since_in(name)
-            is_known = since is not None and spot.created <= since
-            was_told = since is not None and spot.is_deleted and spot.updated <= since
-            is_had = is_known or spot.created_by == self._device
-            if name != space and is_had and not was_told:
-                return True
-        return False
 
     def _tells_gone(self, part: Part, spots: dict[str, Spot]) -> bool:
         """Whether this part is the first in which the id is news: a deletion is told once."""

@@ -157,7 +157,8 @@ class SpacesPush:
         problems = self.problems
 
         def new(pushed: list[PushedTable]) -> Merge:
-            steps = adoptions.rows_of(sum(len(part.records) for part in pushed))
+            count = sum(len(part.records) for part in pushed)
+            steps = adoptions.rows_of(count, len(arrivals))
             merge = self._judge(space, self._tick(space, steps))
             merge.stored = rows.read_named(self.connection, self.tables, space, pushed)
             merge.problems, merge.arrivals = problems.copy(), arrivals
