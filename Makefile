@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-live bench-sharing bench-seldom bench-enumeration
+.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-live bench-sharing bench-joining bench-seldom bench-enumeration
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -73,6 +73,9 @@ bench-sharing: ## five members of a space who push at once, beside five devices 
 
 bench-seldom: ## 50,000 accounts that are active in turn, each seldom
 	./scripts/bench seldom --database $(or $(database),mariadb)
+
+bench-joining: ## who joins a space of 50,000 records, beside a first pull of as many of one's own
+	./scripts/bench joining --database $(or $(database),mariadb)
 
 bench-enumeration: ## does the time of an answer tell who has an account?
 	./scripts/bench enumeration --database $(or $(database),mariadb)

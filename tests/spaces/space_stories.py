@@ -3,6 +3,7 @@ them in a process of its own, as its tables are others than those of the tests a
 
 import itertools
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from devices import (
 from devices import project as a_project
 from devices import task as a_task
 from flask import Flask
-from sharing import bring, create, give, invited, remove
+from sharing import bring, create, give, invited, put_records, remove
 from sqlalchemy import select
 from stock_phone import StockPhone
 
@@ -33,6 +34,7 @@ from melon_api.users import purging
 
 NO_NEWS = dict.fromkeys(("projects", "tasks", "steps", "diaries", "templates"), NOTHING)
 Changes = dict[str, Any]
+LARGE, PAGE_BYTES = 4_000, 2_000_000
 
 
 def project(space_id: str | None = None, **values: Any) -> dict[str, Any]:
@@ -607,6 +609,31 @@ def test_what_is_new_under_what_moves_moves_along(ada: Account, bob: Account, ho
             new["id"]: "New",
             changed["id"]: "Changed",
         }
+
+
+def test_who_joins_a_large_space_gets_it_page_by_page(ada: Account, bob: Account) -> None:
+    """Contract, pull 6 and Spaces 3: each record once, and no page takes memory for the space, but
+    for some rows at a time. `make bench-joining` is the same with 50,000, over HTTP."""
+    large, most, peaks = create(ada)["id"], 200, []
+    first = project(large)
+    ada.first.push(projects=created(first))  # its clock is later than what comes past the engine
+    wanted = sorted([first["id"], *put_records(ada.app, large, LARGE)])
+    bob.first.pull()
+    bring(ada, large, bob)
+    told: list[str] = []
+    more: dict[str, Any] | None = {}
+    while more is not None:
+        tracemalloc.start()
+        answer = bob.first.ask_pull(bob.first.pulled_at, limit=most, **more)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert answer.status_code == 200, answer.text
+        page = ids(answer.json["changes"], "created").get("projects", [])
+        assert len(page) <= most and not ids(answer.json["changes"], "updated")
+        told += page
+        more = {"cursor": answer.json["cursor"]} if answer.json["cursor"] else None
+    assert sorted(told) == wanted
+    assert max(peaks[1:]) < PAGE_BYTES, f"{max(peaks[1:]):,} bytes"
 
 
 def test_what_was_told_to_be_gone_is_new_where_it_comes_to(

@@ -1,0 +1,97 @@
+"""`make bench-joining`: who joins a space of 50,000 records, and pulls them page by page, beside
+the first pull of 50,000 of one's own; see README.md. Both take turns, in one run on one server.
+"""
+
+import argparse
+import statistics
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from benchmarks import database, servers
+from benchmarks import driver as bench
+
+RECORDS, A_PUSH, PAGE = 50_000, 10_000, 1_000
+REDIS = 13
+SHARED = "tests.shared_app"  # whose projects people may share
+EVERY_SECONDS = 0.1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--database", choices=sorted(database.SERVERS), default="mariadb")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        url = stack.enter_context(database.alone(options.database))
+        running = stack.enter_context(servers.ours_alone(url, REDIS, MELON_APP=SHARED))
+        server = bench.Server(running.name, running.url, running.pid)
+        owner, alone = (bench.Account(server, second_device=False) for _ in range(2))
+        space, _ = owner.call("POST", "/spaces", {"name": "Shared"}, owner.a)
+        _fill(owner, space["id"])
+        _fill(alone, None)
+        ratios = []
+        for number in range(options.rounds + 1):
+            own = _pulled(server, alone, None, "own")
+            member = bench.Account(server, second_device=False)
+            member.pull(None)
+            _join(owner, space["id"], member)
+            joined = _pulled(server, member, member.timestamp, "joined")
+            ratios += [joined / own] if number else []  # the first round warms up
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"joining to one's own: {middle:.2f} times as long (quartiles {low:.2f} to {high:.2f})")
+    return 0
+
+
+def _fill(account: bench.Account, space: str | None) -> None:
+    project = bench.new_project() | {"space_id": space}
+    account.push(bench.changes({"created": [project]}, None))
+    for _ in range(RECORDS // A_PUSH):
+        tasks = [bench.new_task(project["id"]) for _ in range(A_PUSH)]
+        account.push(bench.changes(None, {"created": tasks}))
+
+
+def _join(owner: bench.Account, space: str, member: bench.Account) -> None:
+    path = f"/spaces/{space}/invitations"
+    asked, _ = owner.call("POST", path, {"role": "editor"}, owner.a)
+    member.call("POST", "/spaces/join", {"token": asked["token"]}, member.a)
+
+
+def _pulled(server: bench.Server, account: bench.Account, since: int | None, name: str) -> float:
+    """Seconds of all pages together; prints them, and how far the workers' memory went up."""
+    body = account.pull_body(since) | {"limit": PAGE}
+    taken, pages, records, more = 0.0, 0, 0, {}
+    with _memory(server) as memory:
+        while more is not None:
+            answer, seconds = account.call("POST", "/sync/pull", body | more, account.a)
+            taken, pages = taken + seconds, pages + 1
+            lists = answer["changes"].values()
+            records += sum(len(one["created"]) + len(one["updated"]) for one in lists)
+            more = {"cursor": answer["cursor"]} if answer["cursor"] else None
+    assert records == RECORDS + 1, records
+    before, most = memory[0], max(memory)
+    print(f"{name:7} {taken:6.2f} s, {pages} pages, PSS {before:.0f} to {most:.0f} MB", flush=True)
+    return taken
+
+
+@contextmanager
+def _memory(server: bench.Server) -> Iterator[list[float]]:
+    """PSS of master and workers (MB), before and while something runs."""
+    assert server.tree, "a server whose processes are known"
+    found, is_over = [server.tree.pss_mb() or 0.0], threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(EVERY_SECONDS):
+            found.append(server.tree.pss_mb() or 0.0)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield found
+    finally:
+        is_over.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
