@@ -4,7 +4,7 @@
 
 reads the folder's files as SOURCE (sql, firebase, realm, instant) writes them, and puts
 accounts.jsonl and records.jsonl beside them. Change TABLES and NAMES to what your app has; a
-column that is in neither is left out, and told.
+column that is in neither is left out, and told. A folder without any of them ends it with 1.
 """
 
 import json
@@ -136,6 +136,8 @@ SOURCES = {"sql": sql, "firebase": firebase, "realm": realm, "instant": instant}
 def main(source: str, name: str) -> None:
     folder = Path(name)
     accounts, found = SOURCES[source](folder)
+    if not accounts and not found:
+        sys.exit(f"Nothing to convert: {folder} has none of the files that {source} reads.")
     people = [{key: value for key, value in one.items() if value is not None} for one in accounts]
     records = [
         {"account": account, "table": TABLES[table], "record": record(row)}

@@ -104,7 +104,7 @@ def _sorted_out(entries: list[Entry]) -> tuple[list[dict[str, Any]], dict[int, s
         email, account_id = account["email"], account.setdefault("id", None) or new_id()
         owner = by_email.get(email)
         if owner and account["id"] not in (None, owner):
-            wrong[number] = f"email: that of the account {owner}"
+            wrong[number] = f"email: the account {owner} has it, and the line another id"
         elif not owner and account_id in spaces:
             wrong[number] = "id: that of a shared space"
         elif not owner and (account_id in by_id or account_id in new):

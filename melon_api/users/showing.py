@@ -12,6 +12,7 @@ from melon_api.models.base import db
 from melon_api.models.user import User
 from melon_api.storage.transactions import snapshot
 from melon_api.sync.discovery import synced_tables
+from melon_api.sync.rules.tables import CATALOGUE
 
 
 def show(user_id: str) -> Iterator[str]:
@@ -40,6 +41,8 @@ def _ways(profile: Profile) -> list[str]:
 def _counts(user_id: str) -> Iterator[tuple[str, int, int]]:
     with snapshot(db.engine) as connection:
         for name, synced in synced_tables().items():
+            if synced.reach == CATALOGUE:  # everybody's, and so no account's
+                continue
             c = synced.table.c
             query = select(c.is_deleted, func.count()).where(c.user_id == user_id)
             rows = connection.execute(query.group_by(c.is_deleted)).all()

@@ -42,6 +42,18 @@ async function updatedTo(app) {
   return { account, phone, kept }
 }
 
+test('Node takes WatermelonDB as CommonJS alone', async () => {
+  const folder = '@nozbe/watermelondb/adapters/lokijs'
+  await guide.throws(() => import(folder))
+  const { default: module } = await import(`${folder}/index.js`)
+  const start = async () => {
+    const LokiJSAdapter = module
+    return new LokiJSAdapter({})
+  }
+  await guide.throws(start)
+  assert.equal(module.default, LokiJSAdapter)
+})
+
 test('without a migration the database is emptied, and what was not pushed is lost', async () => {
   const { phone, kept } = await updatedTo({ schema: version(3), migrations: steps(3) })
   assert.equal(await phone.record('projects', kept), undefined)

@@ -97,6 +97,17 @@ def test_what_has_no_column_is_named(tmp_path: Path) -> None:
     assert said == f"{LINES}Left out: color.\n"
 
 
+@pytest.mark.parametrize("source", ["sql", "realm"])
+def test_a_folder_without_exports_is_no_empty_export(tmp_path: Path, source: str) -> None:
+    """home-made/ before its SQL has run, a folder's name mistyped: nothing is written there."""
+    (tmp_path / "users.json").write_text("[]")
+    command = [sys.executable, str(MOVING / "convert.py"), source, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = f"Nothing to convert: {tmp_path} has none of the files that {source} reads.\n"
+    assert (done.returncode, done.stderr) == (1, words)
+    assert [file.name for file in tmp_path.iterdir()] == ["users.json"]
+
+
 def test_a_dry_run_stores_nothing(moved: Flask) -> None:
     assert follow(moved, "convert") == [
         LINES,

@@ -138,7 +138,7 @@ def test_two_people_cannot_be_one(account: Account, file: Path) -> None:
     result = load(app, file, *lines)
     assert bad(result) == {
         2: "email: that of a line above",
-        3: f"email: that of the account {taken}",
+        3: f"email: the account {taken} has it, and the line another id",
         4: "id: that of another account",
         5: "id: that of another account",
     }

@@ -898,6 +898,8 @@ def test_a_catalogue_is_for_everybody_to_read(
     load(app, tmp_path / "templates", first, second)
     assert ids(ada.first.pull(), "created") == {"templates": sorted([first["id"], second["id"]])}
     assert everything(bob.first)["templates"] == {r["id"]: r for r in (first, second)}
+    shown = app.test_cli_runner().invoke(args=["users", "show", ada.email]).output
+    assert "records       projects: 0" in shown and "templates" not in shown
     pulled_by(bob)
     load(app, tmp_path / "templates", first | {"body": "Hello …"}, replace=True)
     news = bob.first.pull()
