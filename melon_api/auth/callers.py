@@ -10,14 +10,14 @@ from melon_api.errors import AccountDisabled, TokenRevoked
 from melon_api.models.base import db, now_ms
 from melon_api.models.session import Session
 from melon_api.models.space import CATALOGUE, Space
-from melon_api.models.user import User
+from melon_api.models.user import CLOCK, User
 from melon_api.storage.cache import Cache, Put, cache
 from melon_api.storage.transactions import snapshot
 
 # Null where it is not all that a pull goes by: other spaces may have news (sync/spaces/).
 _catalogue = select(Space.id).where(Space.id == CATALOGUE, Space.sync_clock > 0).exists()
 _is_alone = and_(User.shared_clock == 0, not_(_catalogue))
-CLOCK = case((_is_alone, User.sync_clock)).label("sync_clock")
+SYNC_CLOCK = case((_is_alone, User.sync_clock)).label("sync_clock")
 REMEMBERED = {"device", "expires_ms"}  # of a living session; another release may know others
 
 
@@ -55,10 +55,12 @@ def _remembered(
 
 
 def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile | None, int | None]:
-    """The session ({} when it has ended), the profile and the sync clock from the database; the
-    first two into the cache."""
+    """The session ({} when it has ended), the profile and the sync clock from the database, and
+    into the cache."""
     query = (
-        select(Session.__table__.c["device", "revoked_at", "expires_at"], *PROFILE_COLUMNS, CLOCK)
+        select(
+            Session.__table__.c["device", "revoked_at", "expires_at"], *PROFILE_COLUMNS, SYNC_CLOCK
+        )
         .join(User, User.id == Session.user_id)
         .where(Session.id == session_id, Session.user_id == user_id)
     )
@@ -74,5 +76,8 @@ def _looked_up(user_id: str, session_id: str) -> tuple[dict[str, int], Profile |
     }
     profile = Profile.of(row)
     living = Put(cache_name(session_id), LIVING, session, as_of)
-    cache().put(user_id, living, profile.put(row.version, as_of))
+    puts = [living, profile.put(row.version, as_of)]
+    if row.sync_clock is not None:
+        puts.append(Put(CLOCK, row.sync_clock, row.sync_clock, as_of))
+    cache().put(user_id, *puts)
     return session, profile, row.sync_clock

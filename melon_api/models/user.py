@@ -22,6 +22,7 @@ NAME_LENGTH = 255
 PROVIDER_LENGTH = 32
 SUBJECT_LENGTH = 255  # OpenID Connect Core §2: at most 255 ASCII characters
 PROVIDERS_LENGTH = 700  # 20 names
+CLOCK = "clock"  # the cache's name for the sync clock
 NO_PASSWORD = "!"  # noqa: S105 - no hash: nobody signs in with one, before one is set
 
 

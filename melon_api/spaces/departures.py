@@ -18,6 +18,7 @@ from melon_api.models.space import (
     Space,
     SyncPoint,
 )
+from melon_api.models.user import CLOCK
 from melon_api.spaces.access import check_owner, members_of
 from melon_api.spaces.changing import Held, Wanted, changing, forget_tokens, give_role, leave
 from melon_api.storage.cache import cache
@@ -26,7 +27,7 @@ from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.history import SERVER, History
 from melon_api.sync.rules.merge import Merge
 from melon_api.sync.rules.problems import Problems
-from melon_api.sync.sql import clock, deletions
+from melon_api.sync.sql import deletions
 
 _members, _spaces = Membership.__table__.c, Space.__table__.c
 _invitations = Invitation.__table__.c
@@ -63,7 +64,7 @@ def _end_records(connection: Connection, space_id: str, before: int) -> int:
         history = History(SERVER, tick, session=SERVER)
         change = Merge({}, history, tick, policy="", is_partial=False, problems=Problems())
         outbox.write(connection, tables, space_id, change, is_cascaded=True)
-    cache().invalidate(space_id, {clock.CLOCK: tick})
+    cache().invalidate(space_id, {CLOCK: tick})
     return tick
 
 

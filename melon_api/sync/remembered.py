@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from melon_api.models.space import CATALOGUE
 from melon_api.models.synced import has_catalogue
+from melon_api.models.user import CLOCK
 from melon_api.storage.cache import Cache, Moment, Put
-from melon_api.sync.sql.clock import CLOCK
 
 
 @dataclass(frozen=True)

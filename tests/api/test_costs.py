@@ -15,6 +15,7 @@ from conftest import environment, fresh_database, make_app
 from devices import API, PASSWORD, Account, Device, created, edited, new_id, project, task, updated
 from flask import Flask
 from helped import flush
+from redis import Redis
 from round_trips import round_trips
 from servers import PrivateRedis
 from werkzeug.test import EnvironBuilder
@@ -45,6 +46,7 @@ class Cost:
 # counted there each time. A push's last word to Redis is a poke, for whose answer it does not wait.
 BUDGETS = {
     "idle pull": Cost(statements=0, rows=0, redis=0, calls=370),
+    "cold idle pull": Cost(statements=2, rows=6, redis=3, calls=4_500),
     "incremental pull": Cost(statements=2, rows=110, redis=2, calls=2_600),
     "small push": Cost(statements=5, rows=10, redis=3, calls=2_560),
     "profile": Cost(statements=0, rows=0, redis=0, calls=1_160),
@@ -89,6 +91,16 @@ def phone(app: Flask) -> Device:
 
 def idle_pull(phone: Device) -> Environ:
     return request(phone, "/sync/pull", lastPulledAt=phone.pulled_at)
+
+
+def cold_idle_pull(phone: Device) -> Environ:
+    """Of a phone that no process remembers, as it comes every few minutes: who calls, and the
+    clock, are one question."""
+    with Redis.from_url(phone.http.application.config["REDIS_URL"]) as store:
+        keys = [key for key in store.keys("melon:*") if b"catalogue" not in key]
+        store.delete(*keys)
+        store.ping()
+    return idle_pull(phone)
 
 
 def incremental_pull(phone: Device) -> Environ:

@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from melon_api.models.space import CATALOGUE, Membership, Space
+from melon_api.models.user import CLOCK
 from melon_api.storage import pokes
 from melon_api.storage.cache import cache
 from melon_api.storage.pokes import EVERYBODY, Poke
 from melon_api.storage.prepared import Prepared
-from melon_api.sync.sql.clock import CLOCK
 
 _m, _s = Membership.__table__.c, Space.__table__.c
 _user: Any = bindparam("user_id")

@@ -36,7 +36,7 @@ from melon_api.errors import ForeignClock, TokenRevoked, ValidationFailed
 from melon_api.models.base import now_ms
 from melon_api.models.space import CATALOGUE, Space
 from melon_api.models.synced import index_name
-from melon_api.models.user import User
+from melon_api.models.user import CLOCK, User
 from melon_api.storage import pokes
 from melon_api.storage.cache import Put, cache
 from melon_api.storage.pokes import EVERYBODY, Poke
@@ -44,7 +44,6 @@ from melon_api.storage.prepared import Prepared
 from melon_api.sync.rules.history import NOBODY, Run
 from melon_api.sync.rules.tables import SyncedTable, Tables
 
-CLOCK = "clock"  # the cache's name for it
 NOTHING: ColumnElement[Any] = literal_column("0")
 MOST_APART_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
 FAR_AHEAD = {"lastPulledAt": ["More than a day ahead of the server's time."]}
