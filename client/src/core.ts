@@ -26,7 +26,16 @@ export {
 } from './errors.js'
 export type { Listener, MelonEvent } from './events.js'
 export type { Fetch, FetchAnswer, Gzip } from './http.js'
-export type { AppStateLike, EventSourceWithHeaders, Live, LiveOptions, LiveState, StreamingFetch } from './live.js'
+export {
+  listen,
+  type AppStateLike,
+  type EventSourceWithHeaders,
+  type Live,
+  type LiveOptions,
+  type LiveState,
+  type LiveWork,
+  type StreamingFetch,
+} from './live.js'
 export type { LostAccess, LostSpace, OnAccessLost, UnsyncedRecord } from './lost.js'
 export type { RetryPolicy } from './retry.js'
 export type { IsDraft } from './private.js'

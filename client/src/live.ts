@@ -15,7 +15,7 @@ import type { SyncResult } from './run.js'
  * `stopped`: by the app, or as nobody is signed in. */
 export type LiveState = 'asking' | 'stream' | 'poll' | 'paused' | 'stopped'
 
-export interface LiveOptions {
+export interface LiveOptions<Result = SyncResult> {
   /** Where the live process is, without `/api/v1`, if not at the server's own address. */
   url?: string
   /** A `fetch` whose answers stream: `expo/fetch`, say. The global one, where it does. */
@@ -27,8 +27,10 @@ export interface LiveOptions {
   /** How often it syncs while it cannot listen, in ms; 60,000. */
   askEveryMs?: number
   onState?: (state: LiveState) => void
+  /** Told that the server says that there is news, before the sync that it causes. */
+  onNews?: () => void
   /** Told of each sync that it made. */
-  onSync?: (result: SyncResult) => void
+  onSync?: (result: Result) => void
   /** Told of what failed; it goes on by itself. */
   onError?: (error: unknown) => void
 }
@@ -63,10 +65,11 @@ export type EventSourceWithHeaders = new (
   close(): void
 }
 
-/** What the client lends: `since` is the database's clock, `token` a living one, `poll` one long poll. */
-export interface LiveWork {
+/** What a client lends, or an app with a sync of its own. `root` ends with `/api/v1`; `since` is the database's clock;
+ * `token` a living one, another than the one that `failed`; `poll` one long poll: whether there is news. */
+export interface LiveWork<Result = SyncResult> {
   root: string
-  sync(): Promise<SyncResult>
+  sync(): Promise<Result>
   since(): Promise<number>
   token(failed: string | undefined): Promise<string>
   poll(since: number, signal: AbortSignal): Promise<boolean>
@@ -76,14 +79,16 @@ const QUIET_MS = 45_000 // there is a comment every 25 s
 const ASK_EVERY_MS = 60_000
 const POLICY = { attempts: Infinity, baseMs: 1_000, maxMs: 60_000 }
 
-export function listen(work: LiveWork, options: LiveOptions): Live {
+/** As `melon.live`, for whoever syncs by other means. */
+export function listen<Result>(work: LiveWork<Result>, options: LiveOptions<Result>): Live {
   return new Listening(work, options)
 }
 
-class Listening implements Live {
+class Listening<Result> implements Live {
   state: LiveState = 'asking'
   private readonly tell: (state: LiveState) => void
-  private readonly tellSync: (result: SyncResult) => void
+  private readonly tellNews: (_: void) => void
+  private readonly tellSync: (result: Result) => void
   private readonly tellError: (error: unknown) => void
   private controller: AbortController | undefined
   private readonly remove: () => void
@@ -93,10 +98,11 @@ class Listening implements Live {
   private failedToken: string | undefined
 
   constructor(
-    private readonly work: LiveWork,
-    private readonly options: LiveOptions,
+    private readonly work: LiveWork<Result>,
+    private readonly options: LiveOptions<Result>,
   ) {
     this.tell = teller(options.onState)
+    this.tellNews = teller(options.onNews)
     this.tellSync = teller(options.onSync)
     this.tellError = teller(options.onError)
     this.remove = watchForeground(options.appState, (isSeen) => this.look(isSeen))
@@ -183,11 +189,14 @@ class Listening implements Live {
       this.become('poll')
       const isNews = await this.work.poll(await this.work.since(), signal)
       heard()
-      if (isNews) await this.syncNow()
+      if (!isNews) continue
+      this.tellNews()
+      await this.syncNow()
     }
   }
 
   private news(signal: AbortSignal): void {
+    this.tellNews()
     this.isDue = true
     this.syncing ??= this.syncWhileDue(signal).finally(() => {
       this.syncing = undefined

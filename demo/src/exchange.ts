@@ -1,4 +1,5 @@
 // What is kept of one call, for the view of the wire.
+import type { Told } from './live'
 
 export type Json = { [key: string]: unknown } | null
 export type Counts = { created: number; updated: number; deleted: number }
@@ -21,6 +22,12 @@ export type Exchange = {
   received: Json
   times: number // pulls in a row that found nothing are one line
 }
+
+/** What came by itself: an event, or another way to listen. */
+export type Heard = { id: number; at: Date; told: Told }
+export type Entry = Exchange | Heard
+
+export const isHeard = (entry: Entry): entry is Heard => 'told' in entry
 
 /** A call that is about to be made; `text` is its body. */
 export function begun(id: number, path: string, body: Json, text: string): Exchange {
@@ -47,11 +54,11 @@ export function answered(call: Exchange, outcome: Outcome, body: Json, down: num
   return { ...call, outcome, down, changes, clock, received: shown(call.path, body) }
 }
 
-/** `exchanges` with a newer one before them; idle pulls in a row are one, with their number. */
-export function joined(exchange: Exchange, exchanges: Exchange[]): Exchange[] {
-  const [last, ...rest] = exchanges
-  const isSame = last && isIdle(last) && isIdle(exchange) && last.clock.to === exchange.clock.to
-  if (!isSame) return [exchange, ...exchanges]
+/** `entries` with a newer one before them; idle pulls in a row are one, with their number. */
+export function joined(exchange: Exchange, entries: Entry[]): Entry[] {
+  const [last, ...rest] = entries
+  const isSame = last && !isHeard(last) && isIdle(last) && isIdle(exchange) && last.clock.to === exchange.clock.to
+  if (!isSame) return [exchange, ...entries]
   return [{ ...exchange, id: last.id, times: last.times + 1 }, ...rest]
 }
 

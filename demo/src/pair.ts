@@ -30,8 +30,19 @@ export function openPair(): Pair {
     if (arePeople.value) localStorage.setItem(PEOPLE, 'yes')
     else localStorage.removeItem(PEOPLE)
   })
-  if (localStorage.getItem(STARTED) === null) void begin(a, b).catch(a.complain)
+  const isFirst = localStorage.getItem(STARTED) === null
+  const ready = isFirst ? begin(a, b).catch(a.complain) : Promise.resolve()
+  void ready.then(() => show(a, b, other, arePeople))
   return { a, b, other, sharing: new Sharing(a, other), arePeople }
+}
+
+/** Who is on the page listens; from now on, so that the first list is one. */
+function show(a: Phone, b: Phone, other: Phone, arePeople: Signal<boolean>): void {
+  a.isShown.value = true
+  effect(() => {
+    b.isShown.value = !arePeople.value
+    other.isShown.value = arePeople.value
+  })
 }
 
 /** One phone makes the list, the other gets it: two lists of the same name would be two. */
@@ -45,7 +56,7 @@ async function begin(a: Phone, b: Phone): Promise<void> {
 /** Empty the phones and forget the accounts; what was not synced is gone. */
 export async function startAfresh({ a, b, other }: Pair): Promise<void> {
   for (const phone of [a, b, other]) {
-    phone.isAuto.value = false
+    phone.isLive.value = false
     await phone.store.empty()
   }
   const ours = Object.keys(localStorage).filter((key) => key.startsWith(PREFIX))

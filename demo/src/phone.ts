@@ -1,7 +1,9 @@
 // A phone: what it stores, its network and its sign-in, and what its screen shows of them.
-import { signal } from '@preact/signals'
+import { effect, signal } from '@preact/signals'
+import type { LiveState } from 'melon-sync/core'
 import type { Account } from './account'
 import type { Json } from './exchange'
+import { listenFor, type Told } from './live'
 import { isAmong, Pushed } from './pushed'
 import type { TaskValues } from './schema'
 import { Refused, Session } from './session'
@@ -11,7 +13,8 @@ import { Wire, type Method } from './wire'
 import { Faster, sentence, told, type Lost, type Notice, type Result } from './words'
 
 const ATTEMPTS = 4 // at a sync that meets faster phones
-const AUTO_MS = 3_000
+const AGAIN_MS = 3_000 // after a sync that failed
+const BEGINS_LIVE = new URLSearchParams(location.search).get('live') !== 'off'
 const isConflict = ({ code }: { code: string }) => code === 'sync_conflict'
 
 export class Phone {
@@ -23,11 +26,16 @@ export class Phone {
   readonly syncs = signal(0) // that have ended, well or not
   /** By record: why the server did not take it at the last sync. */
   readonly refusals = signal<{ [id: string]: string }>({})
-  readonly isAuto = signal(false)
+  /** Whether it listens, and sends each edit at once. */
+  readonly isLive = signal(BEGINS_LIVE)
+  readonly isShown = signal(false) // another person's phone is not, at first
+  readonly listens = signal<LiveState>('stopped')
   readonly notice = signal<Notice>({ mood: 'calm', text: 'Not synced since this page was opened.' })
   readonly store: Store
   private readonly session: Session
   private readonly pushed: Pushed
+  private running: Promise<unknown> = Promise.resolve(null)
+  private next: Promise<unknown> | null = null // the sync after it, that somebody waits for
   private notBefore = 0 // when the server wants to be asked again, ms
 
   /** `key` names its database, its device_id, and what it keeps in localStorage. */
@@ -40,22 +48,34 @@ export class Phone {
     this.pushed = new Pushed(key)
     this.store = new Store(key, this.complain)
     this.store.watch(() => this.look().catch(this.complain))
-    setInterval(() => this.syncByItself(), AUTO_MS)
+    effect(() => {
+      if (this.isLive.value && this.isShown.value && this.wire.isOnline.value) return this.listen()
+    })
   }
 
-  /** Pull and push; how it went is the `notice`. */
-  async sync(): Promise<void> {
-    if (this.isBusy.value) return
+  /** Pull and push, after the sync that is under way. How it went is the `notice`; returns what
+   * failed, or null. */
+  sync(): Promise<unknown> {
+    this.next ??= this.running.then(() => {
+      this.next = null
+      return (this.running = this.syncAndTell())
+    })
+    return this.next
+  }
+
+  private async syncAndTell(): Promise<unknown> {
     this.isBusy.value = true
+    let failed: unknown = null
     try {
       this.notice.value = told(await this.syncAndSay())
     } catch (error) {
+      failed = error
       this.complain(error)
-    } finally {
-      await this.look().catch(this.complain) // nobody is told when pushed deletions are forgotten
-      this.isBusy.value = false
-      this.syncs.value++
     }
+    await this.look().catch(this.complain) // nobody is told when pushed deletions are forgotten
+    this.isBusy.value = false
+    this.syncs.value++
+    return failed
   }
 
   add = (title: string): Promise<void> => this.write(this.store.add(title))
@@ -69,8 +89,9 @@ export class Phone {
     try {
       await work
     } catch (error) {
-      this.complain(error)
+      return this.complain(error)
     }
+    void this.send()
   }
 
   /** A call of this phone's account. Throws NoAnswer, Refused. */
@@ -117,9 +138,34 @@ export class Phone {
     return this.session.call(path, body)
   }
 
-  private syncByItself(): void {
-    const isFree = this.wire.isOnline.value && Date.now() >= this.notBefore
-    if (this.isAuto.value && isFree) void this.sync()
+  /** Of a phone that listens: its edits, at once, and again until they have arrived. */
+  private async send(): Promise<void> {
+    if (!this.isLive.value || !this.wire.isOnline.value) return
+    if (await this.sync()) setTimeout(() => this.send(), Math.max(AGAIN_MS, this.mustWaitMs))
+  }
+
+  /** Returns how to stop it. */
+  private listen(): () => void {
+    const { session, hear } = this
+    const since = async () => Number(await this.store.lastPulledAt())
+    const live = listenFor({ session, since, tell: hear, sync: () => this.syncForNews() })
+    live.catch(this.complain)
+    return () => void live.then((it) => it.stop(), this.complain)
+  }
+
+  private async syncForNews(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, this.mustWaitMs))
+    const failed = await this.sync()
+    if (failed) throw failed
+  }
+
+  private hear = (told: Told): void => {
+    if (told !== 'news') this.listens.value = told
+    this.wire.hear(told)
+  }
+
+  private get mustWaitMs(): number {
+    return Math.max(0, this.notBefore - Date.now())
   }
 
   private async look(): Promise<void> {

@@ -34,6 +34,11 @@ export class Session {
     return accepted(await this.wire.send(path, body, access, method))
   }
 
+  /** An access token, to listen with. Throws NoAnswer, Refused. */
+  async token(): Promise<string> {
+    return (this.tokens ?? (await this.enter())).access
+  }
+
   /** The phone that comes first opens the account. An account that the server has forgotten is not
    * opened again: the phones hold records that it would never get. */
   private async enter(): Promise<Tokens> {

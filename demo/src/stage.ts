@@ -2,9 +2,10 @@
 import { press, until, WentWrong, write } from './hands'
 
 export type Side = 'Phone A' | 'Phone B'
+const HEARS = '[data-live="stream"], [data-live="poll"]'
 const SIDES: Side[] = ['Phone A', 'Phone B']
 type Act =
-  'online' | 'auto' | 'lose' | 'sync' | 'new' | 'add' | 'title' | 'note' | 'done' | 'delete' | Tie
+  'online' | 'live' | 'lose' | 'sync' | 'new' | 'add' | 'title' | 'note' | 'done' | 'delete' | Tie
 /** Of two people: what they do about the list. */
 type Tie = 'invite' | 'join' | 'remove'
 
@@ -31,7 +32,7 @@ export class Stage {
 
   private async ready(title?: string): Promise<void> {
     for (const side of SIDES) {
-      await this.turn(side, 'auto', false)
+      await this.turn(side, 'live', false)
       await this.turn(side, 'online', true)
       await this.turn(side, 'lose', false)
     }
@@ -62,7 +63,7 @@ export class Stage {
     }
   }
 
-  async turn(side: Side, act: 'online' | 'auto' | 'lose', isOn: boolean): Promise<void> {
+  async turn(side: Side, act: 'online' | 'live' | 'lose', isOn: boolean): Promise<void> {
     const isThere = () => part(side, act).getAttribute('aria-checked') === String(isOn)
     if (!isThere()) await press(part(side, act), this.stop)
     await this.until(isThere, `the switch of ${side}`)
@@ -81,6 +82,13 @@ export class Stage {
     await press(part(side, act), this.stop)
     await this.until(() => !find(act), `the end of ${act} on ${side}`)
     await this.until(() => !isBusy(side), `the end of a sync of ${side}`)
+  }
+
+  /** Throws WentWrong unless the phone hears of something, and syncs by itself. */
+  async listens(side: Side): Promise<void> {
+    await this.turn(side, 'live', true)
+    const isThere = () => column(side).querySelector(HEARS) !== null
+    await this.until(isThere, `a live process for ${side}`)
   }
 
   async gets(side: Side): Promise<void> {

@@ -61,6 +61,11 @@ export class Store {
     return (await Promise.all(counts)).reduce((sum, count) => sum + count)
   }
 
+  /** The clock of the last pull; null: never pulled. */
+  lastPulledAt(): Promise<string | null> {
+    return this.database.adapter.getLocal('__watermelon_last_pulled_at').then((at) => at ?? null)
+  }
+
   /** Whether this phone has a list to put tasks into. */
   async hasList(): Promise<boolean> {
     return (await this.projects.query().fetchCount()) > 0

@@ -121,6 +121,21 @@ export const STORIES: Story[] = [
     ],
   },
   {
+    title: 'Live: the other phone knows at once',
+    steps: [
+      inStep('Tomatoes'),
+      { say: 'Phone B listens.', act: (stage) => stage.listens(B) },
+      { say: 'Phone A adds “Basil”, and syncs.', act: addAndSync },
+      {
+        say: 'Phone B heard of it, and has it by itself.',
+        act: async (stage) => {
+          await stage.gets(B)
+          await stage.turn(B, 'live', false)
+        },
+      },
+    ],
+  },
+  {
     title: 'Two people: a right is taken away offline',
     steps: [
       {
@@ -171,6 +186,11 @@ export const STORIES: Story[] = [
     ],
   },
 ]
+
+async function addAndSync(stage: Stage): Promise<void> {
+  await stage.add(A, 'Basil')
+  await stage.sync(A)
+}
 
 async function losing(stage: Stage): Promise<void> {
   await stage.sync(A)

@@ -1,10 +1,11 @@
-// A phone's network: it can be cut, can lose an answer, and keeps what went over it.
+// A phone's network: it can be cut, can lose an answer, and keeps what went over it, and what it heard.
 import { signal } from '@preact/signals'
-import { answered, begun, joined, type Exchange, type Json, type Silence } from './exchange'
+import { answered, begun, joined, type Entry, type Exchange, type Json, type Silence } from './exchange'
+import type { Told } from './live'
 
 const API = '/api/v1'
 const PATIENCE_MS = 20_000
-const KEPT = 30 // exchanges of a phone
+const KEPT = 30 // lines of a phone's log
 
 export type Method = 'GET' | 'POST' | 'DELETE'
 
@@ -19,7 +20,7 @@ export class NoAnswer extends Error {
 }
 
 export class Wire {
-  readonly exchanges = signal<Exchange[]>([])
+  readonly entries = signal<Entry[]>([])
   readonly isOnline = signal(true)
   readonly losesNextPush = signal(false)
   private count = 0
@@ -37,6 +38,12 @@ export class Wire {
     return answer
   }
 
+  /** What the phone heard goes to the log, too. */
+  hear(told: Told): void {
+    const heard = { id: ++this.count, at: new Date(), told }
+    this.entries.value = [heard, ...this.entries.value].slice(0, KEPT)
+  }
+
   private takeLoss(path: string): boolean {
     const isLost = path === '/sync/push' && this.losesNextPush.value
     if (isLost) this.losesNextPush.value = false
@@ -49,7 +56,7 @@ export class Wire {
   }
 
   private keep(exchange: Exchange): void {
-    this.exchanges.value = joined(exchange, this.exchanges.value).slice(0, KEPT)
+    this.entries.value = joined(exchange, this.entries.value).slice(0, KEPT)
   }
 }
 

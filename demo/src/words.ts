@@ -1,6 +1,7 @@
 // What is said to a visitor.
 import { Unreadable } from './disk'
 import type { Outcome } from './exchange'
+import type { Told } from './live'
 import { Refused } from './session'
 import { Gone } from './store'
 import { NoAnswer } from './wire'
@@ -72,6 +73,19 @@ export const bytes = (count: number): string => `${count.toLocaleString('en')} B
 
 /** The time of day, to the second. */
 export const time = (at: Date): string => at.toLocaleTimeString('en-GB')
+
+/** What a phone heard, in the log. */
+export const heard = (told: Told): string =>
+  told === 'news' ? 'event: news' : `live: ${LISTENS[told]}`
+
+/** How it listens. */
+export const LISTENS = {
+  stream: 'listens to a stream',
+  poll: 'listens by long polls',
+  asking: 'cannot listen: asks now and then',
+  paused: 'pauses: nobody looks',
+  stopped: 'does not listen',
+}
 
 const OUTCOMES = { offline: 'offline, not sent', silent: 'no answer', lost: 'answer lost' }
 

@@ -156,7 +156,7 @@ async def serve(live: "Live", settings: Any) -> int:
     server = Server(config, live.stop)
     click.echo(f"Live on http://{host}:{port}", err=True)
     work = asyncio.create_task(live.work())
-    work.add_done_callback(partial(_fail, server))
+    work.add_done_callback(partial(_fail, server, live))
     try:
         await server.serve()
     except SystemExit:  # it could not listen, and has said so
@@ -168,8 +168,11 @@ async def serve(live: "Live", settings: Any) -> int:
     return int(failed)
 
 
-def _fail(server: Server, work: "asyncio.Task[None]") -> None:
-    """Without what goes on beside them, streams tell nothing: the platform starts us again."""
+def _fail(server: Server, live: "Live", _work: "asyncio.Task[None]") -> None:
+    """Without what goes on beside them, streams tell nothing: they end as at a stop, and the
+    platform starts us again."""
+    if not server.should_exit:
+        live.stop()
     server.should_exit = True
 
 

@@ -17,7 +17,7 @@ blueprint = Blueprint("demo", __name__, url_prefix="/demo")
 # What runs there comes from here, and titles that look like a program are none.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
-    " connect-src 'self'{}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    " connect-src 'self' {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Melon</title>
 <h1>The demo is not built yet</h1><p>In the server's folder run <code>make demo</code>.</p></html>
@@ -43,6 +43,12 @@ def google() -> dict[str, str]:
     return {"issuer": local.issuer, "client_id": min(local.client_ids)} if local else {}
 
 
+@blueprint.get("/live.json")
+def live() -> dict[str, int]:
+    """`port`: where the live process is beside this one, if it was started."""
+    return {"port": current_app.config["LIVE_PORT"]}
+
+
 @blueprint.get("/<path:name>")
 def part(name: str) -> Response:
     """A file of the build. Raises NotFound for what is not in its folder."""
@@ -51,8 +57,10 @@ def part(name: str) -> Response:
 
 @blueprint.after_request
 def protect(response: Response) -> Response:
-    local = _local_google()
-    response.headers["Content-Security-Policy"] = POLICY.format(f" {local.issuer}" if local else "")
+    local, port = _local_google(), current_app.config["LIVE_PORT"]
+    others = [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")]
+    others += [local.issuer] if local else []
+    response.headers["Content-Security-Policy"] = POLICY.format(" ".join(others))
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 

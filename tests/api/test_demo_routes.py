@@ -119,6 +119,7 @@ def test_it_says_how_to_build_the_demo(tmp_path: Path) -> None:
     assert "make demo" in app.test_client().get("/").text
 
 
+LIVE = "http://127.0.0.1:8001 http://localhost:8001"  # the live process on this machine
 LOCAL = {"OIDC_GOOGLE_ISSUER": "http://127.0.0.1:9400", "OIDC_GOOGLE_CLIENT_IDS": "b.web, a.ios"}
 
 
@@ -129,7 +130,16 @@ def test_a_provider_on_this_machine_is_told(tmp_path: Path) -> None:
     answer = http.get("/demo/google.json")
     assert answer.json == {"issuer": "http://127.0.0.1:9400", "client_id": "a.ios"}
     policy = answer.headers["Content-Security-Policy"]
-    assert " connect-src 'self' http://127.0.0.1:9400;" in policy
+    assert f" connect-src 'self' {LIVE} http://127.0.0.1:9400;" in policy
+
+
+@pytest.mark.usefixtures("build")
+def test_the_page_is_told_where_the_live_process_is(tmp_path: Path) -> None:
+    http = create_app(settings("development", tmp_path, LIVE_PORT="9401")).test_client()
+    answer = http.get("/demo/live.json")
+    assert answer.json == {"port": 9401}
+    allowed = "http://127.0.0.1:9401 http://localhost:9401"
+    assert f" connect-src 'self' {allowed};" in answer.headers["Content-Security-Policy"]
 
 
 @pytest.mark.usefixtures("build")
@@ -138,7 +148,7 @@ def test_of_the_real_google_the_demo_tells_nothing(tmp_path: Path, own: dict[str
     http = create_app(settings("development", tmp_path, **own)).test_client()
     answer = http.get("/demo/google.json")
     assert (answer.status_code, answer.json) == (200, {})
-    assert " connect-src 'self';" in answer.headers["Content-Security-Policy"]
+    assert f" connect-src 'self' {LIVE};" in answer.headers["Content-Security-Policy"]
 
 
 @pytest.mark.usefixtures("build")
@@ -148,7 +158,7 @@ def test_there_is_no_demo_elsewhere(app_env: str, tmp_path: Path) -> None:
     wishes = {"DEMO_FOLDER": str(ROOT), "FLASK_DEMO_FOLDER": str(ROOT), "DEBUG": "true"}
     deployed = DEPLOYED if app_env != "testing" else {}
     app = create_app(settings(app_env, tmp_path, **wishes | deployed))
-    names = ("index.html", "sign-in.html", "google.json")
+    names = ("index.html", "sign-in.html", "google.json", "live.json")
     for path in ("/", "/demo", "/demo/", *(f"/demo/{name}" for name in names)):
         answer = app.test_client().get(path)
         assert answer.status_code == 404

@@ -74,6 +74,32 @@ const VISITS = {
     forget(complaints, 'ERR_CONNECTION_REFUSED')
   },
 
+  /** As it opens for a visitor, on a telephone. */
+  async live(demo) {
+    await stories.theOtherPhoneKnowsAtOnce(demo, 'stream')
+    await stories.backOnlineItListensAgain(demo, 'stream')
+    await fits(demo.page, 44)
+    await isLegible(demo.page)
+    await picture(demo.page, 'heard')
+    await demo.same()
+  },
+
+  /** A browser whose answers cannot be read piece by piece. */
+  async poll(demo) {
+    await stories.theOtherPhoneKnowsAtOnce(demo, 'poll')
+    await picture(demo.page, 'heard')
+  },
+
+  /** Nobody answers there. */
+  async asking(demo, _seen, complaints) {
+    await demo.a.listens('asking')
+    await demo.b.listens('asking')
+    await demo.a.add('Basil')
+    await demo.b.title('Basil').waitFor()
+    await picture(demo.page, 'asked')
+    forget(complaints, 'ERR_CONNECTION_REFUSED')
+  },
+
   async servers(demo, seen) {
     await figuresAreTrue(demo, seen)
     await stories.editsOnBothStay(demo)
@@ -83,12 +109,16 @@ const VISITS = {
 }
 
 const name = process.argv[2]
-await visiting(ORIGIN, name === 'narrow' ? NARROW : WIDE, async (page, complaints) => {
+const isLive = ['live', 'poll', 'asking'].includes(name)
+const size = ['narrow', 'live'].includes(name) ? NARROW : WIDE
+await visiting(ORIGIN, { ...size, also: process.env.MELON_LIVE }, async (page, complaints) => {
   page.setDefaultTimeout(60_000) // of a busy machine
   const seen = watching(page)
   const demo = new Demo(page, ORIGIN)
-  await demo.visit()
-  assert.deepEqual(await demo.titles(), ['Milk', 'Bread', 'Apples'])
+  if (name === 'poll') await page.addInitScript(() => delete Response.prototype.body)
+  await demo.visit(isLive ? 'pace=0' : undefined)
+  assert.deepEqual((await demo.a.tasks()).map(({ title }) => title), ['Milk', 'Bread', 'Apples'])
+  if (!isLive) assert.deepEqual(await demo.titles(), ['Milk', 'Bread', 'Apples'])
   await picture(page, 'first')
   await VISITS[name](demo, seen, complaints)
   for (const part of EXPECTED) forget(complaints, part)

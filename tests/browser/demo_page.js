@@ -91,6 +91,16 @@ export class PhoneOnPage {
     return Object.fromEntries(found)
   }
 
+  /** What it heard by itself, and the syncs, the oldest first. */
+  async log() {
+    const lines = this.column.locator('.wire li')
+    const found = await lines.evaluateAll((items) => items.map(({ dataset }) => dataset.told ?? dataset.path))
+    return found.reverse()
+  }
+
+  /** Until it says that it listens so: `stream`, `poll`, `asking` … */
+  listens = (how) => this.column.locator(`.listens[data-live=${how}]`).waitFor()
+
   /** Until what is stored is as wanted: LokiJS saves a moment after the edit. `waitForFunction` would
    * take a promise for a yes. */
   async isOnDisk(isWanted) {
@@ -99,7 +109,7 @@ export class PhoneOnPage {
 
   /** What it says of the wire, the oldest first. */
   async exchanges() {
-    const lines = this.column.locator('.wire li')
+    const lines = this.column.locator('.wire li[data-path]')
     const found = await lines.evaluateAll((items) =>
       items.map((item) => ({
         path: item.dataset.path,
@@ -136,9 +146,9 @@ export class Demo {
     this.b = new PhoneOnPage(page, 'Phone B', 'melon-demo-b')
   }
 
-  /** Open it, the stories at full speed; back when the first syncs are over. */
-  async visit() {
-    await this.page.goto(`${this.url}?pace=0`)
+  /** Open it, the stories at full speed, the phones not listening; back when the first syncs are over. */
+  async visit(query = 'pace=0&live=off') {
+    await this.page.goto(`${this.url}?${query}`)
     await this.a.ended(0)
     await this.b.ended(0)
   }

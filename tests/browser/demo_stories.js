@@ -141,10 +141,10 @@ export async function twoPeopleShareAndPart(demo, look) {
   assert.deepEqual(await demo.same(), before)
 }
 
-/** A phone that syncs by itself; the other one is used without a mouse. */
+/** A phone that sends each edit and syncs at news; the other one is used without a mouse. */
 export async function byItselfAndByKeyboard(demo) {
   const { page, a, b } = demo
-  await b.turn('Auto', true)
+  await b.turn('Live', true)
   await a.column.getByPlaceholder('Add a task').focus()
   await page.keyboard.type('Salt')
   await page.keyboard.press('Enter')
@@ -155,9 +155,34 @@ export async function byItselfAndByKeyboard(demo) {
   await a.button('Sync').focus()
   await page.keyboard.press('Space')
   await b.title('Salt').waitFor()
-  await b.turn('Auto', false)
+  await b.turn('Live', false)
   await demo.syncBoth()
   await demo.same()
+}
+
+/** As the page opens: what is done on one phone is seen on the other, and its log says by which event. */
+export async function theOtherPhoneKnowsAtOnce({ a, b }, how) {
+  await a.listens(how)
+  await b.listens(how)
+  const before = (await b.log()).length
+  await a.add('Basil')
+  await b.title('Basil').waitFor()
+  await b.column.locator('li.heard', { hasText: 'event: news' }).first().waitFor()
+  assert.deepEqual((await b.log()).slice(before, before + 2), ['news', '/sync/pull'])
+  await a.mark('Basil').waitFor({ state: 'detached' })
+  await b.tick('Basil')
+  await a.column.locator('li.task:has(:checked)').waitFor()
+}
+
+/** A phone that was cut off listens again, and has what came meanwhile. */
+export async function backOnlineItListensAgain({ a, b }, how) {
+  await b.turn('Online', false)
+  await b.listens('stopped')
+  await a.add('Capers')
+  await a.mark('Capers').waitFor({ state: 'detached' })
+  await b.turn('Online', true)
+  await b.listens(how)
+  await b.title('Capers').waitFor()
 }
 
 /** A line of the wire opens to the JSON that travelled, and shows no secret. */
@@ -229,13 +254,13 @@ export async function aReloadKeepsAll(demo) {
 export async function aSecondTabWaits(demo) {
   const { page } = demo
   const second = await page.context().newPage()
-  await second.goto(demo.url)
+  await second.goto(`${demo.url}?live=off`)
   await second.getByText('open in another tab').waitFor()
   const titles = await demo.titles()
   await page.goto('about:blank')
   await second.getByLabel(`Title of ${titles[0]}`).first().waitFor()
   await second.close()
-  await page.goto(`${demo.url}?pace=0`)
+  await page.goto(`${demo.url}?pace=0&live=off`)
   await demo.a.title(titles[0]).waitFor()
 }
 

@@ -92,7 +92,7 @@ const VISITS = {
 const name = process.argv[2]
 await visiting(MELON_URL, SIZES[name], async (page, complaints) => {
   page.setDefaultTimeout(60_000) // of a busy machine
-  await page.goto(`${MELON_URL}/demo/`)
+  await page.goto(`${MELON_URL}/demo/?live=off`)
   await page.locator('.phone:not([data-syncs="0"])').nth(1).waitFor() // it is left in peace
   await page.getByRole('link', { name: 'Ways to sign in' }).click()
   const visitor = new Visitor(page)

@@ -14,7 +14,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -23,6 +23,7 @@ import pytest
 from conftest import NO_ENV_FILE, install_packages
 from copies import copied, with_scripts
 from issuer import LocalIssuer
+from living import Live, living
 from servers import Server, free_port, serving
 
 HERE = Path(__file__).resolve().parent
@@ -87,11 +88,29 @@ def test_its_types_are_right() -> None:
 
 
 @pytest.mark.usefixtures("built")
-@pytest.mark.parametrize("name", ["wide", "narrow", "trouble"])
+@pytest.mark.parametrize("name", ["wide", "narrow", "trouble", "live", "poll"])
 def test_a_visit_goes_as_the_page_says(name: str, chromium: str, tmp_path: Path) -> None:
-    settings = {"APP_ENV": "development", "JWT_SECRET_KEY": SECRET, "MELON_APP": APP}
-    with serving("sqlite", tmp_path, **settings) as server:
-        visit(name, server, chromium, tmp_path)
+    """Contract, Live: by a stream and by long polls, without Redis."""
+    with serving("sqlite", tmp_path, **settings()) as server, beside(server) as live:
+        visit(name, server, chromium, tmp_path, MELON_LIVE=live.url)
+
+
+@pytest.mark.usefixtures("built")
+def test_without_a_live_process_the_phones_ask(chromium: str, tmp_path: Path) -> None:
+    own = settings()
+    with serving("sqlite", tmp_path, **own) as server:
+        nobody = f"http://127.0.0.1:{own['LIVE_PORT']}"
+        visit("asking", server, chromium, tmp_path, MELON_LIVE=nobody)
+
+
+def settings(**more: str) -> dict[str, str]:
+    own = {"APP_ENV": "development", "JWT_SECRET_KEY": SECRET, "MELON_APP": APP}
+    return own | {"LIVE_PORT": str(free_port())} | more
+
+
+def beside(server: Server) -> AbstractContextManager[Live]:
+    """The live process where the demo looks for it."""
+    return living(server, PORT=server.environ["LIVE_PORT"])
 
 
 @pytest.mark.usefixtures("built")

@@ -253,3 +253,21 @@ def streams(live: Live) -> float:
     """How many the process says there are."""
     (found,) = re.findall(r"^melon_live_streams (.+)$", live.get("/metrics")[1].decode(), re.M)
     return float(found)
+
+
+def test_a_mistake_of_ours_ends_the_process(server: Server, ada: Person) -> None:
+    """docs/operations.md: one that could tell nothing any more does not stay; who listens is told
+    to come again, and the log says why."""
+    ada.first.pull()
+    with (
+        living(server, module="tests.live.crashing_live", CRASH_AFTER="1") as live,
+        ExitStack() as opened,
+    ):
+        stream = opened.enter_context(ada.first.listen(live))
+        assert stream.head().status == 200
+        assert stream.ends(LONG)
+        assert stream.text().count("retry: ") == 2, "with a pause of its own, and not cut off"
+        assert live.process.wait(LONG) == 1
+        told = live.log.read_text()
+        live.log.write_text("")  # a traceback is what this process was to leave
+    assert "KeyError: 'a mistake of ours'" in told

@@ -45,7 +45,7 @@ export function App({ pair }: { pair: Pair }) {
               <PhoneView phone={phone} none={phone === pair.other ? NONE_SHARED : NONE_YET}>
                 {arePeople.value && <People sharing={sharing} isOwner={phone === pair.a} />}
               </PhoneView>
-              <WireView wire={phone.wire} />
+              <WireView phone={phone} />
             </section>
           ))}
         </div>

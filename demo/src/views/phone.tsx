@@ -4,6 +4,8 @@ import { AddTask } from './add'
 import { Switch } from './switch'
 import { TaskRow } from './task'
 
+const LIVE = 'Send each edit at once, and sync when another phone has pushed'
+
 /** `children`: what stands above the list; `none`: in its place, where there is none. */
 export function PhoneView({ phone, none, children }: Props) {
   const { wire, rows, hasList, isBusy } = phone
@@ -15,7 +17,7 @@ export function PhoneView({ phone, none, children }: Props) {
       </header>
       <div class="tools">
         <Switch act="online" label="Online" title="Cut this phone off" value={wire.isOnline} />
-        <Switch act="auto" label="Auto" title="Sync every 3 seconds" value={phone.isAuto} />
+        <Switch act="live" label="Live" title={LIVE} value={phone.isLive} />
         <SyncButton phone={phone} />
       </div>
       <Notice phone={phone} />
@@ -53,7 +55,7 @@ function SyncButton({ phone }: { phone: Phone }) {
       class="main"
       data-act="sync"
       aria-disabled={isBusy}
-      onClick={() => void phone.sync()}
+      onClick={() => void (isBusy || phone.sync())}
     >
       Sync
     </button>

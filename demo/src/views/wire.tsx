@@ -1,10 +1,10 @@
-import { total, type Counts, type Exchange, type Json } from '../exchange'
-import type { Wire } from '../wire'
-import { bytes, outcome, time } from '../words'
+import { isHeard, total, type Counts, type Exchange, type Heard, type Json } from '../exchange'
+import type { Phone } from '../phone'
+import { bytes, heard, LISTENS, outcome, time } from '../words'
 import { Switch } from './switch'
 
-/** What went over a phone's network, the newest first. */
-export function WireView({ wire }: { wire: Wire }) {
+/** What went over a phone's network, the newest first, and how it listens. */
+export function WireView({ phone: { wire, listens } }: { phone: Phone }) {
   return (
     <section class="wire" aria-label="On the wire">
       <header>
@@ -16,12 +16,27 @@ export function WireView({ wire }: { wire: Wire }) {
           value={wire.losesNextPush}
         />
       </header>
+      <p class="listens" data-live={listens.value}>
+        {`Live: ${LISTENS[listens.value]}.`}
+      </p>
       <ol tabIndex={0} aria-label="Exchanges, the newest first">
-        {wire.exchanges.value.map((exchange) => (
-          <Line key={exchange.id} exchange={exchange} />
-        ))}
+        {wire.entries.value.map((entry) =>
+          isHeard(entry) ? (
+            <HeardLine key={entry.id} entry={entry} />
+          ) : (
+            <Line key={entry.id} exchange={entry} />
+          ),
+        )}
       </ol>
     </section>
+  )
+}
+
+function HeardLine({ entry: { at, told } }: { entry: Heard }) {
+  return (
+    <li class="heard" data-told={told}>
+      <time>{time(at)}</time> <b>{heard(told)}</b>
+    </li>
   )
 }
 
