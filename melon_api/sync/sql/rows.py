@@ -53,15 +53,20 @@ def read_named(
     connection: Connection, tables: Tables, user_id: str, pushed: list[PushedTable]
 ) -> StoredRows:
     """The rows a push is about, and the parents that it names."""
+    return read_rows(connection, tables, user_id, named(pushed))
+
+
+def named(pushed: list[PushedTable]) -> dict[str, set[str]]:
+    """The ids of what a push is about, and of the parents that it names, by table."""
     wanted: dict[str, set[str]] = {part.table.name: set() for part in pushed}
     for part in pushed:
         ids = wanted[part.table.name]
         ids.update(record.id for record in part.records)
         ids.update(place.id for place in part.deletions)
         for parent in part.table.parents:
-            named = {record.values.get(parent.column) for record in part.records}
-            wanted.setdefault(parent.table, set()).update(i for i in named if i and ID.match(i))
-    return read_rows(connection, tables, user_id, wanted)
+            above = {record.values.get(parent.column) for record in part.records}
+            wanted.setdefault(parent.table, set()).update(i for i in above if i and ID.match(i))
+    return wanted
 
 
 def _read(

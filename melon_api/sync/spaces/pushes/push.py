@@ -24,7 +24,7 @@ from melon_api.sync.spaces.atlas import Atlas
 from melon_api.sync.spaces.pushes import moves
 from melon_api.sync.spaces.pushes.sorting import Sorter
 from melon_api.sync.spaces.pushes.stored import Stored
-from melon_api.sync.sql import adoptions, clock, rows
+from melon_api.sync.sql import adoptions, clock
 from melon_api.sync.sql.clock import AccountClock
 
 FORGOTTEN = "Deletions since lastPulledAt are forgotten; pull, then push."
@@ -53,6 +53,7 @@ class SpacesPush:
     hides: bool = False
     _ticks: dict[str, int] = field(default_factory=dict)
     _clocks: dict[str, int] = field(default_factory=dict)  # of spaces, as this push leaves them
+    _stored: Stored = field(init=False)
     _histories: dict[str, History] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,7 +77,7 @@ class SpacesPush:
         self, pushed: list[PushedTable], problems: Problems, barred: dict[RecordKey, Kind]
     ) -> dict[RecordKey, Place | None]:
         """The moves that cannot be, beyond those barred already: where what stops them stands."""
-        stored = Stored(self.connection, self.tables, self.atlas)
+        self._stored = stored = Stored(self.connection, self.tables, self.atlas)
         sorter = Sorter(self.tables, self.atlas, stored, problems, self._judge, barred)
         sorter.sort(pushed)
         moved = moves.Moved(self.connection, self.tables, sorter)
@@ -160,7 +161,7 @@ class SpacesPush:
             count = sum(len(part.records) for part in pushed)
             steps = adoptions.rows_of(count, len(arrivals))
             merge = self._judge(space, self._tick(space, steps))
-            merge.stored = rows.read_named(self.connection, self.tables, space, pushed)
+            merge.stored = self._stored.rows_for(space, pushed)
             merge.problems, merge.arrivals = problems.copy(), arrivals
             return merge
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from melon_api.sync.rules.tables import ID, StoredRows, SyncedTable, Tables
+from melon_api.sync.rules.tables import StoredRows, SyncedTable, Tables
 from melon_api.sync.spaces import retellings
 from melon_api.sync.spaces.locations import Locations, Spot
 from melon_api.sync.sql import rows
@@ -18,43 +19,48 @@ if TYPE_CHECKING:
 
 
 class Stored:
-    """`rows`: the records that the account sees, by space; `lost`: the ids, by table, that were not
-    stored once, and are deleted to this account (contract, Spaces 5)."""
+    """`rows`: what there is of them, living or deleted, by space; `lost`: the ids, by table, that
+    were not stored once, and are deleted to this account (contract, Spaces 5)."""
 
     def __init__(self, connection: Connection, tables: Tables, atlas: Atlas) -> None:
         self._connection, self._tables, self._atlas = connection, tables, atlas
         self.locations = Locations(connection, tables, atlas)
         self.rows: dict[str, StoredRows] = {}
+        self._named: dict[str, set[str]] = {}
         self.lost: dict[str, set[str]] = {}
 
     def load(self, pushed: list[PushedTable]) -> None:
-        """Of these records and deletions, and where the parents are that they name."""
-        named: dict[str, set[str]] = {}
-        for part in pushed:
-            ids = {record.id for record in part.records} | {place.id for place in part.deletions}
-            named.setdefault(part.table.name, set()).update(ids)
-        located = {name: set(ids) for name, ids in named.items()}
-        for part in pushed:
-            for parent in part.table.parents:
-                above = {record.values.get(parent.column) for record in part.records}
-                located.setdefault(parent.table, set()).update(
-                    i for i in above if i and ID.match(i)
-                )
-        self.locations.load_all(located)
-        for name, ids in located.items():
+        """Of these records and deletions, and of the parents that they name."""
+        self._named = rows.named(pushed)
+        self.locations.load_all(self._named)
+        for name, ids in self._named.items():
             gone = {i for i in ids if not self.locations.spots(self._tables[name], i)}
             user_id = self._atlas.user_id
             self.lost[name] = retellings.known(self._connection, user_id, name, gone)
-        self._load_rows(named)
+        self._load_rows()
 
-    def _load_rows(self, named: dict[str, set[str]]) -> None:
+    def _load_rows(self) -> None:
         wanted: dict[str, dict[str, set[str]]] = {}
-        for name, ids in named.items():
+        seen = set(self._atlas.ids)
+        for name, ids in self._named.items():
             for record_id in ids:
-                if space := self.locations.at(self._tables[name], record_id):
+                for space in self.locations.spots(self._tables[name], record_id).keys() & seen:
                     wanted.setdefault(space, {}).setdefault(name, set()).add(record_id)
         for space, ids_here in wanted.items():
             self.rows[space] = rows.read_rows(self._connection, self._tables, space, ids_here)
+
+    def rows_for(self, space: str, pushed: list[PushedTable]) -> StoredRows:
+        """What a merge of this into one of the account's spaces begins with, and may change: rows
+        are read once where they can be."""
+        wanted = rows.named(pushed)
+        if any(ids - self._named.get(name, set()) for name, ids in wanted.items()):
+            return rows.read_named(self._connection, self._tables, space, pushed)
+        known = self.rows.get(space, {})
+        return {
+            name: {i: replace(row, values={**row.values}) for i, row in here.items() if i in ids}
+            for name, ids in wanted.items()
+            for here in [known.get(name, {})]
+        }
 
     def is_mistaken(self, table: SyncedTable, record_id: str, at: str, history: History) -> bool:
         """Whether the device means another record of the id than the one that the account sees by
