@@ -42,9 +42,11 @@ class Live:
 
 
 @contextmanager
-def living(server: Server, module: str = "melon_api.live", **more_env: str) -> Iterator[Live]:
+def living(
+    server: Server, module: str = "melon_api.live", port: int | None = None, **more_env: str
+) -> Iterator[Live]:
     """`python -m melon_api.live` with the server's own settings."""
-    port = int(more_env.get("PORT", free_port()))
+    port = port or free_port()
     log = server.log.with_name(f"live.{port}.log")
     shell = {name: os.environ[name] for name in KEPT if name in os.environ}
     place = {"HOST": "127.0.0.1", "PORT": str(port)}

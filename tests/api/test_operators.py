@@ -328,12 +328,12 @@ def test_the_command_line_waits_until_redis_knows(account: Account) -> None:
     held: RedisCache = account.app.extensions["account_cache"]
     entries = held._entries
     assert account.first.call("GET", "/users/me").status_code == 200
-    real, entries._put = entries._put, _fail_once(entries._put)
+    real, entries._tell = entries._tell, _fail_once(entries._tell)
     try:
         flask(account.app, "deactivate", account.email)
         assert not held._pending
     finally:
-        entries._put = real
+        entries._tell = real
     assert account.first.call("GET", "/users/me").status_code == 403
 
 

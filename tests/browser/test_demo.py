@@ -110,7 +110,7 @@ def settings(**more: str) -> dict[str, str]:
 
 def beside(server: Server) -> AbstractContextManager[Live]:
     """The live process where the demo looks for it."""
-    return living(server, PORT=server.environ["LIVE_PORT"])
+    return living(server, port=int(server.environ["LIVE_PORT"]))
 
 
 @pytest.mark.usefixtures("built")
