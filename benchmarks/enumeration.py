@@ -48,11 +48,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=300)
     options = parser.parse_args()
     with ExitStack() as stack:
-        url = stack.enter_context(database.alone(options.database))
         smtp = f"smtp://127.0.0.1:{stack.enter_context(_mail_server())}?tls=off"
         mail = {"SMTP_URL": smtp, "MAIL_FROM": "melon@example.com"}
-        running = stack.enter_context(servers.ours_alone(url, REDIS, **mail))
-        stranger = Stranger(bench.Server(running.name, running.url, running.pid))
+        ours = servers.measured(options.database, REDIS, **mail)
+        url, server = stack.enter_context(ours)
+        stranger = Stranger(server)
         _take_passwords(url, stranger.people[BARE])
         for number in range(options.rounds + 10):
             stranger.ask(number)

@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,7 @@ WAIT_SECONDS, FEWEST = 0.1, 5
 
 def main() -> int:
     options = _options()
-    with ExitStack() as stack:
-        url = stack.enter_context(database.alone(options.database))
-        ours = servers.ours_alone(url, REDIS, "first_pulls", options.checkout)
-        running = stack.enter_context(ours)
-        server = bench.Server(running.name, running.url, running.pid)
+    with servers.measured(options.database, REDIS, "first_pulls", options.checkout) as (_, server):
         asked = _pulls_of_a_phone(server)
         large = [_first_pull(server, _filled(server, RECORDS)) for _ in range(LARGE_ACCOUNTS)]
         if options.gzip:

@@ -12,12 +12,9 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from benchmarks import database, servers
-from benchmarks import driver as bench
 from benchmarks.loads import LOADS
 from benchmarks.peer_build import ROOT
 from benchmarks.stacks import Stacks, read
@@ -38,9 +35,9 @@ HINT = (
 def main() -> int:
     options = _options()
     out = servers.RESULTS / f"profile-{options.row}-{options.database}.folded"
-    with ExitStack() as stack:
-        url = stack.enter_context(database.alone(options.database))
-        server = _start(stack, options, url)
+    off, checkout = servers.switched_off(options.off), options.checkout.resolve()
+    ours = servers.measured(options.database, REDIS, checkout=checkout, **off)
+    with ours as (url, server):
         load = LOADS[options.row](server)
         load(min(2, options.seconds))  # warm
         asked, cpu = database.asked(url), server.tree.cpu_seconds()
@@ -69,14 +66,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--off", help=f"of ours, with commas: {', '.join(servers.SWITCHES)}")
     parser.add_argument("--checkout", type=Path, default=ROOT, help="another checkout")
     return parser.parse_args()
-
-
-def _start(stack: ExitStack, options: argparse.Namespace, url: str) -> Any:
-    """Our server on an empty database, as the driver knows it."""
-    off = servers.switched_off(options.off)
-    ours = servers.ours_alone(url, REDIS, checkout=options.checkout.resolve(), **off)
-    running = stack.enter_context(ours)
-    return bench.Server("ours", running.url, running.pid)
 
 
 def _record(pid: int, out: Path, options: argparse.Namespace) -> "subprocess.Popen[str]":

@@ -6,14 +6,14 @@ import argparse
 import statistics
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from benchmarks import database, servers
 from benchmarks import driver as bench
+from benchmarks.sharing import SHARED, join
 
 RECORDS, A_PUSH, PAGE = 50_000, 10_000, 1_000
 REDIS = 13
-SHARED = "tests.shared_app"  # whose projects people may share
 EVERY_SECONDS = 0.1
 
 
@@ -22,10 +22,7 @@ def main() -> int:
     parser.add_argument("--database", choices=sorted(database.SERVERS), default="mariadb")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    with ExitStack() as stack:
-        url = stack.enter_context(database.alone(options.database))
-        running = stack.enter_context(servers.ours_alone(url, REDIS, MELON_APP=SHARED))
-        server = bench.Server(running.name, running.url, running.pid)
+    with servers.measured(options.database, REDIS, MELON_APP=SHARED) as (_, server):
         owner, alone = (bench.Account(server, second_device=False) for _ in range(2))
         space, _ = owner.call("POST", "/spaces", {"name": "Shared"}, owner.a)
         _fill(owner, space["id"])
@@ -35,7 +32,7 @@ def main() -> int:
             own = _pulled(server, alone, None, "own")
             member = bench.Account(server, second_device=False)
             member.pull(None)
-            _join(owner, space["id"], member)
+            join(owner, space["id"], member)
             joined = _pulled(server, member, member.timestamp, "joined")
             ratios += [joined / own] if number else []  # the first round warms up
     low, middle, high = statistics.quantiles(ratios, n=4)
@@ -49,12 +46,6 @@ def _fill(account: bench.Account, space: str | None) -> None:
     for _ in range(RECORDS // A_PUSH):
         tasks = [bench.new_task(project["id"]) for _ in range(A_PUSH)]
         account.push(bench.changes(None, {"created": tasks}))
-
-
-def _join(owner: bench.Account, space: str, member: bench.Account) -> None:
-    path = f"/spaces/{space}/invitations"
-    asked, _ = owner.call("POST", path, {"role": "editor"}, owner.a)
-    member.call("POST", "/spaces/join", {"token": asked["token"]}, member.a)
 
 
 def _pulled(server: bench.Server, account: bench.Account, since: int | None, name: str) -> float:

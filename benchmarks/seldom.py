@@ -8,7 +8,6 @@ import argparse
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from itertools import cycle
 from typing import Any
 
@@ -44,10 +43,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of each sample")
     options = parser.parse_args()
-    with ExitStack() as stack:
-        url = stack.enter_context(database.alone(options.database))
-        running = stack.enter_context(servers.ours_alone(url, REDIS, "seldom"))
-        server = bench.Server(running.name, running.url, running.pid)
+    with servers.measured(options.database, REDIS, "seldom") as (url, server):
         phones = list(_phones(f"{url}/melon_bench_seldom", server, options.accounts + OFTEN))
         often, seldom = phones[:OFTEN], phones[OFTEN:]
         for what in ("pull", "push"):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmarks import database
+from benchmarks import driver as bench
 from benchmarks.peer_build import ROOT
 from melon_api.web.settings import LIMITS
 
@@ -92,6 +93,19 @@ def ours_alone(
         ours(name, own, store, checkout, **more) as running,
     ):
         yield running
+
+
+@contextmanager
+def measured(
+    kind: str, redis: int, name: str = "ours", checkout: Path = ROOT, **more: str
+) -> Iterator[tuple[str, bench.Server]]:
+    """The URL of the database server of this kind, held, and ours alone on it, as the driver knows
+    it."""
+    with (
+        database.alone(kind) as url,
+        ours_alone(url, redis, name, checkout, **more) as running,
+    ):
+        yield url, bench.Server(running.name, running.url, running.pid)
 
 
 def switched_off(names: str | None) -> dict[str, str]:

@@ -7,7 +7,6 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 from benchmarks import database, servers
 from benchmarks import driver as bench
@@ -45,10 +44,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=4, help="of each sample")
     options = parser.parse_args()
-    with ExitStack() as stack:
-        url = stack.enter_context(database.alone(options.database))
-        running = stack.enter_context(servers.ours_alone(url, REDIS, MELON_APP=SHARED))
-        server = bench.Server(running.name, running.url, running.pid)
+    with servers.measured(options.database, REDIS, MELON_APP=SHARED) as (_, server):
         devices, members = list(_devices(server)), list(_members(server))
         ratios = []
         for _ in range(options.rounds):
@@ -79,11 +75,16 @@ def _members(server: bench.Server) -> Iterator[Phone]:
     for number in range(AT_ONCE):
         member = owner if number == 0 else bench.Account(server, second_device=False)
         if number:
-            path = f"/spaces/{space['id']}/invitations"
-            asked, _ = owner.call("POST", path, {"role": "editor"}, owner.a)
-            member.call("POST", "/spaces/join", {"token": asked["token"]}, member.a)
+            join(owner, space["id"], member)
         member.pull(None)
         yield Phone(server, member.a, project["id"], member.timestamp)
+
+
+def join(owner: bench.Account, space: str, member: bench.Account) -> None:
+    """As an editor, by an invitation."""
+    path = f"/spaces/{space}/invitations"
+    asked, _ = owner.call("POST", path, {"role": "editor"}, owner.a)
+    member.call("POST", "/spaces/join", {"token": asked["token"]}, member.a)
 
 
 def _rate(phones: list[Phone], seconds: float) -> float:

@@ -113,7 +113,11 @@ class RedisEntries:
         except IndexError:
             writer = self._redis.connection_pool.make_connection()
         try:
-            told = self._tell(writer, *_arguments(news))
+            try:
+                told = self._tell(writer, *_arguments(news))
+            except redis.ConnectionError:
+                writer.disconnect()
+                told = self._tell(writer, *_arguments(news))
         except BaseException:
             writer.disconnect()  # an answer may be on its way
             raise
@@ -121,20 +125,12 @@ class RedisEntries:
         return told
 
     def _tell(self, writer: Any, keys: list[str], arguments: list[int | str | bytes]) -> Any:
-        """Raises redis.ConnectionError where Redis ends between the two each time: one that has
+        """Raises redis.ConnectionError, also where Redis has ended between the two: one that has
         just started knows nothing of the first."""
-        lost = None
-        for _ in range(2):
-            try:
-                _run(writer, self._put, keys, arguments)
-                told = writer._sock
-                _ask(writer, "PING")
-            except redis.ConnectionError as error:
-                writer.disconnect()
-                lost = error
-            else:
-                return told
-        raise cast(redis.ConnectionError, lost)
+        _run(writer, self._put, keys, arguments)
+        told = writer._sock
+        _ask(writer, "PING")
+        return told
 
     def _write(self, entries: Iterable[tuple[str, int, bytes, int]]) -> None:
         self._put(*_arguments(entries))

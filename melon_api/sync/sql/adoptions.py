@@ -3,7 +3,7 @@ have come back to a space where they were before, so that who never missed them 
 (contract, Spaces 4)."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import orjson
 from sqlalchemy import Connection, bindparam, insert, literal_column, or_, select
@@ -84,19 +84,22 @@ def rows_of(records: int, arrivals: int = 0) -> int:
     return 1 + records // IDS_PER_ROW + returns
 
 
-def _texts(keys: set[RecordKey]) -> Iterator[str]:
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), IDS_PER_ROW):
-        places: dict[str, list[str]] = {}
-        for table, record_id in ordered[start : start + IDS_PER_ROW]:
-            places.setdefault(table, []).append(record_id)
+def _texts(adopted: Collection[RecordKey]) -> Iterator[str]:
+    for places in _by_table(adopted, IDS_PER_ROW):
         yield orjson.dumps(places).decode()
 
 
 def _return_texts(returned: Mapping[RecordKey, Former]) -> Iterator[str]:
-    ordered = sorted(returned)
-    for start in range(0, len(ordered), RETURNS_PER_ROW):
-        places: dict[str, dict[str, list[int]]] = {}
-        for key in ordered[start : start + RETURNS_PER_ROW]:
-            places.setdefault(key[0], {})[key[1]] = list(returned[key])
-        yield orjson.dumps(places).decode()
+    for places in _by_table(returned, RETURNS_PER_ROW):
+        with_former = {t: {i: list(returned[t, i]) for i in ids} for t, ids in places.items()}
+        yield orjson.dumps(with_former).decode()
+
+
+def _by_table(keys: Collection[RecordKey], most: int) -> Iterator[dict[str, list[str]]]:
+    """The ids of a row each, by table, in order."""
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), most):
+        places: dict[str, list[str]] = {}
+        for table, record_id in ordered[start : start + most]:
+            places.setdefault(table, []).append(record_id)
+        yield places
