@@ -161,6 +161,13 @@ def test_what_is_frequent_is_cheap(app: Flask, phone: Device, what: str) -> None
     assert not over, f"(cost, budget); in all {cost}"
 
 
+def test_who_has_come_once_is_known(app: Flask, phone: Device) -> None:
+    send(app, cold_idle_pull(phone))
+    nothing = _status(app, lambda: None)
+    again = _status(app, lambda: send(app, idle_pull(phone)))
+    assert again == nothing
+
+
 def _cost(app: Flask, prepare: Callable[[], Environ]) -> Cost:
     first = prepare()
     nothing = _status(app, lambda: None)
