@@ -44,20 +44,23 @@ test('offline: an error after some tries; nothing is lost', async () => {
 })
 
 test('a server that never answers is given up', async () => {
-  const [a] = await phones(1, { timeoutMs: 300, retry: { attempts: 2, baseMs: 5 } })
+  const [a] = await phones(1)
+  const hasty = a.newClient({ storage: a.storage, timeoutMs: 300, retry: { attempts: 2, baseMs: 5 } })
   a.network.on(PULL, 'hang', 'hang')
-  await assertFails(a.sync(), NetworkError, 'timeout')
+  await assertFails(hasty.sync(a.database), NetworkError, 'timeout')
   await a.sync()
 })
 
 test('also where fetch does not look at its signal', async () => {
-  const [a] = await phones(1, {
+  const [a] = await phones(1)
+  const hasty = a.newClient({
+    storage: a.storage,
     timeoutMs: 300,
     retry: { attempts: 1 },
     fetch: (url, { signal: _, ...init }) => fetch(url, init),
   })
   a.network.on(PULL, 'hang')
-  await assertFails(a.sync(), NetworkError, 'timeout')
+  await assertFails(hasty.sync(a.database), NetworkError, 'timeout')
 })
 
 test('it comes back when the server said: seconds and dates', async () => {
