@@ -77,16 +77,22 @@ def _since(atlas: Atlas, b: Any) -> ColumnElement[int]:
 
 def _turns(atlas: Atlas, space: str, a: Any, b: Any) -> ColumnElement[bool]:
     before = atlas.since_in(space)
-    uncovers = and_(a.c.is_deleted.is_(True), b.c.updated_at_ms <= _since(atlas, b))
-    is_born = and_(a.c.is_deleted.is_(False), a.c.created_at_ms > before)
-    hides = and_(is_born, b.c.created_at_ms <= _since(atlas, b))
-    return and_(a.c.updated_at_ms > before, or_(uncovers, hides))
+    uncovers = a.c.is_deleted.is_(True)
+    hides = and_(a.c.is_deleted.is_(False), a.c.created_at_ms > before)
+    return and_(a.c.updated_at_ms > before, or_(uncovers, hides), _was_there(atlas, b))
 
 
 def _is_left(atlas: Atlas, space: str, a: Any, b: Any) -> ColumnElement[bool]:
     before = atlas.since_in(space)
     was_there = false() if before is None else a.c.updated_at_ms > before
-    return and_(or_(a.c.is_deleted.is_(False), was_there), b.c.updated_at_ms <= _since(atlas, b))
+    return and_(or_(a.c.is_deleted.is_(False), was_there), _was_there(atlas, b))
+
+
+def _was_there(atlas: Atlas, b: Any) -> ColumnElement[bool]:
+    """Whether it was at T: although it was changed since, and so is told, what descends from it may
+    be as it was."""
+    is_old: ColumnElement[bool] = b.c.created_at_ms <= _since(atlas, b)
+    return is_old
 
 
 def _reparented(
