@@ -63,7 +63,7 @@ def _account(email: str, password: str) -> Caller:
         user = auth.register(email, password, "Demo", DEVICE).user
     else:
         auth.login(email, password, DEVICE)  # so that the password printed is the right one
-    return Caller(user.id, "", device_number(device_key(DEVICE.key, "")))
+    return Caller(user.id, "", device_number(device_key(DEVICE.key, "", user.id)))
 
 
 def _clock(caller: Caller) -> int:

@@ -67,7 +67,7 @@ def open_session(unit: Unit, user_id: str, device: Device) -> tuple[TokenPair, s
     session = Session(
         id=session_id,
         user_id=user_id,
-        device=device_key(device.key, session_id),
+        device=device_key(device.key, session_id, user_id),
         device_name=device.name,
         user_agent=device.user_agent[:LABEL_LENGTH] if device.user_agent else None,
         generation=0,
@@ -220,21 +220,22 @@ def _next_keys(engine: Engine, key: Any, condition: ColumnElement[bool], last: s
         return list(connection.scalars(query))
 
 
-def device_key(device_id: str | None, session_id: str) -> str:
-    """The phone behind a session (contract, Accounts 4): named by the app, or this session alone.
-    Two name spaces, so that an app's own id can never be that of somebody's session."""
-    return f"d.{device_id}" if device_id else f"s.{session_id}"
+def device_key(device_id: str | None, session_id: str, user_id: str) -> str:
+    """The phone behind a session (contract, Accounts 4): named by the app, or this session alone;
+    in two name spaces. Two people on one phone, with a database each, are two devices."""
+    named = hashlib.sha256(f"{user_id}.{device_id}".encode()).hexdigest()
+    return f"d.{named}" if device_id else f"s.{session_id}"
 
 
 def device_number(key: str) -> int:
-    """A device in 63 bits: records carry two of them, so it is short; one account's devices are
-    far too few to share one by chance."""
+    """A device in 63 bits: records carry two of them, so it is short; the devices
+    of people who share are far too few to have one in common by chance."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) >> 1
 
 
 def session_number(session_id: str) -> int:
     """A session in the same numbers; that of a device which has no name but it."""
-    return device_number(device_key(None, session_id))
+    return device_number(device_key(None, session_id, ""))
 
 
 def invalidate(user_id: str, session_ids: Iterable[str]) -> None:

@@ -380,6 +380,31 @@ def test_of_equal_ids_that_of_the_older_membership_is_seen(
         assert held(one)["projects"][id]["name"] == "other"
 
 
+@pytest.mark.parametrize("how", ["is left", "deletes it"])
+def test_what_is_under_the_other_is_seen_though_that_was_changed_as_well(
+    ada: Account, bob: Account, home: str, how: str
+) -> None:
+    """Contract, Spaces 2: of equal ids the one that hid is gone, and the other, which is told as a
+    change of its own, brings what is under it, unchanged. Found by chance."""
+    eve = Account(ada.app)
+    other = create(eve)["id"]
+    bring(eve, other, bob)
+    id = push_tree(ada.first, home)["projects"]["id"]
+    eve.first.pull()
+    theirs, under = project(other, id=id, name="Theirs"), task(id)
+    eve.first.push(projects=created(theirs), tasks=created(under))
+    phone = stock(bob)
+    assert held(phone)["projects"][id]["name"] == "Home"
+    eve.first.push(projects=updated(edited(theirs, name="Changed")))
+    if how == "is left":
+        assert remove(ada, home, bob).status_code == 204
+    else:
+        ada.first.push(projects=deleted(id))
+    for one in (hear(phone), stock(bob)):
+        assert held(one)["projects"][id]["name"] == "Changed"
+        assert held(one)["tasks"] == {under["id"]: bare(under)}
+
+
 def test_an_edit_is_of_the_record_that_its_phone_has_seen(
     ada: Account, bob: Account, home: str
 ) -> None:
@@ -483,6 +508,20 @@ def test_what_was_made_between_two_ends_is_not_to_be_created(
     news = bob.first.pull()
     assert ids(news, "created") == {}
     assert ids(news, "updated") == ids_of(made)
+
+
+def test_two_people_on_one_phone_are_two_devices(ada: Account, bob: Account, home: str) -> None:
+    """Contract, Accounts 4, Spaces 2: one `device_id`, two local databases; what one has made
+    is new to the other."""
+    hers, his = ada.device(device_id="tablet"), bob.device(device_id="tablet")
+    hers.pull()
+    his.pull()
+    made = push_tree(hers, home)
+    news = his.pull()
+    assert (ids(news, "created"), ids(news, "updated")) == (ids_of(made), {})
+    again = ada.device(device_id="tablet")
+    again.pulled_at = hers.pulled_at
+    assert ids(again.pull(), "updated") == ids_of(made)
 
 
 @pytest.mark.parametrize("end", ["leaves", "is removed", "is deleted"])
@@ -722,6 +761,63 @@ def test_what_was_moved_before_its_creation_is_repeated_is_one(
         found = everything(person.device())
         assert found["projects"][records["projects"]["id"]]["space_id"] == home
         assert found["tasks"][records["tasks"]["id"]]["description"] == "Bob's"
+
+
+@pytest.mark.parametrize("place", ["own", "shared"])
+def test_what_was_moved_away_before_its_creation_is_repeated_is_not_made_anew(
+    ada: Account, bob: Account, home: str, place: str
+) -> None:
+    """Contract, push 1 to 3, Spaces 2 and 4: its maker lost the answer, and moves it, too. As after
+    an answer, the deletion wins: beside the other it would be a second record of its id, which its
+    mover never sees. Found by chance."""
+    other, third = create(ada)["id"], create(bob)["id"]
+    bring(ada, other, bob)
+    pulled_by(ada, bob)
+    records = push_tree(ada.first, home)  # the answer is lost
+    moved = None if place == "own" else third
+    bob.first.pull()
+    bob.first.push(projects=updated(edited(records["projects"], space_id=moved)))
+    again = {table: created(record) for table, record in records.items()}
+    again["projects"] = created(records["projects"] | {"space_id": other, "_changed": "space_id"})
+    assert ada.first.push(**again) is None
+    assert ids(ada.first.pull(), "deleted") == ids_of(records)
+    assert ids_of(records)["projects"][0] not in everything(ada.device())["projects"]
+    found = everything(bob.device())
+    assert found["projects"][records["projects"]["id"]]["space_id"] == moved
+    assert records["steps"]["id"] in found["steps"]
+
+
+def test_what_was_made_in_a_space_that_was_left_is_not_made_anew(
+    ada: Account, bob: Account, home: str
+) -> None:
+    """Contract, push 1 and 2, Spaces 5: the answer to its creation was lost, and its maker, who is
+    out, moves it into its own space. What becomes of it is not a matter of that answer."""
+    pulled_by(ada, bob)
+    records = push_tree(bob.first, home)  # the answer is lost
+    assert remove(ada, home, bob).status_code == 204
+    again = {table: created(record) for table, record in records.items()}
+    again["projects"] = created(records["projects"] | {"space_id": None, "_changed": "space_id"})
+    assert bob.first.push(**again) is None
+    assert ids(bob.first.pull(), "deleted") == ids_of(records)
+    assert everything(bob.device())["projects"] == {}
+    assert everything(ada.device())["projects"][records["projects"]["id"]]["space_id"] == home
+    anew = project(id=records["projects"]["id"])  # now that it knows of the end, it is another one
+    bob.first.push(projects=created(anew))
+    assert everything(bob.device())["projects"] == {anew["id"]: bare(anew)}
+
+
+def test_what_a_device_took_away_itself_it_may_make_anew_elsewhere(
+    ada: Account, bob: Account, home: str
+) -> None:
+    """Contract, push 11, Spaces 2: a deletion that it has made is no news to it."""
+    other = create(ada)["id"]
+    pulled_by(ada, bob)
+    first = project(home)
+    ada.first.push(projects=created(first))
+    ada.first.push(projects=deleted(first["id"]))
+    anew = project(other, id=first["id"], name="Another")
+    ada.first.push(projects=created(anew))
+    assert everything(ada.device())["projects"] == {anew["id"]: bare(anew)}
 
 
 @pytest.mark.parametrize("which", ["from", "to"])

@@ -31,10 +31,10 @@ class Had:
 
     def elsewhere(self, key: RecordKey, spots: Mapping[str, Spot], space: str) -> bool:
         """Whether it has had a record in another space, and was not told that it is gone there."""
-        others = ((name, spot) for name, spot in spots.items() if name != space)
-        return any(self._had(key, name, spot) for name, spot in others)
+        return any(self.at(key, name, spot) for name, spot in spots.items() if name != space)
 
-    def _had(self, key: RecordKey, space: str, spot: Spot) -> bool:
+    def at(self, key: RecordKey, space: str, spot: Spot) -> bool:
+        """Whether it has had the record of this space, and was not told that it is gone there."""
         since = self._atlas.since_in(space)
         is_told = since is not None and spot.is_deleted and spot.updated <= since
         is_over = spot.created <= (self._atlas.told_until(space) or 0)

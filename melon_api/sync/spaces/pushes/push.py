@@ -21,6 +21,7 @@ from melon_api.sync.rules.tables import Tables
 from melon_api.sync.spaces import atlas as atlases
 from melon_api.sync.spaces import clocks, retellings, turns
 from melon_api.sync.spaces.atlas import Atlas
+from melon_api.sync.spaces.had import Had
 from melon_api.sync.spaces.pushes import moves
 from melon_api.sync.spaces.pushes.sorting import Sorter
 from melon_api.sync.spaces.pushes.stored import Stored
@@ -77,7 +78,8 @@ class SpacesPush:
         self, pushed: list[PushedTable], problems: Problems, barred: dict[RecordKey, Kind]
     ) -> dict[RecordKey, Place | None]:
         """The moves that cannot be, beyond those barred already: where what stops them stands."""
-        self._stored = stored = Stored(self.connection, self.tables, self.atlas)
+        had = Had(self.connection, self.atlas, self.caller.device)
+        self._stored = stored = Stored(self.connection, self.tables, self.atlas, had)
         sorter = Sorter(self.tables, self.atlas, stored, problems, self._judge, barred)
         sorter.sort(pushed)
         moved = moves.Moved(self.connection, self.tables, sorter)

@@ -146,7 +146,12 @@ class Sorter:
             self.targets.known[key] = self._atlas.user_id
             self._problems.unknown_space(record.place, SPACE_ID, values[SPACE_ID])
             return
-        is_edit = record.list == "updated" and target not in spots
+        is_edit = record.list == "updated"
+        if not is_edit and spots and target not in spots:
+            # A creation that is repeated, its answer lost, is of the record that it made.
+            left = self._stored.left_with(table, record.id, self._history.session)
+            is_edit, dead = bool(left), [space for space in dead if space in left]
+        is_edit = is_edit and target not in spots
         if is_edit and dead:
             target = self.targets.known[key] = dead[0]  # the deletion wins
         elif target in spots and not spots[target].is_deleted:

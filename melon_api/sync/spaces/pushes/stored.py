@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from melon_api.sync.rules.history import History
     from melon_api.sync.rules.pushed import PushedTable
     from melon_api.sync.spaces.atlas import Atlas
+    from melon_api.sync.spaces.had import Had
 
 
 class Stored:
-    """`rows`: what there is of them, living or deleted, by space; `lost`: the ids, by table, that
-    were not stored once, and are deleted to this account (contract, Spaces 5)."""
+    """`had`: of the device that pushes; `rows`: what there is of what it pushes, living or deleted,
+    by space; `lost`: the ids, by table, that were not stored once, and are deleted to this account
+    (contract, Spaces 5)."""
 
-    def __init__(self, connection: Connection, tables: Tables, atlas: Atlas) -> None:
+    def __init__(self, connection: Connection, tables: Tables, atlas: Atlas, had: Had) -> None:
         self._connection, self._tables, self._atlas = connection, tables, atlas
+        self._had = had
         self.locations = Locations(connection, tables, atlas)
         self.rows: dict[str, StoredRows] = {}
         self._named: dict[str, set[str]] = {}
@@ -60,6 +63,17 @@ class Stored:
             name: {i: replace(row, values={**row.values}) for i, row in here.items() if i in ids}
             for name, ids in wanted.items()
             for here in [known.get(name, {})]
+        }
+
+    def left_with(self, table: SyncedTable, record_id: str, session: int) -> set[str]:
+        """The spaces where the account has a record no more that the device has had, neither took
+        away itself nor was told the end of: another one deleted it, or the account has left."""
+        key, seen = (table.name, record_id), self._atlas.ids
+        return {
+            space
+            for space, spot in self.locations.spots(table, record_id).items()
+            if (spot.updated_by != session if spot.is_deleted else space not in seen)
+            and self._had.at(key, space, spot)
         }
 
     def is_mistaken(self, table: SyncedTable, record_id: str, at: str, history: History) -> bool:
