@@ -18,6 +18,7 @@ export function random(seed) {
 /** Every text is written once, so that the text that is left in the end tells whose edit it was. */
 export class Ledger {
   edits = new Map() // text -> {place, firstSent, lastHeard, acknowledged}
+  twins = new Set() // ids of more than one record, of which nothing is known
 
   written(text, table, id, column, writer) {
     const place = `${table}#${id}.${column}`
@@ -61,6 +62,7 @@ export class Ledger {
     const left = new Map()
     for (const [table, columns] of Object.entries(TEXTS)) {
       for (const [id, record] of Object.entries(records[table])) {
+        if (this.twins.has(id)) continue
         for (const column of columns) left.set(`${table}#${id}.${column}`, record[column])
       }
     }

@@ -1,6 +1,7 @@
 // A phone: the stock WatermelonDB client with a database of its own, over real HTTP.
 
 import assert from 'node:assert/strict'
+import { appendFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { afterEach } from 'node:test'
 import { format } from 'node:util'
@@ -39,7 +40,9 @@ export function takeLines() {
 function note(...message) {
   const text = format(...message)
   lines.push(message[0] instanceof Error ? message[0].message : text.replace(/^\[🍉\] /u, ''))
-  if (!HARMLESS.some((part) => text.includes(part))) complaints.push(text)
+  if (HARMLESS.some((part) => text.includes(part))) return
+  complaints.push(text)
+  record({ complaint: text })
 }
 
 Object.assign(logger, { log() {}, debug() {} })
@@ -125,6 +128,13 @@ export class HttpError extends Error {
 
 const nothing = async () => {}
 
+/** MELON_RECORD names a file that gets a line for each request, answer and edit on a phone. */
+function record(entry) {
+  const file = process.env.MELON_RECORD
+  if (file) appendFileSync(file, `${JSON.stringify({ at: performance.now(), ...entry })}\n`)
+}
+let calls = 0
+
 export class Phone {
   constructor(email, app, { deviceId, snippet = 'stock', allowPartial } = {}) {
     Object.assign(this, { email, deviceId, allowPartial })
@@ -144,6 +154,7 @@ export class Phone {
     const adapter = this.database.adapter.underlyingAdapter
     await this.database.adapter.getLocal('any') // it is set up by then
     await new Promise((resolve) => adapter._driver.loki.saveDatabase(resolve))
+    this.note({ restart: true })
     this.open(await adapter.testClone(app))
   }
 
@@ -173,10 +184,17 @@ export class Phone {
     const authorization = this.token ? { Authorization: `Bearer ${this.token}` } : {}
     // A new connection for each call reaches all the workers, not one of them only.
     const own = { Connection: 'close', ...authorization }
+    const number = (calls += 1)
+    this.note({ number, method, path, body })
     const response = await fetch(API + path, { method, body, headers: { ...headers, ...own } })
     const text = await response.text()
+    record({ number, status: response.status, text })
     if (!response.ok) throw new HttpError(response.status, text)
     return text && JSON.parse(text)
+  }
+
+  note(entry) {
+    record({ email: this.email, device: this.deviceId, ...entry })
   }
 
   // --- sync
@@ -228,6 +246,7 @@ export class Phone {
 
   async create(table, values) {
     const [id] = await this.createAll([[table, values]])
+    this.note({ create: table, id, values })
     return id
   }
 
@@ -243,6 +262,7 @@ export class Phone {
   }
 
   edit(table, id, values) {
+    this.note({ edit: table, id, values })
     return this.write(table, id, (record) => record.update(() => set(record, values)))
   }
 
@@ -252,6 +272,7 @@ export class Phone {
   }
 
   remove(table, id) {
+    this.note({ remove: table, id })
     return this.write(table, id, (record) => record.markAsDeleted())
   }
 

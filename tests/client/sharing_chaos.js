@@ -52,6 +52,8 @@ let steps = 0
 
 class Person {
   known = [] // spaces that it was ever in
+  invited = new Set() // those, and some that it may have been in
+  seen = new Set() // ids that it was told, or has made
   out = new Map() // space -> when it was out, as far as the answers to the calls say
 
   constructor(story, number) {
@@ -89,8 +91,12 @@ class Person {
     for (const [table, { deleted }] of Object.entries(answer.changes)) {
       for (const id of deleted) this.story.ledger.deleted(table, id, this)
     }
+    for (const { created, updated } of Object.values(answer.changes)) {
+      for (const { id } of [...created, ...updated]) this.seen.add(id)
+    }
     const { created, updated } = answer.changes.projects
     for (const { id, space_id: space } of [...created, ...updated]) {
+      assert.ok(space === null || this.invited.has(space), `${id} of ${space} is told to a stranger`)
       const isOut = before.has(space) && before.get(space) === this.out.get(space)
       assert.ok(!isOut, `${id} of ${space} is told to who is no member`)
     }
@@ -103,6 +109,7 @@ class Story {
   ledger = new Ledger()
   spaces = []
   people = []
+  made = { projects: [], tasks: [] } // ids
 
   constructor(seed) {
     this.seed = seed
@@ -130,8 +137,19 @@ class Story {
   async write(person, phone, table, id, column, values = {}) {
     const text = this.text()
     if (id) await phone.edit(table, id, { ...values, [column]: text })
-    else id = await phone.create(table, { ...values, [column]: text })
+    else id = await this.create(person, phone, table, { ...values, [column]: text })
     this.ledger.written(text, table, id, column, person)
+  }
+
+  /** Now and then with an id of somebody else's: ids belong to a space (contract, Spaces 2). */
+  async create(person, phone, table, values) {
+    const others = this.made[table].filter((id) => !person.seen.has(id))
+    const forged = this.random() < 0.05 ? this.pick(others) : undefined
+    if (forged) this.ledger.twins.add(forged)
+    const id = await phone.create(table, forged ? { ...values, id: forged } : values)
+    this.made[table].push(id)
+    person.seen.add(id)
+    return id
   }
 
   async act(person, phone) {
@@ -177,6 +195,7 @@ class Story {
     const { id } = await again(() => owner.call('POST', '/spaces', { name: 'Home' }))
     this.spaces.push(id)
     owner.known.push(id)
+    owner.invited.add(id)
   }
 
   async comeAndGo() {
@@ -203,9 +222,10 @@ class Story {
     const made = await quietly(() => owner.call('POST', `/spaces/${space}/invitations`, { role }))
     if (!made) return
     person.out.delete(space)
-    if (!person.known.includes(space)) person.known.push(space)
+    person.invited.add(space)
     try {
-      await quietly(() => person.call('POST', '/spaces/join', { token: made.token }))
+      await again(() => person.call('POST', '/spaces/join', { token: made.token }))
+      if (!person.known.includes(space)) person.known.push(space)
     } catch (error) {
       if (error.status !== 422) throw error // who made it owns the space no more
     }
@@ -265,7 +285,7 @@ class Story {
       const held = await this.agreed(person)
       const spaces = new Set((await again(() => person.call('GET', '/spaces'))).map(({ id }) => id))
       for (const space of spaces) {
-        const mine = within(held, space)
+        const mine = within(held, space, this.ledger.twins)
         if (shared.has(space)) assert.deepEqual(mine, shared.get(space), `members of ${space}`)
         shared.set(space, mine)
       }
@@ -297,13 +317,16 @@ class Story {
   }
 }
 
-/** The records of one space: {table: {id: columns}}. */
-function within({ projects, tasks }, space) {
+/** The records of one space: {table: {id: columns}}. Of twins a member may see another one. */
+function within({ projects, tasks }, space, twins) {
   const filter = (records, test) =>
-    Object.fromEntries(Object.entries(records).filter(([, record]) => test(record)))
+    Object.fromEntries(
+      Object.entries(records).filter(([id, record]) => !twins.has(id) && test(record)),
+    )
+  const isHere = ({ id, space_id: its }) => its === space && !twins.has(id)
   return {
-    projects: filter(projects, (project) => project.space_id === space),
-    tasks: filter(tasks, (task) => projects[task.project_id].space_id === space),
+    projects: filter(projects, isHere),
+    tasks: filter(tasks, (task) => isHere(projects[task.project_id])),
   }
 }
 

@@ -441,7 +441,7 @@ class Acknowledged:
                 dead = oracle.places(before, key, mine, living=False)
                 if len(where) > 1 or (dead and not where) or self.is_in_doubt(before, key):
                     continue
-                target = self.target(after, table, record, mine)
+                target = self.target(before, after, table, record, mine)
                 if target is None or mine.get(target) not in WRITERS or table == "templates":
                     continue
                 if where and mine[where[0]] not in WRITERS:
@@ -459,11 +459,19 @@ class Acknowledged:
         left = self.person.spaces - self.world.oracle.roles(self.person.id).keys()
         return any((space, *key) in before for space in left)
 
-    def target(self, after: Seen, table: str, record: Raw, mine: dict[str, str]) -> str | None:
+    def target(
+        self, before: Seen, after: Seen, table: str, record: Raw, mine: dict[str, str]
+    ) -> str | None:
+        """Of a parent that several spaces had, that of the one which was seen: this push may have
+        deleted it, and the other one is no parent of anything in it then (seed 2090)."""
         if table not in PARENTS:
             return record.get("space_id") or self.person.id
         parent = PARENTS[table], record[f"{PARENTS[table][:-1]}_id"]
+        had = self.world.oracle.places(before, parent, mine)
         there = self.world.oracle.places(after, parent, mine)
+        if len(had) > 1:
+            is_clear = parent[0] == "projects" and set(there) <= set(had)
+            return had[0] if is_clear else None
         return there[0] if len(there) == 1 else None
 
     def check_stored(self, after: Seen, key: tuple[str, str], record: Raw, target: str) -> None:
