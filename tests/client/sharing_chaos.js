@@ -145,7 +145,11 @@ class Story {
   async create(person, phone, table, values) {
     const others = this.made[table].filter((id) => !person.seen.has(id))
     const forged = this.random() < 0.05 ? this.pick(others) : undefined
-    if (forged) this.ledger.twins.add(forged)
+    if (forged) {
+      this.ledger.twins.add(forged)
+      // Deleted before it was sent, and then told: the client cannot know that it is another one.
+      expectComplaint(`${table}#${forged}, but it already exists locally and is marked as deleted`)
+    }
     const id = await phone.create(table, forged ? { ...values, id: forged } : values)
     this.made[table].push(id)
     person.seen.add(id)

@@ -23,7 +23,7 @@ from devices import (
 from devices import project as a_project
 from devices import task as a_task
 from flask import Flask
-from sharing import bring, create, give, invited, put_records, remove
+from sharing import bring, create, give, invited, push_partly, put_records, remove
 from sqlalchemy import select
 from stock_phone import StockPhone
 
@@ -929,6 +929,31 @@ def test_who_left_while_offline_is_not_stuck(
             r["id"]: bare(r) for r in (records["projects"], away["projects"])
         }
         assert found["tasks"].keys() == {records["tasks"]["id"], away["tasks"]["id"]}
+
+
+@pytest.mark.parametrize("what", ["edits", "moves", "deletes"])
+def test_what_was_moved_into_a_space_that_was_left_is_told_again(
+    ada: Account, bob: Account, home: str, what: str
+) -> None:
+    """Contract, Spaces 5: it left a tombstone where it was before, and is not that. Who comes back
+    before its phone has heard of the end has what the server has. Found by chance (seed 153)."""
+    records = push_tree(bob.first, None)
+    bob.first.push(projects=updated(edited(records["projects"], space_id=home)))
+    bob.first.pull()
+    ada.first.pull()
+    assert remove(ada, home, bob).status_code == 204
+    here = records["projects"] | {"space_id": home}
+    changes = {
+        "edits": updated(edited(here, name="Lost")),
+        "moves": updated(edited(here, space_id=None)),
+        "deletes": deleted(here["id"]),
+    }
+    answer = push_partly(bob.first, projects=changes[what])
+    assert answer["timestamp"] is None
+    assert answer["rejected"] == {"projects": {here["id"]: "forbidden"}}
+    bring(ada, home, bob)
+    assert bob.first.pull()["projects"]["updated"] == [bare(here)]
+    assert everything(ada.device())["projects"] == {here["id"]: bare(here)}
 
 
 def test_a_space_that_nobody_knows_is_told(ada: Account, bob: Account, home: str) -> None:

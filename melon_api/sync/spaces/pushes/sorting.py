@@ -141,29 +141,34 @@ class Sorter:
         target = self.targets.of(table, values, self._atlas.user_id)
         key = self._place(table, record.id, target)
         spots = self.locations.spots(table, record.id)
-        dead = self.locations.deleted_at(table, record.id)
         if target == UNKNOWN:
             self.targets.known[key] = self._atlas.user_id
             self._problems.unknown_space(record.place, SPACE_ID, values[SPACE_ID])
             return
-        is_edit = record.list == "updated"
-        if not is_edit and spots and target not in spots:
-            # A creation that is repeated, its answer lost, is of the record that it made.
-            left = self._stored.left_with(table, record.id, self._history.session)
-            is_edit, dead = bool(left), [space for space in dead if space in left]
-        is_edit = is_edit and target not in spots
-        if is_edit and dead:
+        dead, is_left, is_known = self._gone(table, record.id)
+        # Also a creation that is repeated, its answer lost, is of the record that it made.
+        is_edit = (record.list == "updated" or is_known) and target not in spots
+        if is_edit and dead and not is_left:
             target = self.targets.known[key] = dead[0]  # the deletion wins
         elif target in spots and not spots[target].is_deleted:
             self.targets.known[key] = LEFT
             self.withhold(record.place, IdTaken)
             return
-        is_lost = is_edit and bool(spots) and not dead
+        is_lost = is_left or (is_edit and bool(spots) and not dead)
         if is_lost or not self.may_write(target):
             self.targets.known[key] = LEFT
             self._refuse_unseen(table, record, values)
         else:
             self._keep(target, table, record)
+
+    def _gone(self, table: SyncedTable, record_id: str) -> tuple[list[str], bool, bool]:
+        """Of an id that the account sees nowhere: where it is deleted, whether the device means one
+        that lives in a space which the account has left, and whether it means one at all."""
+        spots = self.locations.spots(table, record_id)
+        dead = self.locations.deleted_at(table, record_id)
+        known = self._stored.left_with(table, record_id, self._history.session)
+        is_left = any(not spots[space].is_deleted for space in known)
+        return [s for s in dead if s in known or not known], is_left, bool(known)
 
     def _refuse_unseen(
         self, table: SyncedTable, record: PushedRecord, values: dict[str, Any]
@@ -180,9 +185,8 @@ class Sorter:
     def _deletion(self, table: SyncedTable, place: Place) -> None:
         at = self.locations.at(table, place.id)
         if at is None:
-            dead = self.locations.deleted_at(table, place.id)
-            is_left = bool(self.locations.spots(table, place.id)) and not dead
-            if is_left:
+            dead, is_left, _ = self._gone(table, place.id)
+            if is_left or (self.locations.spots(table, place.id) and not dead):
                 self._place(table, place.id, LEFT)
                 self.withhold(place, Forbidden)
                 return
