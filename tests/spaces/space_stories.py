@@ -931,6 +931,21 @@ def test_who_left_while_offline_is_not_stuck(
         assert found["tasks"].keys() == {records["tasks"]["id"], away["tasks"]["id"]}
 
 
+def test_each_edit_in_a_space_that_was_left_is_named(ada: Account, bob: Account, home: str) -> None:
+    """Contract, Spaces 5: a child's as well, whether or not its parent was edited, too: it is not
+    stored as deleted, as a new one would be. Found by chance."""
+    records = push_tree(ada.first, home)
+    pulled_by(ada, bob)
+    assert remove(ada, home, bob).status_code == 204
+    names = {"projects": "name", "tasks": "title", "steps": "name"}
+    changes = {t: updated(edited(r, **{names[t]: "Lost"})) for t, r in records.items()}
+    answer = push_partly(bob.first, **changes)
+    assert answer["timestamp"] is None
+    assert answer["rejected"] == {t: {r["id"]: "forbidden"} for t, r in records.items()}
+    bring(ada, home, bob)
+    assert ids(bob.first.pull(), "updated") == ids_of(records)
+
+
 @pytest.mark.parametrize("what", ["edits", "moves", "deletes"])
 def test_what_was_moved_into_a_space_that_was_left_is_told_again(
     ada: Account, bob: Account, home: str, what: str

@@ -173,11 +173,12 @@ class Sorter:
     def _refuse_unseen(
         self, table: SyncedTable, record: PushedRecord, values: dict[str, Any]
     ) -> None:
-        """Under a parent that was not stored it is stored as deleted, so to say: told so, and no
-        more (contract push 4)."""
+        """What is new under a parent that was not stored is stored as deleted, so to say: told so,
+        and no more (contract push 4)."""
+        is_new = not self.locations.spots(table, record.id)
         above = [(p.table, values[p.column]) for p in table.parents if values[p.column]]
         known, lost = self.targets.known, self._stored.lost
-        if any(known.get(key) == LEFT or key[1] in lost.get(key[0], ()) for key in above):
+        if is_new and any(known.get(k) == LEFT or k[1] in lost.get(k[0], ()) for k in above):
             self.retold.add((table.name, record.id))
         else:
             self.withhold(record.place, Forbidden)
