@@ -21,16 +21,18 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Unit = orm.Session  # SQLAlchemy's unit of work; a session here is a sign-in
 IMMEDIATE = {"sqlite_begin": "BEGIN IMMEDIATE"}
-# MySQL: deadlock (also a failed Galera certification), a snapshot that is too old to write on
-# (MariaDB 11.6+); and a lock wait timeout, which has taken its seconds already.
-TRANSIENT, LOCK_WAIT = {1213, 1020}, 1205
+# MySQL: deadlock (a failed Galera certification, too, or a migration that takes a table); a
+# snapshot to write on that is too old (MariaDB 11.6+); one to read a table that was changed since.
+# And a lock wait timeout, which has taken its seconds already.
+TRANSIENT, LOCK_WAIT = {1213, 1020, 1412}, 1205
 # Nodes of a Galera cluster do not see each other's locks: the second to commit begins again.
 ATTEMPTS, LOCK_WAIT_ATTEMPTS = 12, 2
 BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 0.02, 0.3
 # MySQL: too many connections, shutdown, cannot connect, gone away, lost, lock wait, read-only,
-# deadlock, node not ready (Galera), a statement that took too long (1969 MariaDB, 3024 MySQL)
+# deadlock, node not ready (Galera), a statement that took too long (1969 MariaDB, 3024 MySQL), a
+# table that was changed meanwhile
 OUTAGES = {1020, 1040, 1047, 1053, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1836, 1927}
-OUTAGES |= {0, 1226, 1317, 1969, 2002, 2003, 2006, 2013, 2055, 3024}  # 0: the connection is closed
+OUTAGES |= {0, 1226, 1317, 1412, 1969, 2002, 2003, 2006, 2013, 2055, 3024}  # 0: it is closed
 # What is full: disk, file, table, locks, temporary file; 1030 is any of a storage engine
 OUTAGES |= {1021, 1026, 1030, 1114, 1206, 1878}
 SQLITE_OUTAGES = ("database is locked", "unable to open", "disk i/o error", "disk is full")
@@ -42,6 +44,16 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         connection.begin()  # to close it rolls back, and the pool need not do so again
         yield connection
+
+
+def reading(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """What `work` reads in a snapshot, again when a migration was in its way."""
+
+    def attempt() -> T:
+        with snapshot(engine) as connection:
+            return work(connection)
+
+    return retrying(attempt)
 
 
 @contextmanager

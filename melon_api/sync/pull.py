@@ -58,10 +58,11 @@ def pull(
         if begun.is_idle:
             return _measured(_nothing_new(begun))
     try:
-        page = _read(engine, caller, request, known, is_quick)
+        page = retrying(lambda: _read(engine, caller, request, known, is_quick))
     except _Large:
         page = bulkheads.large_pulls.run_for(
-            caller.user_id, lambda: _read(engine, caller, request, known, False, has_turn=True)
+            caller.user_id,
+            lambda: retrying(lambda: _read(engine, caller, request, known, False, has_turn=True)),
         )
     if page:
         return _measured(page)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine
 
 from melon_api import measures
 from melon_api.auth.accounts import Caller
-from melon_api.storage.transactions import snapshot
+from melon_api.storage.transactions import reading
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.rules.checksum import DeviceTable, table_checksum
 from melon_api.sync.rules.walk import Scope
@@ -34,7 +34,8 @@ class Verified:
 def verify(engine: Engine, caller: Caller, since: int, held: dict[str, DeviceTable]) -> Verified:
     """Compare what a device holds at clock `since` with the account's records, in one snapshot."""
     query = DeltaQuery(caller.user_id, caller.device, since)
-    with snapshot(engine) as connection:
+
+    def compare(connection: Connection) -> Verified:
         account = clock.read(connection, caller.user_id)
         reader = Reader(connection, synced_tables(), caller, account, since)
         if account.beyond:
@@ -44,9 +45,13 @@ def verify(engine: Engine, caller: Caller, since: int, held: dict[str, DeviceTab
         if has_changed:
             return Verified(None, account.value, {})
         tables = {name: _compare(reader, name, table) for name, table in held.items()}
-    told = {name: (held[name].count, of.count, of.identical) for name, of in tables.items()}
-    measures.verified(told)
-    return Verified(all(t.identical for t in tables.values()), account.value, tables)
+        return Verified(all(t.identical for t in tables.values()), account.value, tables)
+
+    verified = reading(engine, compare)
+    if verified.identical is not None:
+        told = {n: (held[n].count, of.count, of.identical) for n, of in verified.tables.items()}
+        measures.verified(told)
+    return verified
 
 
 def _has_changed(connection: Connection, query: DeltaQuery) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from melon_api.audit import Event, record
 from melon_api.auth import passwords, recovery
 from melon_api.auth.accounts import (
@@ -21,7 +23,7 @@ from melon_api.passwordless import proofs
 from melon_api.passwordless.proofs import Proof
 from melon_api.refusals import Refusals
 from melon_api.spaces.access import SharedSpace, spaces_of
-from melon_api.storage.transactions import Unit, snapshot, unit_of_work
+from melon_api.storage.transactions import Unit, reading, unit_of_work
 from melon_api.sync.discovery import synced_tables
 from melon_api.sync.sql.changes_text import ChangesText
 from melon_api.sync.sql.first_pull import read_living
@@ -121,9 +123,12 @@ def delete_account(caller: Caller, body: dict[str, Any]) -> None:
 
 def export(caller: Caller) -> Export:
     """Everything that is stored of the caller, as of one moment; `records` are to be closed."""
-    with snapshot(db.engine) as connection:
+
+    def work(connection: Connection) -> tuple[list[SharedSpace], ChangesText]:
         spaces = spaces_of(connection, caller.user_id)
         owned = (space.id for space in spaces if space.role == OWNER)
-        records = read_living(connection, synced_tables(), caller.user_id, *owned)
+        return spaces, read_living(connection, synced_tables(), caller.user_id, *owned)
+
+    spaces, records = reading(db.engine, work)
     record(Event.EXPORTED, caller.user_id, caller.session_id)
     return Export(profile(caller), sign_ins(caller, ended=True), spaces, records)
