@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy import Connection, Engine
 
@@ -60,10 +61,8 @@ def pull(
     try:
         page = retrying(lambda: _read(engine, caller, request, known, is_quick))
     except _Large:
-        page = bulkheads.large_pulls.run_for(
-            caller.user_id,
-            lambda: retrying(lambda: _read(engine, caller, request, known, False, has_turn=True)),
-        )
+        large = partial(_read, engine, caller, request, known, False, has_turn=True)
+        page = bulkheads.large_pulls.run_for(caller.user_id, lambda: retrying(large))
     if page:
         return _measured(page)
     retrying(lambda: _raise_clock(engine, caller, request.since))
