@@ -1,21 +1,51 @@
-"""PyMySQL, which reads the rows of a result from what has arrived: packet by packet, as it does by
-itself, a hundred small rows take it longer than the server.
+"""PyMySQL, which reads a result from what has arrived: octets by octets, as it does by itself, it
+takes longer for a hundred small rows, and for what heads a small result, than the server does.
 
-Only plain packets of rows that are here as a whole are read here; all others, the end of the rows,
-errors and what is cut among them, by PyMySQL.
+Only plain packets that are here as a whole are read here; all others, errors and what is cut among
+them, by PyMySQL.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 from pymysql.connections import Connection, MySQLResult
+from pymysql.protocol import MysqlPacket
 
 HEAD_BYTES = 4  # of a packet: three of its size, one of its number
+ERROR = 0xFF  # the first byte of such a packet
 # The first byte of a column: its size, or one of these, or what is longer than a buffer holds.
 NULL, TWO_BYTES = 0xFB, 0xFC
+MOST_KNOWN = 200  # headings of results that a connection remembers
 
 
 class QuickConnection(Connection):  # type: ignore[misc]
+    _next_seq_id: int
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._headings: dict[bytes, tuple[Any, Any, Any]] = {}
+        super().__init__(*args, **options)
+
+    def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
+        here = self._here() if self._current_timeout == self._read_timeout else b""
+        end = HEAD_BYTES + int.from_bytes(here[:3], "little")
+        is_plain = HEAD_BYTES < end <= len(here) and here[HEAD_BYTES] != ERROR
+        if not is_plain or here[3] != self._next_seq_id:
+            return super()._read_packet(packet_type)
+        self._take(end, 1)
+        return packet_type(here[HEAD_BYTES:end], self.encoding)
+
+    def _here(self) -> bytes:
+        """What has arrived, as far as it is buffered; what comes next, when nothing has."""
+        try:
+            here: bytes = self._rfile.peek()
+        except OSError:
+            return b""  # the next packet is as far away for PyMySQL, which says so
+        return here
+
+    def _take(self, octets: int, packets: int) -> None:
+        self._rfile.read(octets)
+        self._next_seq_id = (self._next_seq_id + packets) % 256
+
     def _read_query_result(self, unbuffered: bool = False) -> int:
         if unbuffered:
             count: int = super()._read_query_result(unbuffered)
@@ -34,9 +64,23 @@ class QuickResult(MySQLResult):  # type: ignore[misc]
     affected_rows: Any
     rows: Any
 
+    def _get_descriptions(self) -> None:
+        """What heads a result is the same octets whenever a statement is asked again."""
+        connection, packets = self.connection, self.field_count + 1
+        here = connection._here()
+        end = _end(here, connection._next_seq_id, packets)
+        headings, octets = connection._headings, here[:end]
+        if end and octets in headings:
+            self.fields, self.converters, self.description = headings[octets]
+            connection._take(end, packets)
+            return
+        super()._get_descriptions()
+        if end and len(headings) < MOST_KNOWN:
+            headings[octets] = self.fields, self.converters, self.description
+
     def _read_rowdata_packet(self) -> None:
-        rows: list[tuple[Any, ...]] = []
         connection = self.connection
+        rows = self._rows_here(connection)
         while True:
             packet = connection._read_packet()
             if self._check_packet_is_eof(packet):
@@ -48,17 +92,23 @@ class QuickResult(MySQLResult):  # type: ignore[misc]
 
     def _rows_here(self, connection: Any) -> list[tuple[Any, ...]]:
         """The next rows, as far as they are here already."""
-        try:
-            here = connection._rfile.peek()
-        except OSError:
-            return []  # the next packet is as far away for PyMySQL, which says so
         rows, end = [], 0
-        for row, behind in _rows(here, connection._next_seq_id, self.converters):
+        for row, behind in _rows(connection._here(), connection._next_seq_id, self.converters):
             rows.append(row)
             end = behind
-        connection._rfile.read(end)
-        connection._next_seq_id = (connection._next_seq_id + len(rows)) % 256
+        connection._take(end, len(rows))
         return rows
+
+
+def _end(octets: bytes, number: int, packets: int) -> int:
+    """Of so many packets at their beginning; 0 when they are not all here, in their order."""
+    end, size = 0, len(octets)
+    for count in range(packets):
+        start = end
+        end += HEAD_BYTES + int.from_bytes(octets[start : start + 3], "little")
+        if end > size or octets[start + 3] != (number + count) % 256:
+            return 0
+    return end
 
 
 def _rows(

@@ -60,7 +60,7 @@ def reading(engine: Engine, work: Callable[[Connection], T]) -> T:
 def looking(engine: Engine) -> Iterator[Connection]:
     """A transaction that locks in order to read, and writes nothing: rolled back at its end, so
     that nothing is in doubt about it."""
-    with engine.connect().execution_options(**IMMEDIATE) as connection:
+    with _connected(engine) as connection:
         connection.begin()
         yield connection
 
@@ -71,7 +71,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
     Raises OutcomeUnknown when the connection breaks while it commits.
     """
-    with engine.connect().execution_options(**IMMEDIATE) as connection:
+    with _connected(engine) as connection:
         connection.begin()
         try:
             yield connection
@@ -79,6 +79,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
             connection.rollback()
             raise
         _commit(connection)
+
+
+def _connected(engine: Engine) -> Connection:
+    connection = engine.connect()
+    is_sqlite = engine.dialect.name == "sqlite"
+    return connection.execution_options(**IMMEDIATE) if is_sqlite else connection
 
 
 def unit_of_work(work: Callable[[Unit], T]) -> T:

@@ -9,6 +9,7 @@ import pymysql
 import pytest
 from conftest import SERVERS, missing, want_servers
 from pymysql.connections import Connection
+from pymysql.protocol import FieldDescriptorPacket
 
 from melon_api.storage import driver
 from melon_api.storage.driver import QuickConnection
@@ -73,6 +74,8 @@ def test_the_same_is_read(both: tuple[Connection, QuickConnection], query: str) 
         expected, found = repr(expected)[:60], repr(found)[:60]
     assert found == expected
     assert told(quick, "SELECT 2") == told(plain, "SELECT 2")
+    again = told(quick, query)  # what heads the result is known now
+    assert (repr(again)[:60] if "NOW" in query else again) == expected
 
 
 def test_many_rows_of_any_length_are_read(both: tuple[Connection, QuickConnection]) -> None:
@@ -97,6 +100,42 @@ def test_most_rows_are_read_at_once(
     )
     assert len(told(quick, f"SELECT n FROM {numbers(1_000)}")[2]) == 1_000
     assert len(packets) < 100
+
+
+def test_what_heads_a_result_is_read_once_while_it_is_the_same(
+    both: tuple[Connection, QuickConnection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, quick = both
+    parsed = []
+    parse = FieldDescriptorPacket._parse_field_descriptor
+    monkeypatch.setattr(
+        FieldDescriptorPacket,
+        "_parse_field_descriptor",
+        lambda *given: parsed.append(1) or parse(*given),
+    )
+    queries = ["SELECT 1 AS a, 'x' AS b", "SELECT 1 AS a, 'x' AS c", "SELECT '1' AS a, 'x' AS b"]
+    for query in queries * 3:
+        assert told(quick, query)[2:] == told(plain, query)[2:]
+    assert len(parsed) == 2 * len(queries) * (3 + 1)
+
+
+def test_not_more_headings_are_kept_than_some(
+    both: tuple[Connection, QuickConnection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "MOST_KNOWN", 2)
+    plain, quick = both
+    for number in range(5):
+        query = f"SELECT {number} AS a{number}"
+        assert told(quick, query) == told(plain, query)
+    assert len(quick._headings) == 2
+
+
+def test_headings_of_every_length_are_read(both: tuple[Connection, QuickConnection]) -> None:
+    """Also those that no buffer holds as a whole, and of more packets than a number counts."""
+    plain, quick = both
+    for columns in (1, 40, 200, 253, 254, 255, 256, 257, 300):
+        query = "SELECT " + ", ".join(f"{n} AS a_column_{n}" for n in range(columns))
+        assert told(quick, query) == told(quick, query) == told(plain, query)
 
 
 def test_an_error_behind_some_rows_is_raised(both: tuple[Connection, QuickConnection]) -> None:
