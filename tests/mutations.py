@@ -126,8 +126,8 @@ MUTATIONS = [
     ),
     Mutation(
         "Redis goes on to serve the clock from before a push",
-        "cache().invalidate(user_id, {CLOCK: value})",
-        "pass",
+        "clocks = {user_id: value, **spaces}",
+        "clocks = {**spaces}",
         "test_idle",
         redis=True,
     ),

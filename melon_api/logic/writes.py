@@ -87,7 +87,7 @@ def lock(connection: Connection, account_id: str) -> tuple[int, bool]:
     try:
         held = clock.lock(connection, account_id)
     except TokenRevoked:
-        space = clock.lock_space(connection, account_id)
+        space = clocks.lock_one(connection, account_id)
         if space is None or space.deleted_at:
             raise NotFound(f"There is no account and no space {account_id!r}.") from None
         return clock.tick_after(space.sync_clock), False

@@ -18,6 +18,7 @@ from melon_api.models.space import OWNER, Invitation, Membership, SyncPoint
 from melon_api.spaces.access import check_owner
 from melon_api.storage.transactions import snapshot, writing
 from melon_api.sync.rules.history import NOBODY, Run
+from melon_api.sync.spaces import clocks
 from melon_api.sync.sql import clock
 from melon_api.sync.sql.clock import AccountClock
 
@@ -52,7 +53,7 @@ class Held:
             except TokenRevoked:
                 continue
         # One by one, by their keys: of a list of keys the whole table may be read, and locked.
-        locked = ((one, clock.lock_space(connection, one)) for one in sorted(wanted.spaces))
+        locked = ((one, clocks.lock_one(connection, one)) for one in sorted(wanted.spaces))
         self._spaces = {one: row for one, row in locked if row}
 
     def space(self, space_id: str) -> Row[Any]:

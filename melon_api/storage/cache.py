@@ -96,6 +96,9 @@ class Cache(Protocol):
         """Forget what is older than these versions; call it before the change is committed, in a
         transaction that is `retrying`. Raises Untold."""
 
+    def invalidate_each(self, versions: dict[tuple[str, str], int]) -> None:
+        """The same of several accounts, or spaces, at once: by (id, name)."""
+
     def flush(self) -> None:
         """After a commit, before the answer: what could not be sent is sent if possible, and what
         was sent too long before the commit is sent again; then pokes are said (pokes.py). Raises
@@ -127,6 +130,9 @@ class NoCache:
         pass
 
     def invalidate(self, account_id: str, versions: dict[str, int]) -> None:
+        pass
+
+    def invalidate_each(self, versions: dict[tuple[str, str], int]) -> None:
         pass
 
     def flush(self) -> None:

@@ -73,7 +73,10 @@ class RedisCache:
         self._availability.ask(self._flushed(lambda: self._entries.put(by_key)))
 
     def invalidate(self, account_id: str, versions: dict[str, int]) -> None:
-        by_key = {_key(account_id, name): version for name, version in versions.items()}
+        self.invalidate_each({(account_id, name): version for name, version in versions.items()})
+
+    def invalidate_each(self, versions: dict[tuple[str, str], int]) -> None:
+        by_key = {_key(*key): version for key, version in versions.items()}
         sent = self._thread.__dict__.setdefault("sent", {})
         if not sent:
             self._thread.sent_at, self._thread.life = time.monotonic(), self._entries.life()

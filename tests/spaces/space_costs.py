@@ -70,7 +70,7 @@ def test_a_push_costs_the_same_with_two_members_and_with_a_thousand(app: Flask) 
 
     few = push_counted(app, phone, rename)
     join_many(app, "shared")
-    assert push_counted(app, phone, rename) == few <= 10
+    assert push_counted(app, phone, rename) == few <= 9
 
 
 def test_an_idle_pull_of_ten_spaces_asks_no_database(app: Flask) -> None:

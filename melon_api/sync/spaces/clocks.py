@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from melon_api.models.space import CATALOGUE, Membership, Space
 from melon_api.models.user import CLOCK
@@ -42,7 +42,20 @@ def _lock_all(connection: Connection, ids: list[str]) -> None:
     connection.execute(query.with_hint(Space.__table__, by_key, "mysql")).all()
 
 
-def write_clock(
+def lock_one(connection: Connection, space_id: str) -> Row[Any] | None:
+    """Hold a shared space by its key; as it is then, None where there never was one. Must be the
+    transaction's first statement, but for such as lock."""
+    query = select(Space.__table__).where(Space.id == space_id)
+    return connection.execute(query.with_for_update()).one_or_none()
+
+
+def write_clock(connection: Connection, space_id: str, value: int) -> None:
+    """As `set_clock`; from here on nobody gets an older one, whether or not this commits."""
+    set_clock(connection, space_id, value)
+    cache().invalidate(space_id, {CLOCK: value})
+
+
+def set_clock(
     connection: Connection,
     space_id: str,
     value: int,
@@ -50,9 +63,8 @@ def write_clock(
     since: int | None = None,
 ) -> None:
     """Of a space that is locked; `session`: whose push it is, where all was stored as sent, `since`
-    its clock before."""
+    its clock before. The cache is yet to be told, before the COMMIT."""
     _clock_written.change(connection, space_id=space_id, value=value)
-    cache().invalidate(space_id, {CLOCK: value})
     pokes.note(connection, space_id, Poke(session, value, since))
 
 

@@ -129,15 +129,23 @@ class Locations:
         values: list[Any] = []
         for table, ids in asked.items():
             spaces = self._order(table) + (self._left if table.reach == reaches.SHARED else [])
-            queries.append(_query(table, dialect))
+            queries.append(_query(table, dialect, self.beside(asked, table)))
             values += (texts_parameter(dialect, some, text_literal) for some in (spaces, ids))
-        for (text,) in ask(self._connection, " UNION ALL ".join(queries), values):
+        for text, beside in ask(self._connection, " UNION ALL ".join(queries), values):
             table_name, space, record_id, born, born_by, changed, by, dead, above = orjson.loads(
                 text
             )
+            self.meet(table_name, space, record_id, beside)
             ways = zip(_ways(self._tables[table_name]), above, strict=True)
             named = tuple((way.table, parent_id) for way, parent_id in ways if parent_id)
             yield table_name, record_id, space, Spot(born, born_by, changed, by, bool(dead), named)
+
+    def beside(self, asked: dict[SyncedTable, list[str]], table: SyncedTable) -> str:
+        """What else is read of each record of a table, in SQL; for `meet`."""
+        return "NULL"
+
+    def meet(self, table: str, space: str, record_id: str, beside: Any) -> None:
+        """What was read beside a record; None also where it is larger than the server sends."""
 
 
 def _ways(table: SyncedTable) -> list[Parent]:
@@ -145,11 +153,11 @@ def _ways(table: SyncedTable) -> list[Parent]:
 
 
 @functools.cache
-def _query(table: SyncedTable, dialect: Dialect) -> str:
+def _query(table: SyncedTable, dialect: Dialect, beside: str) -> str:
     """The parameters are the spaces and the ids."""
     quote = dialect.identifier_preparer.quote
     above = ",".join(quote(table.column(way.column).name) for way in _ways(table))
     facts = "user_id,id,created_at_ms,created_by,updated_at_ms,updated_by,is_deleted"
     columns, one_of = f"{text_literal(table.name)},{facts}", one_of_texts(dialect)
     here = f"FROM {quote(table.table.name)} WHERE user_id {one_of} AND id {one_of}"
-    return f"SELECT JSON_ARRAY({columns},JSON_ARRAY({above})) {here}"
+    return f"SELECT JSON_ARRAY({columns},JSON_ARRAY({above})),{beside} {here}"

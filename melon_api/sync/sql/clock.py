@@ -12,7 +12,7 @@ the clock and the tables in one snapshot: it sees a push's clock and its rows bo
 
 import functools
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,6 @@ import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     bindparam,
     case,
@@ -44,6 +43,7 @@ from melon_api.storage.prepared import Prepared
 from melon_api.sync.rules.history import NOBODY, Run
 from melon_api.sync.rules.tables import SyncedTable, Tables
 
+NO_SPACES: Mapping[str, int] = {}
 NOTHING: ColumnElement[Any] = literal_column("0")
 MOST_APART_MS = 24 * 60 * 60 * 1000  # contract pull 1: a day
 FAR_AHEAD = {"lastPulledAt": ["More than a day ahead of the server's time."]}
@@ -146,14 +146,22 @@ def _count(table: SyncedTable, since: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def write(
-    connection: Connection, user_id: str, value: int, run: Run, *, has_news: bool = True
+    connection: Connection,
+    user_id: str,
+    value: int,
+    run: Run,
+    *,
+    has_news: bool = True,
+    spaces: Mapping[str, int] = NO_SPACES,
 ) -> None:
-    """Set the clock, and whose run it is. From here on nobody gets an older one, whether or not
-    this commits; once it has, phones are poked, where it `has_news`."""
+    """Set the clock, and whose run it is. From here on nobody gets an older one, nor of `spaces`,
+    which are set already, whether or not this commits; once it has, phones are poked, where it
+    `has_news`."""
     until = min(run.until, value)
     values = {"value": value, "session": run.session, "since": run.since, "until": until}
     _write.change(connection, user_id=user_id, **values)
-    cache().invalidate(user_id, {CLOCK: value})
+    clocks = {user_id: value, **spaces}
+    cache().invalidate_each({(space, CLOCK): clock for space, clock in clocks.items()})
     if has_news:
         said = run.session if run.since < value else EVERYBODY
         pokes.note(connection, user_id, Poke(said, value))
@@ -169,13 +177,6 @@ def catalogue(connection: Connection) -> int:
     value = int(_read_catalogue.value(connection) or 0)
     cache().put(CATALOGUE, Put(CLOCK, value, value, as_of))  # the next push need not ask
     return value
-
-
-def lock_space(connection: Connection, space_id: str) -> Row[Any] | None:
-    """Hold a shared space by its key; as it is then, None where there never was one. Must be the
-    transaction's first statement, but for such as lock."""
-    query = select(Space.__table__).where(Space.id == space_id)
-    return connection.execute(query.with_for_update()).one_or_none()
 
 
 def mark_shared(connection: Connection, user_id: str, tick: int) -> None:

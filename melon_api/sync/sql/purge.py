@@ -67,7 +67,7 @@ class Owner(NamedTuple):
 
 
 def _lock_space(connection: Connection, space_id: str) -> int:
-    held = clock.lock_space(connection, space_id)
+    held = space_clocks.lock_one(connection, space_id)
     return int(held.purged_clock) if held else 0
 
 

@@ -119,7 +119,7 @@ class SpacesPush:
             if was_written and space != self.caller.user_id:
                 poked = self.session if was_as_sent else EVERYBODY
                 since = self.atlas.clocks.get(space)
-                clocks.write_clock(self.connection, space, merge.tick, poked, since)
+                clocks.set_clock(self.connection, space, merge.tick, poked, since)
                 self._clocks[space] = merge.tick
         return self._settle(is_written, as_sent)
 
@@ -133,7 +133,7 @@ class SpacesPush:
         if is_ticked:
             run = run.after(self.session, value, tick, as_sent=as_sent)
         if now != value:
-            clock.write(self.connection, user_id, now, run, has_news=is_ticked)
+            clock.write(self.connection, user_id, now, run, has_news=is_ticked, spaces=self._clocks)
         is_up_to_date = as_sent and self._is_up_to_date() and not self._turns()
         if is_up_to_date and is_written:
             entries = self.atlas.changed(self.atlas.clocks | self._clocks)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import orjson
 from sqlalchemy import Connection
 
 from melon_api.sync.rules.tables import StoredRows, SyncedTable, Tables
@@ -19,6 +20,25 @@ if TYPE_CHECKING:
     from melon_api.sync.spaces.had import Had
 
 
+class LocatedRows(Locations):
+    """Few rows are read with where they are, on MySQL and MariaDB: `rows`, by space."""
+
+    def __init__(self, connection: Connection, tables: Tables, atlas: Atlas) -> None:
+        super().__init__(connection, tables, atlas)
+        self.rows: dict[str, StoredRows] = {}
+
+    def beside(self, asked: dict[SyncedTable, list[str]], table: SyncedTable) -> str:
+        dialect = self._connection.dialect
+        if dialect.name != "mysql" or sum(map(len, asked.values())) > rows.FEW:
+            return super().beside(asked, table)
+        return f"JSON_ARRAY({rows.names(table, dialect)[0]})"
+
+    def meet(self, table: str, space: str, record_id: str, beside: Any) -> None:
+        if beside is not None:
+            here = self.rows.setdefault(space, {}).setdefault(table, {})
+            here[record_id] = rows.row_maker(self._tables[table])(orjson.loads(beside))
+
+
 class Stored:
     """`had`: of the device that pushes; `rows`: what there is of what it pushes, living or deleted,
     by space; `lost`: the ids, by table, that were not stored once, and are deleted to this account
@@ -27,7 +47,7 @@ class Stored:
     def __init__(self, connection: Connection, tables: Tables, atlas: Atlas, had: Had) -> None:
         self._connection, self._tables, self._atlas = connection, tables, atlas
         self._had = had
-        self.locations = Locations(connection, tables, atlas)
+        self.locations = LocatedRows(connection, tables, atlas)
         self.rows: dict[str, StoredRows] = {}
         self._named: dict[str, set[str]] = {}
         self.lost: dict[str, set[str]] = {}
@@ -50,7 +70,19 @@ class Stored:
                 for space in self.locations.spots(self._tables[name], record_id).keys() & seen:
                     wanted.setdefault(space, {}).setdefault(name, set()).add(record_id)
         for space, ids_here in wanted.items():
-            self.rows[space] = rows.read_rows(self._connection, self._tables, space, ids_here)
+            self.rows[space] = self._read(space, ids_here)
+
+    def _read(self, space: str, wanted: dict[str, set[str]]) -> StoredRows:
+        """Those that did not come with where they are."""
+        known = self.locations.rows.get(space, {})
+        missing = {name: ids - known.get(name, {}).keys() for name, ids in wanted.items()}
+        found = {
+            name: {i: known[name][i] for i in ids - missing[name]} for name, ids in wanted.items()
+        }
+        if any(missing.values()):
+            read = rows.read_rows(self._connection, self._tables, space, missing)
+            found = {name: here | read.get(name, {}) for name, here in found.items()}
+        return found
 
     def rows_for(self, space: str, pushed: list[PushedTable]) -> StoredRows:
         """What a merge of this into one of the account's spaces begins with, and may change: rows
