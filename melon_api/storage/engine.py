@@ -90,7 +90,9 @@ def separate_engine(app: Flask) -> Engine:
 def patient_engine() -> Engine:
     """For migrations: changing a large table takes longer than any request may."""
     if db.engine.dialect.name == "sqlite":
-        return create_engine(db.engine.url)
+        engine = create_engine(db.engine.url)
+        event.listen(engine, "connect", _write_ahead)
+        return engine
     wait = f"SET SESSION lock_wait_timeout = {TABLE_WAIT_SECONDS}"
     return _separate_engine(current_app, {"init_command": wait}, poolclass=NullPool)
 
@@ -195,9 +197,16 @@ def _end_transaction(connection: Any, record: ConnectionPoolEntry, state: PoolRe
     record.info[RESTS_SINCE] = time.monotonic()
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _write_ahead(connection: Any, _record: Any) -> None:
+    """The file stays so. A new one is changed by the migration, alone: of two workers that connect
+    to it at once SQLite would refuse one, and let neither wait."""
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    _write_ahead(connection, record)
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

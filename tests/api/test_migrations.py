@@ -50,6 +50,18 @@ def test_migrations_run_forward_and_back(empty_app: Flask) -> None:
         assert inspect(db.engine).get_table_names() == ["alembic_version"]
 
 
+def test_a_migrated_file_of_sqlite_is_ready_for_many_workers(tmp_path: Path) -> None:
+    """The first connections of two workers at once would both want to change how it is written,
+    which SQLite refuses the second one at once: somebody's first call would be a 503."""
+    with fresh_database("sqlite", tmp_path) as url:
+        app = create_app(settings.load(environment("sqlite", url), tmp_path))
+        with app.app_context():
+            upgrade()
+            file = Path(str(db.engine.url.database))
+        written, read_by = file.read_bytes()[18:20]  # SQLite's file format 1.3.3: 2 is WAL
+        assert (written, read_by) == (2, 2)
+
+
 def test_synced_tables_are_clustered_by_account(empty_app: Flask) -> None:
     upgrade()
     inspector = inspect(db.engine)
