@@ -30,8 +30,10 @@ log = logging.getLogger(__name__)
 REST_SECONDS = 15  # a network may drop a silent connection and tell nobody
 SMALL_SECONDS = 1
 PROBE_SECONDS = 3  # for each step of a probe; a balancer has little patience
-# A migration that waits for its table makes every request for it wait in turn.
-TABLE_WAIT_SECONDS = 15
+# A migration that waits for its table makes every request for it wait in turn: it lets them pass
+# and comes again, for ten minutes, as half a migration is worse than a late one.
+TABLE_WAIT_SECONDS, TABLE_ATTEMPTS = 5, 60
+TABLE_IS_HELD = 1205
 
 RESTS_SINCE, IS_COMMITTED = "rests_since", "is_committed"  # in a pooled connection's `info`
 PACKET, BESIDE_BYTES = "packet", 1 << 14  # bytes, and those of a statement beside its values
@@ -94,7 +96,26 @@ def patient_engine() -> Engine:
         event.listen(engine, "connect", _write_ahead)
         return engine
     wait = f"SET SESSION lock_wait_timeout = {TABLE_WAIT_SECONDS}"
-    return _separate_engine(current_app, {"init_command": wait}, poolclass=NullPool)
+    engine = _separate_engine(current_app, {"init_command": wait}, poolclass=NullPool)
+    event.listen(engine, "do_execute", _in_turns)
+    return engine
+
+
+def _in_turns(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
+    """A statement, again where a long transaction has held its table: it has done nothing then.
+    Whether it was executed, as SQLAlchemy asks."""
+    for _ in range(TABLE_ATTEMPTS - 1):
+        try:
+            cursor.execute(statement, parameters)
+        except pymysql.OperationalError as error:
+            if error.args[0] != TABLE_IS_HELD:
+                raise
+            begun = " ".join(statement.split()[:3])
+            log.warning("a long transaction holds the table; tried again soon: %s", begun)
+            time.sleep(TABLE_WAIT_SECONDS)
+        else:
+            return True
+    return False
 
 
 def _probe_engine(app: Flask) -> Engine:

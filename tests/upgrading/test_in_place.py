@@ -2,12 +2,15 @@
 say which table a migration copies, and whether it can be read and written meanwhile."""
 
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.migration import MigrationContext
 from conftest import environment, fresh_database
 from flask import Flask
 from flask_migrate import downgrade
@@ -18,6 +21,7 @@ import config
 from melon_api import create_app
 from melon_api.models.base import db
 from melon_api.ops.migrations import folders, read, upgrade
+from melon_api.storage import engine
 
 BEFORE = ("0009", "example_0001")  # as in release_before.py
 # The one table that InnoDB builds anew: an address that may be null (docs/operations.md).
@@ -119,6 +123,36 @@ def test_a_copied_table_is_read_and_written_meanwhile(app: Flask) -> None:
     finally:
         event.remove(Engine, "before_cursor_execute", ask)
     assert len(asked) == len(COPIED)
+
+
+@ON_SERVERS
+def test_a_long_transaction_is_waited_for(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MySQL and MariaDB cannot undo the half of a migration that was done by then; and while it
+    pauses, requests for the table pass."""
+    monkeypatch.setattr(engine, "TABLE_WAIT_SECONDS", 1)
+
+    def migrate() -> None:
+        with app.app_context():
+            upgrade()
+
+    with ThreadPoolExecutor(1) as thread:
+        with db.engine.connect() as connection:
+            connection.execute(text("SELECT * FROM users"))
+            migrating = thread.submit(migrate)
+            while "a long transaction holds the table" not in caplog.text:
+                assert not migrating.done(), migrating.result()
+                time.sleep(0.05)
+            with db.engine.connect() as another:
+                assert another.execute(text("SELECT * FROM users")).all()
+        migrating.result()
+    assert coming()[-1] in revisions()
+
+
+def revisions() -> set[str]:
+    with db.engine.connect() as connection:
+        return set(MigrationContext.configure(connection).get_current_heads())
 
 
 def test_no_migration_goes_through_the_rows_of_a_table(app: Flask) -> None:
