@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-live bench-sharing bench-joining bench-seldom bench-enumeration
+.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-live bench-sharing bench-joining bench-seldom bench-enumeration bench-upgrading
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -79,6 +79,9 @@ bench-joining: ## who joins a space of 50,000 records, beside a first pull of as
 
 bench-enumeration: ## does the time of an answer tell who has an account?
 	./scripts/bench enumeration --database $(or $(database),mariadb)
+
+bench-upgrading: ## what each migration costs on tables of a million rows
+	./scripts/bench upgrading --database $(or $(database),mariadb) $(if $(rows),--rows $(rows))
 
 bench-growth: ## 10 million rows beside 200,000: make bench-growth accounts=2000
 	./scripts/bench growth --database $(or $(database),mariadb) $(if $(accounts),--accounts $(accounts))

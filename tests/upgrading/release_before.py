@@ -51,12 +51,12 @@ class Rollout:
         self.folder, self.environ, self.is_mysql = folder, dict(environ), is_mysql
         self.hosts: list[str] = []
         self.is_migrating, self.refused = False, 0
-        self._before = before
+        self.checkout = before
         self._stacks = {"before": ExitStack(), "after": ExitStack()}
 
     def __enter__(self) -> "Rollout":
-        flask(self._before, self.environ, "db", "upgrade")
-        self.before = self._serve("before", self._before)
+        flask(self.checkout, self.environ, "db", "upgrade")
+        self.serve_before()
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -69,13 +69,16 @@ class Rollout:
         flask(ROOT, self.environ, "db", "upgrade")
         self.is_migrating = False
 
-    def serve_both(self) -> None:
+    def serve_after(self) -> None:
         self.after = self._serve("after", ROOT)
 
-    def stop_before(self) -> None:
+    def serve_before(self) -> None:
+        self.before = self._serve("before", self.checkout)
+
+    def stop(self, server: Server) -> None:
         """As a balancer does that knows: nothing new goes there, then it ends."""
-        self.hosts.remove(self.before.url)
-        self._stacks["before"].close()
+        self.hosts.remove(server.url)
+        self._stacks["before" if server is self.before else "after"].close()
 
     def _serve(self, name: str, checkout: Path) -> Server:
         environ = self.environ | {"INSTANCE_PATH": str(self.folder), "WEB_CONCURRENCY": "1"}
