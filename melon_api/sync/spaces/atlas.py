@@ -150,6 +150,8 @@ _catalogue = select(
 _at_since = (_p.user_id == _user, _p.space_id == _user, _p.timestamp == _since)
 _own = select(func.json_array(_p.space_clock)).where(*_at_since)
 _read = Prepared(union_all(_memberships, _catalogue, _own))
+_names = ("user_id", "space_id", "timestamp", "space_clock")
+_add = Prepared(insert(SyncPoint).values({name: bindparam(name) for name in _names}))
 _read_own = Prepared(select(_p.space_clock).where(*_at_since))
 
 
@@ -191,7 +193,9 @@ def add_point(
         {"user_id": atlas.user_id, "timestamp": tick, "space_id": space, "space_clock": value}
         for space, value in entries.items()
     ]
-    if rows:
+    for row in rows if len(rows) == 1 else ():
+        _add.change(connection, **row)
+    if len(rows) > 1:
         connection.execute(insert(SyncPoint), rows)
     if rows and not held.beyond:
         clock.mark_shared(connection, atlas.user_id, tick)

@@ -14,32 +14,27 @@ from melon_api.storage.prepared import Prepared
 
 _m, _s = Membership.__table__.c, Space.__table__.c
 _user: Any = bindparam("user_id")
-_members = Prepared(
-    select(_m.space_id)
+# By their keys, one after the other: of a plan of the database's own they are locked in its order,
+# or the whole table is.
+_BY_KEY = "FORCE INDEX (PRIMARY)"
+_lock = Prepared(
+    select(_s.id)
+    .join_from(Membership.__table__, Space.__table__, _s.id == _m.space_id)
     .where(_m.user_id == _user, _m.left_tick.is_(None))
     .order_by(_m.space_id)
+    .prefix_with("STRAIGHT_JOIN", dialect="mysql")
+    .with_hint(Membership.__table__, _BY_KEY, "mysql")
+    .with_hint(Space.__table__, _BY_KEY, "mysql")
     .with_for_update()
 )
 _here: Any = _s.id == bindparam("space_id")
-_locked = Prepared(select(_s.id).where(_here).with_for_update())
 _clock_written = Prepared(update(Space).where(_here).values(sync_clock=bindparam("value")))
 
 
 def lock(connection: Connection, user_id: str) -> None:
     """Hold all shared spaces of an account, which is locked itself: in the order of their ids, and
     before anything is read without a lock (sql/clock.py)."""
-    ids = _members.values(connection, user_id=user_id)
-    if ids:
-        _lock_all(connection, ids)
-
-
-def _lock_all(connection: Connection, ids: list[str]) -> None:
-    if len(ids) == 1:
-        _locked.rows(connection, space_id=ids[0])
-        return
-    by_key = "FORCE INDEX (PRIMARY)"
-    query = select(_s.id).where(_s.id.in_(ids)).order_by(_s.id).with_for_update()
-    connection.execute(query.with_hint(Space.__table__, by_key, "mysql")).all()
+    _lock.rows(connection, user_id=user_id)
 
 
 def lock_one(connection: Connection, space_id: str) -> Row[Any] | None:
