@@ -24,7 +24,7 @@ from config import ROOT
 BEFORE = "6fdd23c8a4c6cb65a9204021211d78aecbebbcd0"
 PARTS = "melon_api server migrations tests/example config.py environ.py gunicorn.conf.py wsgi.py"
 ARCHIVE = Path(__file__).parent / "before" / "spaces.tar.xz"
-PAUSE_SECONDS = 0.03  # between a phone's calls: servers start meanwhile
+PAUSE_SECONDS = 0.06  # between a phone's calls: servers start meanwhile
 
 
 def unpacked(folder: Path) -> Path:
