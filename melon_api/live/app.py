@@ -24,6 +24,7 @@ from melon_api.live import calls, spaces
 from melon_api.live.calls import ASKED, Asked, environ_of
 from melon_api.live.desk import Desk, Seats, stop_pause
 from melon_api.live.ear import Ear
+from melon_api.live.heap import Heap
 from melon_api.live.spaces import Clocks, Known
 from melon_api.live.stream import Send, Stream, send_events, send_verdict
 from melon_api.live.watch import AGE_AWAY, AGE_HEARING, AGE_WITHOUT_REDIS, Watch
@@ -41,7 +42,7 @@ class Live:
 
     def __init__(self, settings: Any) -> None:
         self.flask = create_core(__name__, settings)
-        self._seats, self._desk = Seats(settings.LIVE_STREAMS), Desk()
+        self._seats, self._desk, self._heap = Seats(settings.LIVE_STREAMS), Desk(), Heap()
         self._ear = Ear(settings.REDIS_URL, self._hear) if settings.REDIS_URL else None
         self._watch = Watch(self._desk, partial(spaces.read, self.flask), self._age)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -60,10 +61,11 @@ class Live:
     async def work(self) -> None:
         """What goes on beside the streams; raises what it cannot live with."""
         self._loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as group:
-            if self._ear:
-                group.create_task(self._ear.run())
-            group.create_task(self._watch.run(self._listen_to))
+        with self._heap.watched():
+            async with asyncio.TaskGroup() as group:
+                if self._ear:
+                    group.create_task(self._ear.run())
+                group.create_task(self._watch.run(self._listen_to))
 
     def stop(self) -> None:
         """All who wait are told to come again, each at a time of its own; nobody new is taken."""
@@ -115,6 +117,7 @@ class Live:
             gone.cancel()
             await self._close(stream)
             self._seats.give_back(stream.session_id)
+            self._heap.stream_ended(len(self._desk))
             log.info("a phone was told %d times: %s", stream.told, stream.end_reason or "answered")
 
     def _hear(self, space_id: str, poke: Any) -> None:

@@ -67,6 +67,9 @@ class Desk:
         self._doubtful.pop(stream, None)
         return [space_id for space_id in stream.known if self._leave(stream, space_id)]
 
+    def __len__(self) -> int:
+        return len(self._streams)
+
     def __iter__(self) -> Iterator[Stream]:
         return iter(list(self._streams))
 

@@ -1,0 +1,46 @@
+"""Python's collector of cycles stands still for all while it looks at every object: a second where
+10,000 streams wait. So what has outlived one full look is not looked at again, until as many
+streams have ended as there are: what they leave behind is found then, as seldom as that.
+"""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+OLDEST = 2  # generation, of which a look is one at everything
+LEAST_ENDED = 1_000  # streams
+MOST_KEPT = 1_000  # looks of which the last keeps nothing: the next one is at everything
+
+
+class Heap:
+    def __init__(self) -> None:
+        self._ended = self._kept = 0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """The whole process's."""
+        gc.callbacks.append(self._keep)
+        try:
+            yield
+        finally:
+            gc.callbacks.remove(self._keep)
+            gc.unfreeze()
+
+    def stream_ended(self, left: int) -> None:
+        """`left`: how many go on."""
+        self._ended += 1
+        if self._ended >= max(left, LEAST_ENDED):
+            self._ended = 0
+            gc.unfreeze()
+            gc.collect()
+
+    def _keep(self, phase: str, facts: dict[str, Any]) -> None:
+        if phase != "stop" or facts["generation"] < OLDEST:
+            return
+        self._kept += 1
+        if self._kept < MOST_KEPT:
+            gc.freeze()
+        else:
+            self._kept = 0
+            gc.unfreeze()
