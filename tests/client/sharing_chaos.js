@@ -2,7 +2,8 @@
 // removed, get other roles, move what they have, lose answers; with MELON_KILL workers die. Whatever
 // happens: who is out is told nothing of a space, in the end each phone holds what a new one of its
 // account would, members hold the same, no acknowledged edit is lost, and nothing more is told.
-// MELON_SEEDS chooses the stories, MELON_ROUNDS makes them longer. tests/spaces/stock_chaos.py runs it.
+// MELON_SEEDS chooses the stories, MELON_ROUNDS makes them longer, MELON_RECORD keeps what was said.
+// tests/spaces/stock_chaos.py runs it.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'

@@ -2,6 +2,8 @@
 real gunicorn with the tables of tests/shared_app; in a process of its own, as it has other tables:
 
     MELON_SEEDS=1,2 MELON_ROUNDS=20 python tests/spaces/stock_chaos.py mariadb [kill]
+
+With MELON_RECORD=FILE (an absolute path) each request, answer and edit on a phone is a line of it.
 """
 
 import os
