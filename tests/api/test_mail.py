@@ -14,9 +14,9 @@ import pytest
 from certificates import Authority
 from conftest import environment, make_app
 from devices import API, PASSWORD, Account, new_id
-from fire.phones import call
 from flask import Flask
 from mail_server import HOST, SENDER, Mailbox, held_up, part, settle, token_in
+from phones import call
 from servers import free_port, serving
 from sqlalchemy import select
 
