@@ -4,13 +4,12 @@ A change that needs more of something than its budget says fails here: raise the
 commit, with the reason in its message, or find what is done twice.
 """
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
 import pytest
+from calls import calls
 from conftest import environment, fresh_database, make_app
 from devices import API, PASSWORD, Account, Device, created, edited, new_id, project, task, updated
 from flask import Flask
@@ -176,13 +175,13 @@ def _cost(app: Flask, prepare: Callable[[], Environ]) -> Cost:
     with round_trips(app.config["REDIS_URL"]) as commands:
         send(app, second)
     third = prepare()
-    with _calls() as calls:
+    with calls() as counted:
         send(app, third)
     return Cost(
         status["Questions"] - nothing["Questions"],
         sum(n - nothing[name] for name, n in status.items() if name.startswith("Handler_read")),
         len(commands),
-        len(calls),
+        len(counted),
     )
 
 
@@ -202,18 +201,3 @@ def _read_status(app: Flask) -> dict[str, int]:
         connection.close()
         assert db.engine.pool.checkedin() == 1  # type: ignore[attr-defined]
     return found
-
-
-@contextmanager
-def _calls() -> Iterator[list[None]]:
-    calls: list[None] = []
-
-    def note(_frame: Any, event: str, _arg: Any) -> None:
-        if event in ("call", "c_call"):
-            calls.append(None)
-
-    sys.setprofile(note)
-    try:
-        yield calls
-    finally:
-        sys.setprofile(None)
