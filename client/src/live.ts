@@ -170,6 +170,7 @@ class Listening<Result> implements Live {
     const token = await this.work.token(this.failedToken)
     this.failedToken = undefined
     const url = `${this.work.root}/sync/live?since=${await this.work.since()}`
+    if (signal.aborted) return // nobody looks any more
     const headers = { Accept: 'text/event-stream', Authorization: `Bearer ${token}` }
     const begun = () => {
       heard()
@@ -187,7 +188,9 @@ class Listening<Result> implements Live {
   private async poll(signal: AbortSignal, heard: () => void): Promise<void> {
     while (!signal.aborted) {
       this.become('poll')
-      const isNews = await this.work.poll(await this.work.since(), signal)
+      const since = await this.work.since()
+      if (signal.aborted) return // nobody looks any more
+      const isNews = await this.work.poll(since, signal)
       heard()
       if (!isNews) continue
       this.tellNews()

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { get } from 'node:http'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { listen } from 'melon-sync'
 import { assertConverged, phones } from './support.js'
 
 const url = process.env.MELON_LIVE
@@ -108,6 +109,41 @@ test('many events are few syncs, and none is lost', async (t) => {
   assert.ok(told.syncs.length <= 21, `${told.syncs.length}`)
   assert.deepEqual(told.errors, [])
 })
+
+for (const means of ['stream', 'poll']) {
+  for (const end of ['goes to the background', 'stops']) {
+    test(`who ${end} while a token or a clock is waited for does not listen: ${means}`, async (t) => {
+      let tellState, giveToken, giveClock
+      const asked = []
+      const work = {
+        root: 'http://127.0.0.1:9/api/v1',
+        sync: async () => ({}),
+        token: () => new Promise((resolve) => (giveToken = resolve)),
+        since: () => new Promise((resolve) => (giveClock = resolve)),
+        poll: async () => asked.push('poll'),
+      }
+      const appState = {
+        currentState: 'active',
+        addEventListener: (_type, listener) => ((tellState = listener), { remove() {} }),
+      }
+      if (means === 'poll') withoutStreams(t)
+      const fetch = async () => asked.push('stream')
+      const live = listen(work, { appState, ...(means === 'stream' && { fetch }) })
+      t.after(() => live.stop())
+      if (means === 'stream') {
+        await until(() => giveToken)
+        giveToken('token')
+      }
+      await until(() => giveClock)
+      if (end === 'stops') live.stop()
+      else tellState('background')
+      giveClock(7)
+      await sleep(20)
+      assert.deepEqual(asked, [])
+      assert.equal(live.state, end === 'stops' ? 'stopped' : 'paused')
+    })
+  }
+}
 
 test('both listen, and edit at once', async (t) => {
   const both = await phones(2)

@@ -95,8 +95,10 @@ class Live:
             await self._ear.listen_to([stream.user_id])
 
     async def _begin(self, stream: Stream, clocks: Clocks, known: Known) -> None:
-        if (new := self._desk.begin(stream, clocks, known)) and self._ear:
+        new = self._desk.begin(stream, clocks, known)
+        if self._ear and new:
             await self._ear.listen_to(new)
+        if self._ear and len(clocks) > 1:  # what was said there since they were read, it has missed
             self._desk.doubt(stream)
             self._watch.call()
 
@@ -117,7 +119,8 @@ class Live:
             gone.cancel()
             await self._close(stream)
             self._seats.give_back(stream.session_id)
-            self._heap.stream_ended(len(self._desk))
+            if asked.wait is None:  # what waits for seconds does not last
+                self._heap.stream_ended(len(self._desk))
             log.info("a phone was told %d times: %s", stream.told, stream.end_reason or "answered")
 
     def _hear(self, space_id: str, poke: Any) -> None:

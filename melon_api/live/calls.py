@@ -67,8 +67,10 @@ def _view(app: Flask, seats: Seats, opener: Opener) -> Callable[[], Response]:
             try:
                 _begin(app, opener, stream)
             except BaseException:
-                opener.close(stream)
-                seats.give_back(session_id)
+                try:
+                    opener.close(stream)
+                finally:
+                    seats.give_back(session_id)
                 raise
             request.environ[ASKED] = Asked(stream, wait if kind == JSON else None)
         response = Response(status=200, content_type=kind)

@@ -55,6 +55,7 @@ class Desk:
         self._by_space: dict[str, set[Stream]] = {}
         self._streams: dict[Stream, None] = {}  # in the order they came
         self._doubtful: dict[Stream, None] = {}
+        self._abandoned: set[str] = set()
 
     def open(self, stream: Stream) -> bool:
         """Have it told of its account's own space; whether nobody listened to that before."""
@@ -65,7 +66,10 @@ class Desk:
         """The spaces that nobody listens to any more."""
         self._streams.pop(stream, None)
         self._doubtful.pop(stream, None)
-        return [space_id for space_id in stream.known if self._leave(stream, space_id)]
+        left = {space_id for space_id in stream.known if self._leave(stream, space_id)}
+        left |= {space_id for space_id in self._abandoned if space_id not in self._by_space}
+        self._abandoned.clear()
+        return sorted(left)
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -132,7 +136,8 @@ class Desk:
         """Tell it what has come; the spaces that nobody listened to before."""
         joined = {space for space in clocks if self._join(stream, space)}
         for space_id in stream.known.keys() - clocks.keys():
-            self._leave(stream, space_id)
+            if self._leave(stream, space_id):
+                self._abandoned.add(space_id)
             del stream.known[space_id]
         for space_id, held in clocks.items():
             if spaces.has_news(held, stream.session, stream.known.setdefault(space_id, 0)):

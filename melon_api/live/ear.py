@@ -5,6 +5,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -41,6 +42,7 @@ class Ear:
         self._wanted: set[str] = set()
         self._confirmed: set[str] = set()
         self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._unanswered = Counter[str]()  # commands of a name: the last one's answer counts
         self.is_hearing = False
         self._found = 0.0  # when (s, monotonic)
         self._was_lost = False
@@ -70,6 +72,7 @@ class Ear:
         self._waiting |= {name: loop.create_future() for name in new}
         waiting = [self._waiting[name] for name in names if name in self._waiting]
         if new:
+            self._unanswered.update(new)
             await self._send(self._pubsub.subscribe, new)
         if waiting:
             await asyncio.wait(waiting, timeout=CONFIRM_SECONDS)
@@ -79,7 +82,10 @@ class Ear:
         names = {channel(space_id) for space_id in space_ids} & self._wanted
         self._wanted -= names
         self._confirmed -= names
+        for name in names & self._waiting.keys():
+            self._waiting.pop(name).set_result(None)
         if names and self._pubsub is not None:
+            self._unanswered.update(names)
             await self._send(self._pubsub.unsubscribe, names)
 
     async def _send(self, command: Any, names: Iterable[str]) -> None:
@@ -101,6 +107,7 @@ class Ear:
         finally:
             self._pubsub, self.is_hearing = None, False
             self._confirmed.clear()
+            self._unanswered.clear()
             self._release()
             await pubsub.aclose()
             await client.aclose()
@@ -108,7 +115,8 @@ class Ear:
     async def _subscribe_again(self) -> None:
         names = sorted(self._wanted)
         loop = asyncio.get_running_loop()
-        self._waiting = {name: loop.create_future() for name in names}
+        self._waiting |= {name: loop.create_future() for name in names if name not in self._waiting}
+        self._unanswered.update(names)
         for first in range(0, len(names), CHANNELS_AT_ONCE):
             await self._pubsub.subscribe(*names[first : first + CHANNELS_AT_ONCE])
 
@@ -131,6 +139,11 @@ class Ear:
     def _take(self, message: dict[str, Any]) -> None:
         kind, name, data = message["type"], message["channel"], message["data"]
         name = name.decode() if isinstance(name, bytes) else name
+        if kind in ("subscribe", "unsubscribe"):
+            self._unanswered[name] -= 1
+            if self._unanswered[name] > 0:
+                return
+            del self._unanswered[name]
         if kind == "subscribe" and name in self._wanted:
             self._confirmed.add(name)
             if future := self._waiting.pop(name, None):

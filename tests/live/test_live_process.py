@@ -137,6 +137,32 @@ def test_the_ear_hears_again_what_it_was_listening_to() -> None:
     assert {space_id for space_id, _ in heard} == set(spaces[20:])
 
 
+def test_a_space_that_is_forgotten_before_redis_answers_is_heard_when_it_is_wanted_again() -> None:
+    heard: list[str] = []
+
+    async def story(store: PrivateRedis) -> None:
+        ear = Ear(store.url, lambda space_id, _poke: heard.append(space_id))
+        task = asyncio.create_task(ear.run())
+        await _until(lambda: ear.is_hearing)
+        for space_id, times in (("left", 1), ("back", 2), ("away", 3)):
+            asked = []
+            for _ in range(times):
+                asked.append(asyncio.create_task(ear.listen_to([space_id])))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                await ear.forget([space_id])
+            asked.append(asyncio.create_task(ear.listen_to([space_id])))
+            await asyncio.gather(*asked)
+        with redis.Redis.from_url(store.url) as client:
+            for space_id in ("left", "back", "away"):
+                assert client.publish(channel(space_id), "7 8") == 1
+        await _until(lambda: set(heard) == {"left", "back", "away"})
+        task.cancel()
+
+    with PrivateRedis() as store:
+        asyncio.run(story(store))
+
+
 async def _until(is_so: Any) -> None:
     deadline = time.monotonic() + LONG
     while not is_so():

@@ -206,7 +206,7 @@ def indices(phone: sqlite3.Connection) -> set[str]:
 
 
 class Phone(sqlite3.Connection):
-    """A phone's database, closed when nobody has it any more."""
+    """A phone's database, closed when nobody has it any more, by whichever thread notices."""
 
     def __del__(self) -> None:
         self.close()
@@ -214,7 +214,7 @@ class Phone(sqlite3.Connection):
 
 def updated(phones: dict[str, Any], version: int, *statements: str) -> sqlite3.Connection:
     """A phone of this version, on which these statements were run before it was updated."""
-    phone = Phone(":memory:")
+    phone = Phone(":memory:", check_same_thread=False)
     phone.executescript(phones["setup"][version])
     for statement in statements:
         phone.execute(statement)
@@ -259,7 +259,7 @@ def test_a_table_in_between_is_called_as_no_model_can_be() -> None:
     made = [one.text for one in change(before, after, past_names).steps if isinstance(one, Sql)]
     names = {text.split('"')[1] for text in made if text.startswith("create table")}
     assert names and not any(PHONE.match(name) for name in names)
-    phone = Phone(":memory:")
+    phone = Phone(":memory:", check_same_thread=False)
     for name in before:
         phone.execute(f'create table "{name}" (id primary key, _changed, _status, size)')
     phone.executescript("".join(made))
