@@ -105,6 +105,7 @@ class Meanwhile:
 
 
 def table_ids() -> dict[str, int]:
+    """InnoDB's numbers; a table that was built anew has another one."""
     catalogue = "innodb_sys_tables" if db.engine.dialect.is_mariadb else "innodb_tables"
     query = f"SELECT name, table_id FROM information_schema.{catalogue} WHERE name LIKE :these"
     with db.engine.connect() as connection:
@@ -113,6 +114,7 @@ def table_ids() -> dict[str, int]:
 
 
 def coming() -> list[str]:
+    """The revisions since `BEFORE`, in their order."""
     _, scripts = read(*folders())
     every = [script.revision for script in scripts.walk_revisions()][::-1]
     known = {one.revision for name in BEFORE for one in scripts.iterate_revisions(name, "base")}

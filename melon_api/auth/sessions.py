@@ -223,8 +223,9 @@ def _next_keys(engine: Engine, key: Any, condition: ColumnElement[bool], last: s
 def device_key(device_id: str | None, session_id: str, user_id: str) -> str:
     """The phone behind a session (contract, Accounts 4): named by the app, or this session alone;
     in two name spaces. Two people on one phone, with a database each, are two devices."""
-    named = hashlib.sha256(f"{user_id}.{device_id}".encode()).hexdigest()
-    return f"d.{named}" if device_id else f"s.{session_id}"
+    if not device_id:
+        return f"s.{session_id}"
+    return f"d.{hashlib.sha256(f'{user_id}.{device_id}'.encode()).hexdigest()}"
 
 
 def device_number(key: str) -> int:

@@ -115,7 +115,7 @@ class Ear:
     async def _subscribe_again(self) -> None:
         names = sorted(self._wanted)
         loop = asyncio.get_running_loop()
-        self._waiting |= {name: loop.create_future() for name in names if name not in self._waiting}
+        self._waiting = {name: loop.create_future() for name in names}
         self._unanswered.update(names)
         for first in range(0, len(names), CHANNELS_AT_ONCE):
             await self._pubsub.subscribe(*names[first : first + CHANNELS_AT_ONCE])

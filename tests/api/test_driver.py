@@ -57,6 +57,14 @@ def told(connection: Connection, query: str) -> Any:
         return count, cursor.rowcount, cursor.fetchall(), cursor.description
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, where: type, name: str) -> list[None]:
+    """One for each call of PyMySQL's own from now on."""
+    calls: list[None] = []
+    own = getattr(where, name)
+    monkeypatch.setattr(where, name, lambda *given: calls.append(None) or own(*given))
+    return calls
+
+
 def numbers(rows: int) -> str:
     """So many rows of 1, 2, 3 …"""
     digits = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))
@@ -93,11 +101,7 @@ def test_most_rows_are_read_at_once(
     both: tuple[Connection, QuickConnection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, quick = both
-    packets = []
-    read = Connection._read_packet
-    monkeypatch.setattr(
-        Connection, "_read_packet", lambda *given: packets.append(1) or read(*given)
-    )
+    packets = counted(monkeypatch, Connection, "_read_packet")
     assert len(told(quick, f"SELECT n FROM {numbers(1_000)}")[2]) == 1_000
     assert len(packets) < 100
 
@@ -106,13 +110,7 @@ def test_what_heads_a_result_is_read_once_while_it_is_the_same(
     both: tuple[Connection, QuickConnection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, quick = both
-    parsed = []
-    parse = FieldDescriptorPacket._parse_field_descriptor
-    monkeypatch.setattr(
-        FieldDescriptorPacket,
-        "_parse_field_descriptor",
-        lambda *given: parsed.append(1) or parse(*given),
-    )
+    parsed = counted(monkeypatch, FieldDescriptorPacket, "_parse_field_descriptor")
     queries = ["SELECT 1 AS a, 'x' AS b", "SELECT 1 AS a, 'x' AS c", "SELECT '1' AS a, 'x' AS b"]
     for query in queries * 3:
         assert told(quick, query)[2:] == told(plain, query)[2:]

@@ -1,9 +1,14 @@
 """Whom the live process tells of what it hears, poke by poke."""
 
+import asyncio
 import time
+from pathlib import Path
 
 import pytest
+from conftest import environment
 
+from config import load
+from melon_api.live.app import Live
 from melon_api.live.desk import BELIEF_SECONDS, Desk
 from melon_api.live.stream import Stream
 from melon_api.storage.pokes import EVERYBODY, Poke
@@ -27,6 +32,26 @@ def stream(desk: Desk) -> Stream:
     desk.compare(stream, clocks)
     assert not stream.take_news()
     return stream
+
+
+@pytest.mark.parametrize(("spaces", "doubted"), [(("bob",), 0), (("bob", "shared"), 1)])
+def test_who_begins_where_others_listen_already_is_looked_after_at_once(
+    spaces: tuple[str, ...], doubted: int, tmp_path: Path
+) -> None:
+    """What was pushed there since its clocks were read was told to those others alone."""
+    settings = environment("sqlite", f"sqlite:///{tmp_path}/a.db", REDIS_URL="redis://127.0.0.1:1")
+    live = Live(load(settings))
+    clocks = {name: AccountClock(10, 0, 1, "") for name in spaces}
+
+    async def begin(name: str) -> None:
+        stream = Stream(name, "bob", 10)
+        await live._open(stream)
+        await live._begin(stream, clocks, dict.fromkeys(clocks, 10))
+
+    asyncio.run(begin("first"))
+    live._desk.take_doubtful()
+    asyncio.run(begin("second"))
+    assert len(live._desk.take_doubtful()) == doubted
 
 
 def test_another_ones_push_is_told_once(desk: Desk, stream: Stream) -> None:

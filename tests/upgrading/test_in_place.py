@@ -18,12 +18,12 @@ from flask_migrate import upgrade as upgrade_to
 from sqlalchemy import Engine, MetaData, event, func, select, text
 
 import config
+from benchmarks.upgrading import BEFORE, coming, table_ids
 from melon_api import create_app
 from melon_api.models.base import db
-from melon_api.ops.migrations import folders, read, upgrade
+from melon_api.ops.migrations import upgrade
 from melon_api.storage import engine
 
-BEFORE = ("0009", "example_0001")  # as in release_before.py
 # The one table that InnoDB builds anew: an address that may be null (docs/operations.md).
 COPIED = {"0011": {"users"}}
 SETS_OF_ROWS = re.compile(r"\s*(UPDATE|DELETE|INSERT INTO \w+ .*SELECT|REPLACE)\b", re.I | re.S)
@@ -71,23 +71,6 @@ def rows(tables: MetaData) -> dict[str, int | None]:
     counts = {t.name: select(func.count()).select_from(t) for t in tables.sorted_tables}
     with db.engine.connect() as connection:
         return {name: connection.scalar(query) for name, query in counts.items()}
-
-
-def coming() -> list[str]:
-    """The revisions since then, in their order."""
-    _, scripts = read(*folders())
-    every = [script.revision for script in scripts.walk_revisions()][::-1]
-    known = {one.revision for name in BEFORE for one in scripts.iterate_revisions(name, "base")}
-    return [revision for revision in every if revision not in known]
-
-
-def table_ids() -> dict[str, int]:
-    """InnoDB's numbers; a table that was built anew has another one."""
-    catalogue = "innodb_sys_tables" if db.engine.dialect.is_mariadb else "innodb_tables"
-    query = f"SELECT name, table_id FROM information_schema.{catalogue} WHERE name LIKE :these"
-    with db.engine.connect() as connection:
-        found = connection.execute(text(query), {"these": f"{db.engine.url.database}/%"})
-        return {name.partition("/")[2]: number for name, number in found}
 
 
 ON_SERVERS = pytest.mark.parametrize("app", ["mariadb", "mysql"], indirect=True)

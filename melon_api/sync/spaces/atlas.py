@@ -193,9 +193,9 @@ def add_point(
         {"user_id": atlas.user_id, "timestamp": tick, "space_id": space, "space_clock": value}
         for space, value in entries.items()
     ]
-    for row in rows if len(rows) == 1 else ():
-        _add.change(connection, **row)
-    if len(rows) > 1:
+    if len(rows) == 1:
+        _add.change(connection, **rows[0])
+    elif rows:
         connection.execute(insert(SyncPoint), rows)
     if rows and not held.beyond:
         clock.mark_shared(connection, atlas.user_id, tick)

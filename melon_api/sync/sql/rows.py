@@ -115,14 +115,14 @@ def _read_each(connection: Connection, table: SyncedTable, user_id: str, ids: li
 
 @functools.cache
 def _few_query(table: SyncedTable, dialect: Dialect) -> str:
-    columns, name = names(table, dialect)
+    columns, name = columns_and_table(table, dialect)
     found = f"{text_literal(table.name)},JSON_ARRAY({columns}) FROM {name}"
     return f"SELECT {found} WHERE user_id = %s AND id IN (%s)"
 
 
 @functools.cache
 def _many_query(table: SyncedTable, dialect: Dialect) -> str:
-    columns, name = names(table, dialect)
+    columns, name = columns_and_table(table, dialect)
     found = f"COUNT(*),GROUP_CONCAT(JSON_ARRAY({columns}),'{END}') FROM {name}"
     return f"SELECT {text_literal(table.name)},{found} WHERE user_id = %s AND id IN (%s)"
 
@@ -130,19 +130,20 @@ def _many_query(table: SyncedTable, dialect: Dialect) -> str:
 @functools.cache
 def _query(table: SyncedTable, dialect: Dialect) -> str:
     """The parameters are the account and the ids, on SQLite as JSON."""
-    columns, name = names(table, dialect)
+    columns, name = columns_and_table(table, dialect)
     mine = "?" if dialect.name == "sqlite" else "%s"
     here = f"FROM {name} WHERE user_id = {mine} AND id {one_of_texts(dialect)}"
     return f"SELECT {columns} {here}"
 
 
-def names(table: SyncedTable, dialect: Dialect) -> tuple[str, str]:
+def columns_and_table(table: SyncedTable, dialect: Dialect) -> tuple[str, str]:
     """The columns of a row, as `row_maker` takes them, and the table, in SQL."""
     quote = dialect.identifier_preparer.quote
     own = [quote(column.sql) for column in table.columns]
     return ",".join(["id", *own, *CLOCKS]), quote(table.table.name)
 
 
+@functools.cache
 def row_maker(table: SyncedTable) -> Callable[[Sequence[Any]], Row]:
     """Makes a row of its columns, those of JSON among them."""
     names = [column.name for column in table.columns]

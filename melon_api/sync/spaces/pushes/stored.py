@@ -31,7 +31,7 @@ class LocatedRows(Locations):
         dialect = self._connection.dialect
         if dialect.name != "mysql" or sum(map(len, asked.values())) > rows.FEW:
             return super().beside(asked, table)
-        return f"JSON_ARRAY({rows.names(table, dialect)[0]})"
+        return f"JSON_ARRAY({rows.columns_and_table(table, dialect)[0]})"
 
     def meet(self, table: str, space: str, record_id: str, beside: Any) -> None:
         if beside is not None:
