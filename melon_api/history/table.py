@@ -16,7 +16,7 @@ class SyncCall(db.Model):
 
     user_id: Mapped[str] = mapped_column(Id, primary_key=True)
     at_ms: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    # By chance, and so unlike that of any other process.
+    # From a beginning by chance, and so unlike that of any other process.
     part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     first_ms: Mapped[int] = mapped_column(BigInteger)
     session_id: Mapped[str] = mapped_column(Id)

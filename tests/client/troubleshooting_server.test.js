@@ -2,7 +2,9 @@
 // a server of its own, with limits that are soon reached (test_stock_client.py).
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { after, before, test } from 'node:test'
@@ -15,7 +17,8 @@ const require = createRequire(import.meta.url)
 const { appSchema, tableSchema } = require('@nozbe/watermelondb')
 const { schemaMigrations } = require('@nozbe/watermelondb/Schema/migrations')
 
-const { CHROMIUM, JWT_SECRET_KEY, MAX_PUSH_RECORDS, MELON_URL, WEB_APP_PORT } = process.env
+const { CHROMIUM, DATABASE_URL, JWT_SECRET_KEY, MAX_PUSH_RECORDS } = process.env
+const { MELON_PYTHON, MELON_URL, WEB_APP_PORT } = process.env
 const guide = new Explained((chapter) => chapter.startsWith('The server'))
 
 const { sync } = await snippet('docs/stock-client.md', 'sync')
@@ -194,6 +197,15 @@ test('too many pulls: after Retry-After it goes on', async () => {
   await synced(a)
 })
 
+/** Do this while others cannot write to the database, until `release` is called. */
+async function whileHeld(work) {
+  const path = DATABASE_URL.replace('sqlite:///', '')
+  const hold = 'import sqlite3,sys;c=sqlite3.connect(sys.argv[1]);c.execute("BEGIN IMMEDIATE")'
+  const holder = spawn(MELON_PYTHON, ['-c', `${hold};print(1,flush=True);input()`, path])
+  await once(holder.stdout, 'data')
+  await work(() => holder.stdin.end())
+}
+
 test('a server without room for more: nothing was applied, and later it is', async () => {
   const account = new Account()
   const { a, project } = await account.twoPhones()
@@ -202,12 +214,13 @@ test('a server without room for more: nothing was applied, and later it is', asy
     const body = JSON.stringify({ lastPulledAt: 0, changes: { tasks: { created } } })
     return a.call('POST', '/sync/push', { headers: JSON_BODY, body })
   }
+  const ids = Array.from({ length: 80 }, (_, n) => `t${n}`)
   const refusals = []
-  for (let round = 0; !refusals.length; round += 1) {
-    const ids = Array.from({ length: 80 }, (_, n) => `t${round}.${n}`)
-    const pushes = ids.map((id) => push(id).catch((error) => refusals.push([id, error])))
-    await Promise.all(pushes)
-  }
+  await whileHeld(async (release) => {
+    const refused = (id) => (error) => release(refusals.push([id, error]))
+    await Promise.all(ids.map((id) => push(id).catch(refused(id))))
+  })
+  assert.notEqual(refusals.length, 0)
   for (const [, error] of refusals) {
     assert.equal(guide.shows(error.message), '"code":"unavailable"')
   }

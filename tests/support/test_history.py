@@ -22,7 +22,7 @@ from sqlalchemy import func, select, update
 
 from melon_api.history import keeper as keepers
 from melon_api.history import run, store
-from melon_api.history.entry import MORE, MOST_PLACES
+from melon_api.history.entry import MORE, MOST_PLACES, PUSH, Entry
 from melon_api.history.run import DAY_MS
 from melon_api.history.table import SyncCall
 from melon_api.models.base import db
@@ -97,6 +97,20 @@ def test_one_device_may_be_asked_for(app: Flask) -> None:
     assert line.startswith("TIME  Tablet  pull")
     said = flask(app, "sync", "history", account.email, "--device", "watch", code=1)
     assert "This account has no device watch" in said
+
+
+def test_calls_of_one_moment_are_told_as_they_came(app: Flask) -> None:
+    account = Account(app)
+    flush(app)
+    ids = [str(number) for number in range(10)]
+    entries = [
+        Entry(account.user["id"], "session", PUSH, 200, None, {}, request_id, 1, 1)
+        for request_id in ids
+    ]
+    with app.app_context():
+        store.write(db.engine, entries)
+        told = [entry.request_id for entry in store.read(db.engine, account.user["id"])]
+    assert told[::-1] == ids
 
 
 def test_pulls_that_find_nothing_are_not_kept(app: Flask) -> None:
