@@ -1,6 +1,7 @@
 """All spaces of an account, and what a timestamp of it stands for, in SQL."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -42,7 +43,7 @@ class Atlas:
     members: tuple[Reach, ...]
     left: tuple[Reach, ...]
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
         """The spaces that the account sees, in the order in which they hide each other's ids."""
         shared = [space.id for space in self.members if space.id != CATALOGUE]

@@ -100,8 +100,11 @@ class Locations:
     def _first(self, key: RecordKey) -> str | None:
         """The first space where it lives, whether or not that is seen."""
         spots = self._spots.get(key, {})
-        order = self._order(self._tables[key[0]])
-        return next((s for s in order if s in spots and not spots[s].is_deleted), None)
+        for space in self._order(self._tables[key[0]]):
+            spot = spots.get(space)
+            if spot is not None and not spot.is_deleted:
+                return space
+        return None
 
     def _is_seen(self, key: RecordKey, space: str) -> bool:
         """Unless it descends from a record that another one hides. What is in a circle descends

@@ -45,6 +45,7 @@ class Teller:
         self._begun: Atlas | None = None
         self._only: str | None = None
         self._had = Had(connection, atlas, device)
+        self._at_a_time = ROWS_AT_A_TIME
 
     def tell(self, begun: Atlas | None, only: str | None = None) -> Iterator[Told]:
         """`begun`: of a pull that goes on, what its timestamp stands for; `only` this table."""
@@ -59,6 +60,7 @@ class Teller:
 
     def include(self, changes: ChangesText, limit: int | None, begun: Atlas | None) -> Walk | None:
         """The next `limit` of all, or all of it; where the next page begins, None for nowhere."""
+        self._at_a_time = told.rows_at_a_time(limit)
         return told.include(self.tell(begun), self._walk, limit, changes)
 
     def include_whole(self, changes: ChangesText, read_whole: ReadWhole) -> Walk | None:
@@ -121,12 +123,12 @@ class Teller:
             if part.until is not None:
                 bounds.append(c.created_at_ms <= part.until)
             read = delta_pull.read_rows(
-                self._connection, table, scope, query, *bounds, most=ROWS_AT_A_TIME
+                self._connection, table, scope, query, *bounds, most=self._at_a_time
             )
             rows = [row for some in read for row in some]
             if rows:
                 yield rows
-            if len(rows) < ROWS_AT_A_TIME:
+            if len(rows) < self._at_a_time:
                 return
             after = rows[-1][0]
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
+from math import ceil
 from typing import NamedTuple
 
 from melon_api.sync.rules.walk import Walk
@@ -22,24 +23,27 @@ class Told(NamedTuple):
     text: bytes
 
 
+def rows_at_a_time(limit: int | None) -> int:
+    """Such that the records of a page, and the one that says that it is not the last, are read
+    whole."""
+    if limit is None:
+        return ROWS_AT_A_TIME
+    reads = ceil((limit + 1) / ROWS_AT_A_TIME)
+    return ceil((limit + 1) / reads)
+
+
 def include(
     told: Iterator[Told], walk: Walk, limit: int | None, changes: ChangesText
 ) -> Walk | None:
     """Add the next `limit` of them, or all; where the next page begins, None for nowhere."""
-    here, room = walk, limit
-    some: list[Told] = []
-    for one in told:
-        if room == 0:
-            _add(changes, some)
-            return here
-        some.append(one)
-        if len(some) == ROWS_AT_A_TIME:
-            _add(changes, some)
-            some = []
-        here = replace(walk, part=one.part, table=one.table, after=one.id)
-        room = None if room is None else room - 1
-    _add(changes, some)
-    return None
+    page = told if limit is None else islice(told, limit)
+    last: Told | None = None
+    while some := list(islice(page, ROWS_AT_A_TIME)):
+        _add(changes, some)
+        last = some[-1]
+    if limit is None or next(told, None) is None:
+        return None
+    return replace(walk, part=last.part, table=last.table, after=last.id) if last else walk
 
 
 def _add(changes: ChangesText, some: list[Told]) -> None:
