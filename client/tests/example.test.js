@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
 import Module, { createRequire } from 'node:module'
-import { test } from 'node:test'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { memoryStorage } from 'melon-sync'
 
@@ -13,6 +16,7 @@ const { Database, newPhone, PASSWORD, watermelon } = await import('./support.js'
 const { default: SQLiteAdapter } = watermelon('/adapters/sqlite')
 const { App } = compiled('app')
 const { modelClasses, schema } = compiled('schema')
+const { fetching, sentence } = compiled('words')
 
 /** A module of the examples, as an app's bundler makes it. */
 function compiled(name) {
@@ -27,14 +31,20 @@ function compiled(name) {
   return made.exports
 }
 
-async function newApp(storage = memoryStorage(), known = undefined) {
+const folder = mkdtempSync(join(tmpdir(), 'lists-'))
+after(() => rmSync(folder, { recursive: true }))
+
+/** What outlives the app: its tokens and its databases. */
+const newDevice = () => ({ storage: memoryStorage(), files: mkdtempSync(join(folder, 'phone-')) })
+
+async function newApp(device = newDevice(), known = undefined) {
   const network = known ?? (await newPhone()).network
-  const openDatabase = (dbName) =>
-    new Database({ adapter: new SQLiteAdapter({ dbName, schema, jsi: true }), modelClasses })
-  const app = new App({ url: network.url, storage, openDatabase })
-  const seen = []
-  app.subscribe(() => seen.push(app.state))
-  return { app, network, seen, storage }
+  const openDatabase = (slot) => {
+    const dbName = join(device.files, slot)
+    return new Database({ adapter: new SQLiteAdapter({ dbName, schema, jsi: true }), modelClasses })
+  }
+  const app = new App({ url: network.url, storage: device.storage, openDatabase })
+  return { app, network, device }
 }
 
 const newPerson = () => ({ email: `${randomUUID()}@example.com`, password: PASSWORD })
@@ -55,10 +65,12 @@ const GROCERIES = [['Groceries', ['Milk', 'Bread']]]
 test('a second phone shows the same, and that it is fetching', async () => {
   const { app, person } = await aShopper()
   assert.ok(!app.state.lists[0].tasks.some(({ isUnsynced }) => isUnsynced))
-  const { app: other, seen } = await newApp()
+  const { app: other, network } = await newApp()
+  let shown
+  network.on('/sync/pull', async () => (shown = other.state.firstSync))
   await other.enter('login', person)
+  assert.equal(shown, 0, 'it waited without a word')
   assert.deepEqual(told(other.state), GROCERIES)
-  assert.ok(seen.some(({ firstSync }) => firstSync !== null))
   assert.deepEqual([other.state.firstSync, other.state.isSyncing], [null, false])
   await other.tick(other.state.lists[0].tasks[0].id, true)
   await app.sync()
@@ -103,9 +115,9 @@ test('two people on one phone have a database each, and need no password to take
   const [{ slot, email }] = app.state.others
   assert.equal(email, person.email)
   await app.switchTo(slot)
-  assert.deepEqual(told(app.state), GROCERIES)
+  assert.deepEqual([told(app.state), app.state.message], [GROCERIES, null])
   await app.switchTo(app.state.others[0].slot)
-  assert.deepEqual(told(app.state), [['Tools', []]])
+  assert.deepEqual([told(app.state), app.state.message], [[['Tools', []]], null])
 })
 
 test('who comes back finds what was not uploaded, unless it was deleted', async () => {
@@ -124,10 +136,40 @@ test('who comes back finds what was not uploaded, unless it was deleted', async 
 })
 
 test('a start goes on as whoever was here last', async () => {
-  const { app, network, storage } = await aShopper()
+  const { app, network, device } = await aShopper()
   const { email } = app.state
-  const { app: next } = await newApp(storage, network)
+  const { app: next } = await newApp(device, network)
   await next.resume()
   assert.equal(next.state.email, email)
   assert.deepEqual(told(next.state), GROCERIES)
+})
+
+test('at a start the lists are there before the network has answered', async () => {
+  const { device, network } = await aShopper()
+  const { app } = await newApp(device, network)
+  network.always('hang')
+  void app.resume()
+  await new Promise((resolve) => {
+    app.subscribe(() => app.state.isReady && resolve())
+  })
+  assert.deepEqual(told(app.state), GROCERIES)
+  assert.equal(app.state.isSyncing, true)
+})
+
+test('a phone that does not say who was here leads to the sign-in, with a sentence', async () => {
+  const get = () => Promise.reject(new Error('the keychain is locked'))
+  const { app } = await newApp({ ...newDevice(), storage: { ...memoryStorage(), get } })
+  await app.resume()
+  assert.equal(app.state.isReady, true)
+  assert.match(app.state.message, /keychain is locked/)
+})
+
+test('what the server says no to has words of its own', () => {
+  const { ConflictError, ForbiddenError } = require('melon-sync')
+  const words = (kind, code) => sentence(new kind(400, { code, detail: code }))
+  assert.match(words(ForbiddenError, 'email_not_verified'), /^Open the mail/)
+  assert.match(words(ForbiddenError, 'account_disabled'), /switched off/)
+  assert.match(words(ForbiddenError, 'forbidden'), /may not/)
+  assert.match(words(ConflictError, 'sync_conflict'), /Try again/)
+  assert.deepEqual([0, 7].map(fetching), ['Fetching your lists…', 'Fetching your lists: 7 records'])
 })

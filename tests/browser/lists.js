@@ -1,4 +1,4 @@
-// A visit of examples/web, built for this origin: two phones are two windows that share nothing.
+// A visit of examples/web, or of examples/expo, built for this origin: two phones are two windows that share nothing.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -14,7 +14,7 @@ const newPerson = () => ({ email: `${randomUUID()}@example.com`, password: 'corr
 /** A window of its own, with the lists open. */
 async function phone() {
   const context = await browser.newContext({ viewport: { width: 390, height: 844 } })
-  await context.route(`${ORIGIN}/lists/**`, (route) => {
+  await context.route(/\/(lists|_expo)\//, (route) => {
     const name = new URL(route.request().url()).pathname.replace('/lists/', '') || 'index.html'
     const body = readFileSync(join(process.env.LISTS, name))
     return route.fulfill({ body, contentType: TYPES[extname(name)] })
@@ -50,9 +50,24 @@ try {
   await add(a, 'Add to Groceries', 'Milk')
   await mark(a).waitFor({ state: 'detached' })
 
+  // Whoever waits for a slow network is told of it.
   const b = await phone()
+  let letGo
+  const isThere = new Promise((resolve) => (letGo = resolve))
+  await b.context.route('**/sync/pull', async (route) => {
+    await isThere
+    await route.continue()
+  })
   await enter(b, person, 'Sign in')
+  await b.page.getByRole('progressbar', { name: 'First sync' }).waitFor()
+  letGo()
   await b.page.getByLabel('Milk').waitFor()
+  await b.page.getByRole('progressbar').waitFor({ state: 'detached' })
+
+  const tab = await b.context.newPage()
+  await tab.goto(`${ORIGIN}/lists/`)
+  await tab.getByText('open in another tab').waitFor()
+  await tab.close()
 
   // Offline, and loaded again: it is still there, and goes up when the network is back.
   await a.context.setOffline(true)

@@ -1,4 +1,4 @@
-"""examples/web in a real Chromium, as its README builds it; and that the examples are one app."""
+"""The examples in a real Chromium, as their READMEs build them; and that they are one app."""
 
 import os
 import shutil
@@ -11,6 +11,8 @@ from test_demo import HERE, run
 
 EXAMPLES = HERE.parents[1] / "examples"
 SHARED = ("core", "disk.ts", "lokijs.d.ts", "web-storage.ts")
+EXPO = pytest.mark.skipif("TEST_EXPO" not in os.environ, reason="installs 400 MB: TEST_EXPO=yes")
+QUIET = {"CI": "1", "EXPO_NO_TELEMETRY": "1"}
 
 
 def installed(example: str, melon_sync: Path) -> Path:
@@ -33,12 +35,16 @@ def lists(melon_sync: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_lists_sync_in_a_browser(lists: Path, chromium: str, tmp_path: Path) -> None:
-    pictures = Path(os.environ.get("DEMO_PICTURES") or tmp_path)
-    with serving("sqlite", tmp_path) as server:
+def visit(lists: Path, chromium: str, folder: Path) -> None:
+    pictures = Path(os.environ.get("DEMO_PICTURES") or folder)
+    with serving("sqlite", folder) as server:
         environ = {"MELON_URL": server.url, "CHROMIUM": chromium, "LISTS": str(lists)}
         said = run("node", "lists.js", folder=HERE, PICTURES=str(pictures), **environ)
     assert "the lists sync" in said
+
+
+def test_the_lists_sync_in_a_browser(lists: Path, chromium: str, tmp_path: Path) -> None:
+    visit(lists, chromium, tmp_path)
 
 
 def test_both_examples_are_one_app() -> None:
@@ -55,20 +61,35 @@ def test_both_examples_are_one_app() -> None:
     assert (EXAMPLES / "web" / "src" / "disk.ts").read_text() == (demo / "src/disk.ts").read_text()
 
 
-@pytest.mark.skipif("TEST_EXPO" not in os.environ, reason="installs 400 MB: TEST_EXPO=yes")
-def test_the_expo_app_is_bundled(melon_sync: Path, tmp_path: Path) -> None:
-    """For the web, and as Hermes' bytecode; the config plugin writes Android's folder."""
+@pytest.fixture(scope="session")
+def expo(melon_sync: Path) -> Path:
+    """Its folder, with types that fit."""
     folder = installed("expo", melon_sync)
-    quiet = {"CI": "1", "EXPO_NO_TELEMETRY": "1"}
     run("npm", "run", "check", folder=folder)
-    for platform, kind in (("web", "js"), ("android", "hbc")):
-        out = tmp_path / platform
-        export = ("expo", "export", "--platform", platform, "--output-dir", str(out))
-        run("npx", *export, folder=folder, **quiet)
-        assert list(out.rglob(f"*.{kind}"))
+    return folder
+
+
+def exported(expo: Path, platform: str, out: Path) -> Path:
+    """Of the web its server is that of its own origin."""
+    export = ("expo", "export", "--clear", "--platform", platform, "--output-dir", str(out))
+    run("npx", *export, folder=expo, EXPO_PUBLIC_MELON_URL="/", **QUIET)
+    return out
+
+
+@EXPO
+def test_the_expo_app_syncs_in_a_browser(expo: Path, chromium: str, tmp_path: Path) -> None:
+    """The same visit, of the screens that a phone shows."""
+    visit(exported(expo, "web", tmp_path / "web"), chromium, tmp_path)
+
+
+@EXPO
+def test_the_expo_app_is_built_for_phones(expo: Path, tmp_path: Path) -> None:
+    """As Hermes' bytecode; the config plugin writes Android's folder."""
+    for platform in ("android", "ios"):
+        assert list(exported(expo, platform, tmp_path / platform).rglob("*.hbc"))
     copy = tmp_path / "copy"
-    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("node_modules", ".expo"))
-    (copy / "node_modules").symlink_to(folder / "node_modules")
-    run("npx", "expo", "prebuild", "--platform", "android", "--no-install", folder=copy, **quiet)
+    shutil.copytree(expo, copy, ignore=shutil.ignore_patterns("node_modules", ".expo"))
+    (copy / "node_modules").symlink_to(expo / "node_modules")
+    run("npx", "expo", "prebuild", "--platform", "android", "--no-install", folder=copy, **QUIET)
     application = next((copy / "android").rglob("MainApplication.kt")).read_text()
     assert "WatermelonDBJSIPackage()" in application

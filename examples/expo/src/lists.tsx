@@ -10,7 +10,7 @@ export function Lists({ app, lists }: { app: App; lists: List[] }) {
           <Text style={styles.name}>{list.name}</Text>
           {list.tasks.map(({ id, title, isCompleted, isUnsynced }) => (
             <View key={id} style={styles.task}>
-              <Switch value={isCompleted} onValueChange={(isOn) => void app.tick(id, isOn)} />
+              <Switch aria-label={title} value={isCompleted} onValueChange={(isOn) => void app.tick(id, isOn)} />
               <Text>{title}</Text>
               {isUnsynced && <Text style={styles.mark}>on this phone</Text>}
             </View>

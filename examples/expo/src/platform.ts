@@ -8,6 +8,9 @@ import { modelClasses, schema } from './core/schema'
 // On this device alone: a phone that is set up from another one's backup signs in, as a device of its own.
 const options = { keychainAccessible: SecureStore.AFTER_FIRST_UNLOCK_THIS_DEVICE_ONLY }
 
+/** Resolves once nobody else uses the databases: on a phone at once. */
+export const alone = Promise.resolve()
+
 export const platform: Platform = {
   url: process.env.EXPO_PUBLIC_MELON_URL ?? 'http://127.0.0.1:8000',
   storage: {

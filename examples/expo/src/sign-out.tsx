@@ -15,7 +15,7 @@ export function SignOut({ app, email }: { app: App; email: string }) {
     )
   }
   return (
-    <View accessibilityRole="alert">
+    <View role="alertdialog" aria-label="Sign out">
       <Text>Not everything is saved everywhere yet. Signed out, what is on this phone alone would be lost.</Text>
       <Button title="Stay" onPress={() => setIsAsking(false)} />
       <Button title="Sign out, keep it here" onPress={() => void app.leave(true)} />

@@ -6,12 +6,13 @@ import { Screen } from './screen'
 const page = createRoot(document.getElementById('page') as HTMLElement)
 
 /** One tab at a time: two would write over each other's database. */
-async function start(): Promise<void> {
+function start(): Promise<never> {
   const app = new App(platform)
-  await app.resume()
   page.render(<Screen app={app} />)
   for (const event of ['online', 'focus']) addEventListener(event, () => void app.sync())
+  void app.resume()
+  return new Promise(() => {})
 }
 
 page.render(<p>The lists are open in another tab.</p>)
-void navigator.locks.request('melon-lists', () => start().then(() => new Promise(() => {})))
+void navigator.locks.request('melon-lists', start)

@@ -1,8 +1,11 @@
 import { useState, useSyncExternalStore, type FormEvent } from 'react'
 import type { App, List } from './core/app'
+import { fetching } from './core/words'
 
 export function Screen({ app }: { app: App }) {
-  const { email, others, lists, firstSync, isOffline, message } = useSyncExternalStore(app.subscribe, () => app.state)
+  const state = useSyncExternalStore(app.subscribe, () => app.state)
+  const { isReady, email, others, lists, firstSync, isOffline, message } = state
+  if (!isReady) return <p>Opening …</p>
   return (
     <>
       {isOffline && <p className="banner">Offline. What you write waits on this phone.</p>}
@@ -13,7 +16,7 @@ export function Screen({ app }: { app: App }) {
       )}
       {firstSync !== null && (
         <p>
-          <progress aria-label="First sync" /> Fetching your lists: {firstSync} records
+          <progress aria-label="First sync" /> {fetching(firstSync)}
         </p>
       )}
       {email === null ? <SignIn app={app} /> : lists.map((list) => <ListView key={list.id} app={app} list={list} />)}

@@ -20,6 +20,8 @@ export interface List {
 }
 
 export interface State {
+  /** Whether it is known who was here last, and what they have. */
+  isReady: boolean
   email: string | null
   /** Others whose lists are on this phone. */
   others: { slot: string; email: string }[]
@@ -34,7 +36,7 @@ export interface State {
 const NOBODY = { email: null, lists: [], isSyncing: false, firstSync: null, isOffline: false }
 
 export class App {
-  state: State = { ...NOBODY, others: [], message: null }
+  state: State = { ...NOBODY, isReady: false, others: [], message: null }
   private readonly accounts: Accounts
   private readonly listeners = new Set<() => void>()
   private account: Account | null = null
@@ -49,9 +51,10 @@ export class App {
     return () => void this.listeners.delete(listener)
   }
 
-  /** At the start: whoever was here last. */
-  async resume(): Promise<void> {
-    await this.show(await this.accounts.last())
+  /** At the start: whoever was here last. What is on the phone shows before the network has answered. */
+  resume = async (): Promise<void> => {
+    await this.telling(async () => this.show(await this.accounts.last()))
+    this.set({ isReady: true })
   }
 
   enter = (how: 'register' | 'login', form: Credentials): Promise<void> =>
@@ -79,8 +82,8 @@ export class App {
     const { account } = this
     if (!account) return
     const tell = (change: Partial<State>) => this.account === account && this.set(change)
-    tell({ isSyncing: true })
     const isFirst = this.state.lists.length === 0
+    tell({ isSyncing: true, firstSync: isFirst ? 0 : null })
     const onProgress = (progress: SyncProgress) => {
       if (isFirst) tell({ firstSync: progress.records ?? 0 })
     }
@@ -130,6 +133,7 @@ export class App {
     const watched = account.database.withChangesForTables(['projects', 'tasks']).subscribe(look)
     this.unwatch = () => watched.unsubscribe()
     await this.look(account)
+    this.set({ isReady: true })
     await this.sync()
   }
 
