@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
-import orjson
 from flask import Flask
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,22 +19,21 @@ from structlog.contextvars import bind_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from melon_api.core import create_core
-from melon_api.errors import Example, InternalError, Unavailable
+from melon_api.errors import InternalError, Unavailable
 from melon_api.live import calls, spaces
 from melon_api.live.calls import ASKED, Asked, environ_of
 from melon_api.live.desk import Desk, Seats, stop_pause
 from melon_api.live.ear import Ear
 from melon_api.live.heap import Heap
+from melon_api.live.server import refusal
 from melon_api.live.spaces import Clocks, Known
 from melon_api.live.stream import Send, Stream, send_events, send_verdict
 from melon_api.live.watch import AGE_AWAY, AGE_HEARING, AGE_WITHOUT_REDIS, Watch
-from melon_api.web.problems import as_problem
 
 log = logging.getLogger(__name__)
 
 THREADS, MOST_WAITING = 6, 2_000  # requests that are about to be answered
 OPEN_SECONDS = 5.0
-PROBLEM = "application/problem+json"
 
 
 class Live:
@@ -206,13 +205,13 @@ async def _end_when_gone(stream: Stream, receive: Receive) -> None:
 
 
 async def _healthz(_request: Request) -> Response:
-    return Response(b'{"status":"ok"}', media_type="application/json")
+    headers = {"Cache-Control": "no-store", "X-Request-ID": uuid4().hex}
+    return Response(b'{"status":"ok"}', headers=headers, media_type="application/json")
 
 
 def _problem(kind: Any, detail: str) -> Response:
-    body = orjson.dumps(as_problem(kind, Example(detail), None))
-    headers = {"Retry-After": "5"} if kind is Unavailable else {}
-    return Response(body, kind.status, headers | {"Cache-Control": "no-store"}, PROBLEM)
+    headers, body = refusal(kind, detail)
+    return Response(body, kind.status, headers)
 
 
 async def _crashed(_request: Request, _error: Exception) -> Response:

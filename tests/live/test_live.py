@@ -1,6 +1,7 @@
 """The live process from outside: each sentence of the contract's Live."""
 
 import itertools
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -321,11 +322,24 @@ def test_what_else_is_asked_is_no_page(live: Live, ada: Person) -> None:
         ("NONSENSE", "/api/v1/sync/live", 405),
     ):
         answer = raw(live, f"{method} {path} HTTP/1.1\r\nHost: melon\r\nConnection: close\r\n\r\n")
-        assert answer.startswith(f"HTTP/1.1 {wanted} ")
-        assert "application/problem+json" in answer
-    answer = raw(live, "what is this\r\n\r\n")
-    assert answer.startswith("HTTP/1.1 400 ")
-    assert "application/problem+json" in answer
+        assert_is_problem(answer, wanted)
+    assert_is_problem(raw(live, "what is this\r\n\r\n"), 400)
+
+
+def assert_is_problem(answer: str, status: int) -> None:
+    """Contract, Errors 1 and 3."""
+    head, _, body = answer.partition("\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:])
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["cache-control"] == "no-store"
+    assert json.loads(body)["request_id"] == headers["x-request-id"]
+
+
+def test_its_health_is_told_to_nobody_who_stores_it(live: Live) -> None:
+    answer = raw(live, "GET /healthz HTTP/1.1\r\nHost: melon\r\nConnection: close\r\n\r\n").lower()
+    assert answer.startswith("http/1.1 200 ")
+    assert "cache-control: no-store" in answer
 
 
 def raw(live: Live, request: str) -> str:
