@@ -1,6 +1,6 @@
 # One command for each habit; `make` alone lists them.
 SHELL := bash
-.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-live bench-sharing bench-joining bench-seldom bench-enumeration bench-upgrading
+.PHONY: help run demo client test mutations killed shape lint format worker migrate seed lock chaos chaos-live fuzz bench profile bench-growth bench-fairness bench-crowd bench-first-pulls bench-live bench-sharing bench-joining bench-seldom bench-enumeration bench-upgrading
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -35,6 +35,9 @@ migrate: ## write a migration for what changed in the models: make migrate m="Ad
 chaos: ## the stock client under fire for long: make chaos seeds=100
 	MELON_SEEDS=$$(seq -s, 1 $(or $(seeds),100)) NODE_SECONDS=7200 ./scripts/test -k "killed_workers or refused"
 
+chaos-live: ## phones that are told, while Redis is killed: make chaos-live kills=20
+	TEST_SERVERS=yes MELON_KILLS=$(or $(kills),20) ./scripts/test -n0 -rP tests/live/test_live_chaos.py
+
 killed: ## no event is lost: make killed commits=100000 kills=100
 	MELON_COMMITS=$(or $(commits),10000) MELON_KILLS=$(or $(kills),50) ./scripts/test -s -p no:xdist tests/events/test_killed.py
 
@@ -62,8 +65,8 @@ bench-fairness: ## a small push beside another account's large ones and sign-ins
 bench-crowd: ## a small pull beside 2,400 silent, slow and reluctant strangers
 	./scripts/bench crowd --database $(or $(database),mariadb)
 
-bench-live: ## 10,000 idle streams, and how long it is from a push to the event
-	./scripts/bench live --database $(or $(database),mariadb)
+bench-live: ## 10,000 streams: make bench-live what=idle,away,deaf,stop,polls streams=1000
+	./scripts/bench live --database $(or $(database),mariadb) $(if $(what),--what $(what)) $(if $(streams),--streams $(streams)) $(if $(wait),--wait $(wait))
 
 bench-first-pulls: ## other accounts' pulls beside 16 loops of first pulls of 50,000
 	./scripts/bench first_pulls --database $(or $(database),mariadb)

@@ -1,9 +1,13 @@
 """Fresh databases for the servers that are measured, and the connections that look at them."""
 
 import os
+import random
+import socket
+import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import closing, contextmanager, suppress
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pymysql
@@ -15,6 +19,7 @@ SERVERS = {
 }
 REDIS = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1:6379")
 LOCK = "melon_bench"
+PORTS = range(20_000, 32_000)
 
 
 def connect(url: str, **options: Any) -> Any:
@@ -77,6 +82,47 @@ def redis_database(number: int) -> Iterator[str]:
         if was_empty:
             client.flushdb()
         client.close()
+
+
+class OwnRedis:
+    """One that may be killed, and started again on the same port."""
+
+    def __init__(self) -> None:
+        self._port = str(_free_port())
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", self._port]
+        command += ["--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        with redis.Redis.from_url(self.url) as client:
+            while self._process.poll() is None:
+                with suppress(redis.RedisError):
+                    client.ping()
+                    return
+                time.sleep(0.02)
+        raise SystemExit("redis-server does not start.")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _free_port() -> int:
+    """That no outgoing connection takes while nobody listens there."""
+    while True:
+        port = random.choice(PORTS)
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def copy(connection: Any, table: str, changed: dict[str, str], where: str) -> None:

@@ -3,6 +3,7 @@
 import getpass
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -63,9 +64,23 @@ class PrivateMariaDB:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Connections to it are refused from now on."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(STOP_SECONDS)
+        self._process = None
+
+    def freeze(self) -> None:
+        """It holds its connections and takes new ones, and answers none of them."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def start(self) -> None:
         """Returns at once."""

@@ -80,10 +80,19 @@ def serving(
     """Serve an empty, migrated database of this backend; `more_env` are further settings."""
     with fresh_database(backend.split("+", maxsplit=1)[0], folder) as database_url:
         environ = environment(backend, database_url, **more_env)
-        _migrate(environ, folder)
-        environ |= {"WEB_CONCURRENCY": str(workers), "INSTANCE_PATH": str(folder)}
-        with _gunicorn(environ, folder / "gunicorn.log", application) as server:
+        with serving_by(environ, folder, workers, application) as server:
             yield server
+
+
+@contextmanager
+def serving_by(
+    environ: dict[str, str], folder: Path, workers: int = 2, application: str = APPLICATION
+) -> Iterator[Server]:
+    """The same with these settings, whose database is an empty one."""
+    _migrate(environ, folder)
+    environ |= {"WEB_CONCURRENCY": str(workers), "INSTANCE_PATH": str(folder)}
+    with _gunicorn(environ, folder / "gunicorn.log", application) as server:
+        yield server
 
 
 def _migrate(environ: dict[str, str], folder: Path) -> None:

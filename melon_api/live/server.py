@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -28,7 +29,10 @@ from melon_api.web.problems import as_problem
 if TYPE_CHECKING:
     from melon_api.live.app import Live
 
+log = logging.getLogger(__name__)
+
 GRACE_SECONDS = 9  # from SIGTERM to the end
+LAST_SECONDS = 9.8  # then a thread that waits for a database that is silent ends with the process
 UNREAD_BYTES = 8 << 10  # of what one has not read, in our memory; twice as much in the system's
 SPARED_FILES = 128
 STRANGERS = 1_000  # connections beside the streams
@@ -142,6 +146,9 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
             asyncio.get_running_loop().call_soon_threadsafe(self._stop)
+            last = threading.Timer(LAST_SECONDS, os._exit, [0])
+            last.daemon = True
+            last.start()
         super().handle_exit(sig, frame)
 
 
@@ -165,6 +172,7 @@ async def serve(live: "Live", settings: Any) -> int:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = Server(config, live.stop)
+    asyncio.get_running_loop().set_exception_handler(NoFiles())
     click.echo(f"Live on http://{host}:{port}", err=True)
     work = asyncio.create_task(live.work())
     work.add_done_callback(partial(_fail, server, live))
@@ -185,6 +193,23 @@ def _fail(server: Server, live: "Live", _work: "asyncio.Task[None]") -> None:
     if not server.should_exit:
         live.stop()
     server.should_exit = True
+
+
+class NoFiles:
+    """What asyncio says of what nobody awaits. While no file is left, it says so thousands of times
+    a second, with a traceback each time: once for each connection that it might have taken."""
+
+    SAID, AGAIN_SECONDS = "socket.accept() out of system resource", 60.0
+
+    def __init__(self) -> None:
+        self._said = -self.AGAIN_SECONDS
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if context.get("message") != self.SAID:
+            loop.default_exception_handler(context)
+        elif loop.time() > self._said + self.AGAIN_SECONDS:
+            self._said = loop.time()
+            log.warning("no file is left: who comes waits (%s)", context["exception"])
 
 
 def _files() -> int:

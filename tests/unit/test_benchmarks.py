@@ -14,6 +14,7 @@ from benchmarks.driver import Scenario, Server, measure, new_task, result
 from benchmarks.driver.processes import ProcessTree
 from benchmarks.driver.records import differences
 from benchmarks.driver.wire import Failed, Reply
+from benchmarks.live_load import delays
 from benchmarks.peer_build import PEER, SOURCES
 from benchmarks.rows import LEVEL, ROWS, aligned, figure, lines, table
 from benchmarks.stacks import read
@@ -173,3 +174,9 @@ def test_a_developers_settings_are_not_measured(monkeypatch: pytest.MonkeyPatch)
     environ = servers._shell()
     assert "DATABASE_URL" not in environ
     assert NO_ENV_FILE.items() <= environ.items()
+
+
+def test_an_event_is_the_first_one_behind_the_stamp_of_its_push() -> None:
+    events = {1: [10.0, 20.0, 500.0], 2: [5.0]}
+    stamps = [(1, 9.5), (1, 10.0), (1, 10.5), (1, 21.0), (2, 6.0), (3, 1.0)]
+    assert delays(stamps, events) == [0.5, 0.0, 9.5, None, None, None]
