@@ -30,7 +30,7 @@ from melon_api.storage.pokes import channel
 
 LONG = 60  # s: it comes, however slow the machine is
 NEVER = 0.8  # s: long enough for what would come at once
-ASKED_BY, PATIENCE = 3, 17  # s: by then it has been asked; less than what is left of 23
+ASKED_BY, PATIENCE = 3, 17  # s: by then it has been asked; less than what was to pass by itself
 STRANGER = 7  # the number of a session that nobody has
 JSON = {"Accept": "application/json"}
 
@@ -234,9 +234,9 @@ def test_behind_a_proxy_that_buffers_long_polls_are_told(server: Server, ada: Pe
         living(server) as live,
         Hoarder(live) as proxy,
         phone.listen(proxy.live) as stream,
-        phone.listen(proxy.live, **JSON) as poll,
+        phone.listen(proxy.live, f"?since={phone.since}&wait=55", **JSON) as poll,
     ):
         time.sleep(NEVER)
         tablet.push(projects=created(project()))
-        assert poll.head(LONG).body() == {"news": True}
+        assert poll.head(PATIENCE).body() == {"news": True}
         assert not stream.news(NEVER)
