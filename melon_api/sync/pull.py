@@ -15,6 +15,7 @@ from melon_api.sync.discovery import synced_tables
 from melon_api.sync.remembered import Learned
 from melon_api.sync.rules.walk import PullRequest, Walk
 from melon_api.sync.spaces import atlas as settling
+from melon_api.sync.spaces import parts
 from melon_api.sync.spaces import pull as spaces
 from melon_api.sync.sql import clock, delta_pull, first_pull
 from melon_api.sync.sql.changes_text import ChangesText
@@ -181,9 +182,8 @@ def _read_any(
         account = clock.read(connection, caller.user_id)
     else:
         asked = request.walk or Walk(request.since, 0, request.replacement, request.migration)
-        account, size = clock.read_with_size(
-            connection, tables, caller.user_id, asked.since if asked.is_delta else 0
-        )
+        since = asked.since if asked.is_delta else 0
+        account, size = clock.read_with_size(connection, tables, caller.user_id, since)
     if request.walk is None and request.since > account.value:
         return None
     if account.beyond:
@@ -210,7 +210,7 @@ def _read_spaces(
     atlas = settling.read(connection, caller.user_id, account, walk.since)
     if request.walk:
         begun = settling.read(connection, caller.user_id, account, walk.timestamp)
-        if atlas.is_stale and not walk.is_replacement:
+        if parts.is_overtaken(atlas, walk, begun):
             raise ValidationFailed(OVERTAKEN)
     elif atlas.is_idle and walk.is_delta:
         return replace(_nothing_new(walk), atlas=atlas)

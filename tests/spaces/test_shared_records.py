@@ -18,7 +18,8 @@ STEPS = os.environ.get("SPACE_STEPS", "100")
 
 @pytest.mark.parametrize("database", DATABASES)
 def test_the_stories_of_shared_spaces(database: str) -> None:
-    run_stories(APP, str(HERE / "space_stories.py"), "-k", database)
+    for file in ("space_stories.py", "page_stories.py"):
+        run_stories(APP, str(HERE / file), "-k", database)
 
 
 @pytest.mark.parametrize("database", DATABASES)

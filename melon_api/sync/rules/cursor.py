@@ -1,6 +1,7 @@
 """Page tokens: a walk in progress, signed for its account. Pure; the server keeps no state."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -12,7 +13,7 @@ PURPOSE = "melon pull cursor"  # no other signature of the same secret counts he
 def write(walk: Walk, user_id: str, keys: list[str]) -> str:
     """Signed with the first of `keys`."""
     migration = [sorted(walk.migration.tables), walk.migration.columns]
-    clocks = [walk.since, walk.timestamp, walk.is_replacement]
+    clocks = [walk.since, walk.timestamp, walk.is_replacement] + [True] * walk.is_short
     at = [walk.table, walk.after] + ([walk.part] if any(walk.part) else [])
     return str(_signer(keys).dumps([user_id, clocks, migration, *at]))
 
@@ -22,7 +23,7 @@ def read(text: str, user_id: str, keys: list[str], tables: Collection[str]) -> W
     (contract pull 6). Any of `keys` may have signed it."""
     try:
         owner, clocks, migration, table, after, *part = _signer(keys).loads(text)
-        since, timestamp, is_replacement = clocks
+        since, timestamp, is_replacement, *short = clocks
     except (BadData, ValueError):
         return None
     if owner != user_id or table not in tables:
@@ -30,7 +31,8 @@ def read(text: str, user_id: str, keys: list[str], tables: Collection[str]) -> W
     new, columns = migration
     known = {name: tuple(added) for name, added in columns.items() if name in tables}
     at = (table, after, *map(tuple, part))
-    return Walk(since, timestamp, is_replacement, Migration(frozenset(new), known), *at)
+    walk = Walk(since, timestamp, is_replacement, Migration(frozenset(new), known), *at)
+    return replace(walk, is_short=bool(short))
 
 
 def _signer(keys: list[str]) -> URLSafeSerializer:

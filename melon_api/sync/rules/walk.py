@@ -33,7 +33,8 @@ class Scope(NamedTuple):
 @dataclass(frozen=True)
 class Walk:
     """A pull and how far it has come: next is the record behind `after` in `table`, and of an
-    account with more spaces than its own, in this `part` (spaces/parts.py).
+    account with more spaces than its own, in this `part` (spaces/parts.py); `is_short`: a space was
+    left out, as the account had left it between the pages.
 
     `since` and `timestamp` are clocks in ms, the latter that of the first page's snapshot.
     """
@@ -45,6 +46,7 @@ class Walk:
     table: str | None = None
     after: str = ""
     part: tuple[int, str] = (0, "")
+    is_short: bool = False
 
     @property
     def is_delta(self) -> bool:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from melon_api.models.space import CATALOGUE
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.tables import SyncedTable, Tables
 from melon_api.sync.rules.walk import Scope, Walk
-from melon_api.sync.spaces.points import LAST, Reach
+from melon_api.sync.spaces.points import Reach
 
 if TYPE_CHECKING:
     from melon_api.sync.spaces.atlas import Atlas
     from melon_api.sync.spaces.locations import Spot
 
-FIRST, RETOLD = (0, ""), (LAST + 1, "")  # the own space, and what is told again
-
-Key = tuple[int, str]  # in their order: no membership that begins or ends moves another
+Key = tuple[int, str]  # in their order, which no membership that begins, or ends, changes
+FIRST, RETOLD = (0, ""), (3, "")  # the own space, and what is told again
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,10 @@ class Part:
     def forgot(self, created: int) -> bool:
         """Whether the device had it at most before it was told that all of the space is gone."""
         return self.told_until is not None and created <= self.told_until
+
+    def has_lost(self, spot: Spot) -> bool:
+        """Whether a record was deleted here since a pull began that goes on."""
+        return self.until is not None and spot.is_deleted and spot.updated > self.until
 
     def includes(self, spot: Spot) -> bool:
         """Whether a record, or a tombstone, is among what it tells."""
@@ -63,13 +66,33 @@ def of(atlas: Atlas, walk: Walk, begun: Atlas | None) -> list[Part]:
     until = begun.own_since if begun else None
     own = Part(FIRST, atlas.user_id, reaches.OWN, atlas.own_since, until=until)
     is_told = not walk.is_delta or atlas.own_since != atlas.account.value or begun
-    spaces = sorted((*atlas.members, *atlas.left), key=lambda s: (s.joined_tick, s.id))
+    spaces = sorted((*atlas.members, *atlas.left), key=_key)
     others = (_part(atlas, walk, space, begun) for space in spaces)
     return [*([own] if is_told else []), *(part for part in others if part)]
 
 
+def is_overtaken(atlas: Atlas, walk: Walk, begun: Atlas) -> bool:
+    """Whether a pull that goes on has missed something: a deletion that is forgotten by now, or
+    what it left out of a space while the account was out of it, and is in it again."""
+    if atlas.is_stale and not walk.is_replacement:
+        return True
+    again = (s for s in atlas.members if begun.own_since < s.joined_tick <= atlas.account.value)
+    return walk.is_short and any(begun.since_in(s.id) is not None for s in again)
+
+
+def noted(walk: Walk, atlas: Atlas, begun: Atlas | None) -> Walk:
+    """With that it leaves out a space that the account has left since the pull began."""
+    gone = (s for s in atlas.left if begun and (s.left_tick or 0) > begun.own_since)
+    is_short = any(begun and begun.since_in(s.id) is not None for s in gone)
+    return replace(walk, is_short=walk.is_short or is_short)
+
+
+def _key(space: Reach) -> Key:
+    return (2 if space.id == CATALOGUE else 1), space.id
+
+
 def _part(atlas: Atlas, walk: Walk, space: Reach, begun: Atlas | None) -> Part | None:
-    key, until = (space.joined_tick, space.id), begun.since_in(space.id) if begun else None
+    key, until = _key(space), begun.since_in(space.id) if begun else None
     if not space.is_member:
         has_ended = walk.since and space.has_ended(atlas.own_since)
         is_old = begun is None or (space.left_tick or 0) <= begun.own_since

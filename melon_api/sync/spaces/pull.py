@@ -61,7 +61,8 @@ class Teller:
     def include(self, changes: ChangesText, limit: int | None, begun: Atlas | None) -> Walk | None:
         """The next `limit` of all, or all of it; where the next page begins, None for nowhere."""
         self._at_a_time = told.rows_at_a_time(limit)
-        return told.include(self.tell(begun), self._walk, limit, changes)
+        walk = parts.noted(self._walk, self._atlas, begun)
+        return told.include(self.tell(begun), walk, limit, changes)
 
     def include_whole(self, changes: ChangesText, read_whole: ReadWhole) -> Walk | None:
         """All of it, quickly (first_pull.read_whole), of an account that shares nothing: no id of
@@ -96,41 +97,58 @@ class Teller:
         for rows in self._rows(part, table, scope, after):
             locations = Locations(self._connection, self._tables, self._atlas)
             locations.load(table, [row[0] for row in rows])
+            moved = self._moved(part, table, locations, [row[0] for row in rows])
             for row, values in zip(rows, delta_pull.wire_values(table, rows), strict=True):
                 at, spots = locations.at(table, row[0]), locations.spots(table, row[0])
                 if at is None:  # gone, or it descends from one that is hidden
                     if self._walk.since and self._tells_gone(part, spots):
                         yield self._deletion(part.key, table.name, row[0])
-                elif at == part.space and not part.is_gone:
+                elif row[0] in moved or (at == part.space and not part.is_gone):
                     name = history.list_of(scope, row[0], row[-6], row[-5])
-                    if part.forgot(spots[at].created):
+                    if part.forgot(spots[part.space].created):
                         name = "created"
-                    key = (table.name, row[0])
-                    if (
-                        name == "created"
-                        and self._walk.since
-                        and self._had.elsewhere(key, spots, part.space)
-                    ):
+                    key, is_new = (table.name, row[0]), name == "created" and self._walk.since
+                    if is_new and self._had.elsewhere(key, spots, part.space):
                         name = "updated"
-                    yield Told(part.key, table.name, row[0], name, orjson.dumps(values))
+                    text = moved.get(row[0]) or orjson.dumps(values)
+                    yield Told(part.key, table.name, row[0], name, text)
 
     def _rows(
         self, part: Part, table: SyncedTable, scope: Scope, after: str
     ) -> Iterator[list[Any]]:
         query, c = DeltaQuery(part.space, self._device, part.since), table.table.c
+        if scope.is_first and part.until is not None:  # beside them what was deleted since
+            query, scope = query._replace(since=part.until), Scope(table.name, adds=frozenset())
+        most = self._at_a_time
         while True:
             bounds: list[ColumnElement[bool]] = [c.id > after] if after else []
             if part.until is not None:
                 bounds.append(c.created_at_ms <= part.until)
-            read = delta_pull.read_rows(
-                self._connection, table, scope, query, *bounds, most=self._at_a_time
-            )
+            read = delta_pull.read_rows(self._connection, table, scope, query, *bounds, most=most)
             rows = [row for some in read for row in some]
             if rows:
                 yield rows
-            if len(rows) < self._at_a_time:
+            if len(rows) < most:
                 return
             after = rows[-1][0]
+            if 2 * most <= ROWS_AT_A_TIME:  # some were not told: there may be many of these
+                most *= 2
+
+    def _moved(
+        self, part: Part, table: SyncedTable, locations: Locations, ids: list[str]
+    ) -> dict[str, bytes]:
+        """What went from here to another space of the account's while it pulls page by page: there
+        it is new, and comes at the next pull (contract pull 6)."""
+        spots = {i: locations.spots(table, i) for i in ids}
+        gone = [i for i in ids if part.has_lost(spots[i][part.space])]
+        at = {i: locations.at(table, i) for i in gone}
+        moved = {i: s for i, s in at.items() if s and not self._is_begun(s, spots[i][s])}
+        return dict(delta_pull.texts(self._connection, table, moved))
+
+    def _is_begun(self, space: str, spot: Spot) -> bool:
+        """Whether it was there already when the pull began."""
+        until = self._begun.since_in(space) if self._begun else None
+        return until is not None and spot.created <= until
 
     def _tells_gone(self, part: Part, spots: dict[str, Spot]) -> bool:
         """Whether this part is the first in which the id is news: a deletion is told once."""
@@ -158,7 +176,7 @@ class Teller:
         locations = Locations(self._connection, self._tables, self._atlas)
         locations.load(table, ids)
         at = {i: locations.at(table, i) for i in ids}
-        living = dict(self._living(table, at))
+        living = dict(delta_pull.texts(self._connection, table, at))
         for record_id in ids:
             space, spots = at[record_id], locations.spots(table, record_id)
             if space is None:
@@ -166,16 +184,6 @@ class Teller:
                     yield self._deletion(RETOLD, table.name, record_id)
             elif not self._is_told(table, space, record_id, spots[space]):
                 yield Told(RETOLD, table.name, record_id, "updated", living[record_id])
-
-    def _living(self, table: SyncedTable, at: dict[str, str | None]) -> Iterator[tuple[str, bytes]]:
-        whole = Scope(table.name, is_first=True)
-        for space in {space for space in at.values() if space}:
-            here = [i for i, name in at.items() if name == space]
-            query = DeltaQuery(space, self._device, 0)
-            only = table.table.c.id.in_(here)
-            for rows in delta_pull.read_rows(self._connection, table, whole, query, only):
-                for values in delta_pull.wire_values(table, rows):
-                    yield values["id"], orjson.dumps(values)
 
     def _is_told(self, table: SyncedTable, space: str, record_id: str, spot: Spot) -> bool:
         """As a change of its space."""

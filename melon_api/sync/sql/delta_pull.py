@@ -8,7 +8,7 @@ longer than to read a hundred rows.) `read_rows` reads any, a few at a time, on 
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -157,6 +157,18 @@ def read_living(
     """All living records, as the app's schema has them; read as they are asked for."""
     for rows in read_rows(connection, table, Scope(table.name, is_first=True), query):
         yield from wire_values(table, rows)
+
+
+def texts(
+    connection: Connection, table: SyncedTable, at: Mapping[str, str | None]
+) -> Iterator[tuple[str, bytes]]:
+    """These living records by their ids, each read in the space that it is in."""
+    for space in {space for space in at.values() if space}:
+        only = table.table.c.id.in_([i for i, name in at.items() if name == space])
+        query, whole = DeltaQuery(space, 0, 0), Scope(table.name, is_first=True)
+        for rows in read_rows(connection, table, whole, query, only):
+            for values in wire_values(table, rows):
+                yield values["id"], orjson.dumps(values)
 
 
 def wire_values(table: SyncedTable, rows: Rows) -> Iterator[dict[str, Any]]:
