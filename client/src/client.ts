@@ -9,7 +9,7 @@ import { teller, type Listener } from './events.js'
 import { platformGzip } from './gzip.js'
 import { httpSender, parsed, type Fetch, type Gzip, type Send } from './http.js'
 import { listen, type Live, type LiveOptions } from './live.js'
-import { getLastPulledAt, unsyncedCounts } from './local.js'
+import { emptied, getLastPulledAt, unsyncedCounts } from './local.js'
 import { exclusive } from './locks.js'
 import type { OnAccessLost } from './lost.js'
 import { PushNumbers } from './numbers.js'
@@ -130,7 +130,7 @@ export class MelonClient extends Account {
     if (wipe) {
       const reset = async () => {
         if (!force) await ask() // written meanwhile: it stays
-        await database.unsafeResetDatabase()
+        await emptied(database)
       }
       await inLine(database, () => database.write(reset, 'melon-sync-signOut'))
     }

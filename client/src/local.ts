@@ -8,6 +8,7 @@ import type { Database, Watermelon } from './watermelon.js'
 
 const OWNER = 'melon_sync_account'
 const ADOPTING = 'melon_sync_adopting'
+const EMPTIED = 'melon_sync_emptied'
 // WatermelonDB's own
 const LAST_PULLED_AT = '__watermelon_last_pulled_at'
 const LAST_PULLED_SCHEMA = '__watermelon_last_pulled_schema_version'
@@ -109,4 +110,11 @@ export interface Pushed {
   /** `lastPulledAt` of the push, and the clock after it, in ms. */
   from: number
   to: number
+}
+
+/** Everything of it is gone from here; called in a writer. LokiJS fails to delete a database that it saves at
+ * this moment, and the app has none then; where it has more to save, it waits. */
+export async function emptied(database: Database): Promise<void> {
+  await database.adapter.setLocal(EMPTIED, 'yes')
+  await database.unsafeResetDatabase()
 }

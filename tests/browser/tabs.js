@@ -1,5 +1,5 @@
 // Two tabs of one browser, that is one session and one IndexedDB, sync at once; one is closed between a push
-// and its mark.
+// and its mark, and one signs out while it saves.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { createServer, request } from 'node:http'
@@ -118,6 +118,14 @@ try {
   const records = await other.call('records')
   assert.deepEqual(records.map(([id]) => id), made.sort())
   assert.deepEqual(await third.call('records'), records)
+
+  for (let round = 0; round < ROUNDS; round += 1) {
+    await third.call('signOut')
+    assert.deepEqual(await third.call('records'), [])
+    await third.signIn('login')
+    await third.call('sync')
+    assert.deepEqual(await third.call('records'), records)
+  }
 } finally {
   await browser.close()
   server.close()

@@ -29,5 +29,18 @@ window.app = {
   create: (name) =>
     database.write(async () => (await database.get('projects').create((made) => made._setRaw('name', name))).id),
   records: async () => (await database.get('projects').query().fetch()).map(({ _raw }) => [_raw.id, _raw.name]).sort(),
+  /** While LokiJS saves one time after the other. */
+  signOut: async () => {
+    const { loki } = adapter._driver
+    const saving = async () => {
+      while (!database._isBeingReset) {
+        loki.getCollection('projects').dirty = true
+        await new Promise((resolve) => loki.saveDatabase(resolve))
+      }
+    }
+    const saved = saving()
+    await client.signOut(database, { wipe: true })
+    await saved
+  },
   isSaved: () => !adapter._driver.loki.autosaveDirty(),
 }
