@@ -61,6 +61,7 @@ export type EventSourceWithHeaders = new (
   url: string,
   options: { headers: Record<string, string>; pollingInterval: number },
 ) => {
+  interval?: number
   addEventListener(type: string, listener: (event: unknown) => void): void
   close(): void
 }
@@ -262,27 +263,46 @@ function byFetch(fetch: StreamingFetch, url: string, headers: Record<string, str
   }
 }
 
+/** The same by `react-native-sse`. It comes again by itself when a stream has ended, with the same `since`, and has in
+ * `interval` when; it shows no comments, but with each the server says that anew. */
 function byEventSource(
   Source: EventSourceWithHeaders,
   url: string,
   headers: Record<string, string>,
 ): Reader {
-  return ({ signal, begun, news }) =>
-    new Promise<void>((resolve, reject) => {
-      const source = new Source(url, { headers, pollingInterval: 0 }) // to come again is ours
-      const end = (settle: () => void) => {
-        source.close()
-        settle()
-      }
-      source.addEventListener('open', begun)
-      source.addEventListener('news', news)
-      source.addEventListener('close', () => end(resolve))
-      source.addEventListener('error', (event) => {
-        const { xhrStatus = 0 } = event as { xhrStatus?: number }
-        end(() => reject(problem({ status: xhrStatus, headers: { get: () => null } })))
+  return async ({ signal, begun, news }) => {
+    const source = new Source(url, { headers, pollingInterval: 0 }) // until the server says another one
+    let said = source.interval ?? null
+    let timer: ReturnType<typeof setInterval> | undefined
+    let end = () => {}
+    try {
+      await new Promise<void>((resolve, reject) => {
+        end = resolve
+        signal.addEventListener('abort', end)
+        timer = setInterval(() => {
+          if (said === source.interval) reject(silent())
+          said = source.interval ?? null
+        }, QUIET_MS)
+        source.addEventListener('open', begun)
+        source.addEventListener('news', () => {
+          said = null
+          news()
+        })
+        source.addEventListener('error', (event) => {
+          const { xhrStatus: status = 0 } = event as { xhrStatus?: number }
+          reject(problem({ status, headers: { get: () => null } }))
+        })
       })
-      signal.addEventListener('abort', () => end(resolve))
-    })
+    } finally {
+      clearInterval(timer)
+      signal.removeEventListener('abort', end)
+      source.close()
+    }
+  }
+}
+
+function silent(): NetworkError {
+  return new NetworkError('network_failed', 'The stream is silent.')
 }
 
 function problem({ status, headers }: Pick<StreamingAnswer, 'status' | 'headers'>): Error {
@@ -309,13 +329,14 @@ class Silence {
 
   broken<T>(promise: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const fail = (why: string) => {
-        reject(new NetworkError('network_failed', why))
+      const fail = () => {
+        reject(silent())
         this.abort()
       }
-      this.timer = setTimeout(() => fail('The stream is silent.'), QUIET_MS)
+      clearTimeout(this.timer)
+      this.timer = setTimeout(fail, QUIET_MS)
       const broke = (error: unknown) => reject(new NetworkError('network_failed', 'The stream broke.', error))
-      promise.then(resolve, broke).finally(() => clearTimeout(this.timer))
+      promise.then(resolve, broke)
     })
   }
 

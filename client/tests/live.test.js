@@ -1,9 +1,12 @@
 // `melon.live`: the other phone's change comes by itself. MELON_LIVE is the live process beside the server.
 
 import assert from 'node:assert/strict'
-import { get } from 'node:http'
+import { once } from 'node:events'
+import { createServer, get } from 'node:http'
+import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { buildSync } from 'esbuild'
 import { listen } from 'melon-sync'
 import { assertConverged, phones } from './support.js'
 
@@ -37,39 +40,61 @@ function withoutStreams(t) {
   t.after(() => (globalThis.Response = Response))
 }
 
-/** The part of react-native-sse that is used, over plain HTTP. */
-class EventSource {
-  listeners = {}
+/** React Native's, as far as react-native-sse uses it, over plain HTTP. */
+class XMLHttpRequest {
+  static LOADING = 3
+  static DONE = 4
+  headers = {}
+  status = 0
+  responseText = ''
 
-  constructor(address, { headers }) {
-    this.request = get(address, { headers }, (answer) => {
-      if (answer.statusCode !== 200) return this.tell('error', { xhrStatus: answer.statusCode })
-      this.tell('open')
+  open(_method, address) {
+    this.address = address
+  }
+
+  setRequestHeader(name, value) {
+    this.headers[name] = value
+  }
+
+  send() {
+    this.request = get(this.address, { headers: this.headers }, (answer) => {
+      this.status = answer.statusCode
       answer.setEncoding('utf8')
-      answer.on('data', (text) => text.includes('event: news') && this.tell('news'))
+      answer.on('data', (text) => {
+        this.responseText += text
+        this.become(XMLHttpRequest.LOADING)
+      })
       answer.on('error', () => {})
-      answer.on('end', () => this.tell('close'))
+      answer.on('end', () => this.become(XMLHttpRequest.DONE))
     })
-    this.request.on('error', () => this.tell('error', { xhrStatus: 0 }))
+    this.request.on('error', () => this.onerror())
   }
 
-  addEventListener(type, listener) {
-    this.listeners[type] = listener
+  become(state) {
+    this.readyState = state
+    this.onreadystatechange()
   }
 
-  tell(type, event) {
-    this.listeners[type]?.(event)
-  }
-
-  close() {
+  abort() {
     this.request.destroy()
   }
 }
 
+/** react-native-sse, which is written for React Native's bundler. */
+function eventSource() {
+  const entryPoints = [createRequire(import.meta.url).resolve('react-native-sse')]
+  const [{ text }] = buildSync({ entryPoints, bundle: true, write: false, format: 'cjs' }).outputFiles
+  const module = { exports: {} }
+  new Function('module', text)(module)
+  globalThis.XMLHttpRequest = XMLHttpRequest
+  return module.exports.default
+}
+
+const EventSource = eventSource()
 const MANNERS = [
   ['a stream', 'stream', () => ({})],
   ['long polls', 'poll', withoutStreams],
-  ['an EventSource that was passed in', 'stream', (t) => (withoutStreams(t), { eventSource: EventSource })],
+  ['react-native-sse', 'stream', (t) => (withoutStreams(t), { eventSource: EventSource })],
 ]
 
 for (const [name, state, prepare] of MANNERS) {
@@ -143,6 +168,102 @@ for (const means of ['stream', 'poll']) {
       assert.equal(live.state, end === 'stops' ? 'stopped' : 'paused')
     })
   }
+}
+
+/** From now on time passes when the test says so, by so many ms. */
+function stopTime(t) {
+  const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis
+  const timers = new Set()
+  let now = 0
+  const add = (isRepeated) => (work, ms = 0, ...values) => {
+    const timer = { isRepeated, work: () => work(...values), unref: () => timer } // fetch's own want more of them
+    timer.refresh = () => timers.add(Object.assign(timer, { at: now + ms })) && timer
+    return timer.refresh()
+  }
+  const clear = (timer) => timers.delete(timer)
+  Object.assign(globalThis, { setTimeout: add(false), setInterval: add(true) })
+  Object.assign(globalThis, { clearTimeout: clear, clearInterval: clear })
+  t.after(() => Object.assign(globalThis, { setTimeout, setInterval, clearTimeout, clearInterval }))
+  return (ms) => {
+    now += ms
+    for (const timer of timers) {
+      if (timer.at > now) continue
+      timers.delete(timer)
+      if (timer.isRepeated) timer.refresh()
+      timer.work()
+    }
+  }
+}
+
+/** Listens, by a clock of the test's own, to a server that says what `answer` does; `streams` are its answers. */
+async function onAClock(t, options, answer) {
+  const streams = []
+  const server = createServer((request, stream) => answer(stream, streams.push(stream), request))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => (server.close(), server.closeAllConnections()))
+  const pass = stopTime(t)
+  const told = { streams, syncs: 0, errors: [], failed: [] }
+  const work = {
+    root: `http://127.0.0.1:${server.address().port}/api/v1`,
+    sync: async () => void (told.syncs += 1),
+    since: async () => 7,
+    token: async (failed) => (failed && told.failed.push(failed), 'token'),
+  }
+  told.live = listen(work, { onError: (error) => told.errors.push(error), ...options })
+  t.after(() => told.live.stop())
+  /** So many seconds, or fewer. */
+  told.pass = async (seconds, isEnough = () => false) => {
+    for (let passed = 0; passed < seconds && !isEnough(); passed += 0.5) {
+      pass(500)
+      await sleep(5)
+    }
+  }
+  await told.pass(60, () => streams.length)
+  return told
+}
+
+const begin = (stream, retry) => {
+  stream.writeHead(200, { 'Content-Type': 'text/event-stream' })
+  stream.write(`retry: ${retry}\n\n`)
+}
+
+// How many syncs two streams are: react-native-sse comes again by itself, with the `since` that it has.
+for (const [name, options, syncs] of [['fetch', () => ({}), 2], ['react-native-sse', MANNERS[2][2], 1]]) {
+  test(`a stream that is silent is opened again, one without news is not: ${name}`, async (t) => {
+    const told = await onAClock(t, options(t), (stream, number) => begin(stream, number))
+    for (let turn = 0; turn < 10; turn += 1) {
+      await told.pass(24)
+      told.streams[0].write(turn % 2 ? 'event: news\ndata: {}\n\n' : `:\n\nretry: ${1000 + turn}\n\n`)
+    }
+    assert.deepEqual([told.live.state, told.streams.length, told.errors], ['stream', 1, []])
+    await told.pass(120, () => told.streams.length > 1)
+    assert.equal(told.streams.length, 2)
+    assert.deepEqual(told.errors.map(({ message }) => message), ['The stream is silent.'])
+    await until(() => told.streams[0].closed)
+  })
+
+  test(`who is told when to come again comes then: ${name}`, async (t) => {
+    const told = await onAClock(t, options(t), (stream) => {
+      begin(stream, 20_000)
+      setImmediate(() => stream.end())
+    })
+    await told.pass(19)
+    assert.equal(told.streams.length, 1)
+    await told.pass(22, () => told.streams.length > 1)
+    assert.deepEqual([told.streams.length, told.syncs, told.errors], [2, syncs, []])
+  })
+
+  test(`what the server refuses is told, a token that it does not take is replaced: ${name}`, async (t) => {
+    const told = await onAClock(t, options(t), (stream, number) => {
+      if (number > 2) return begin(stream, 1000)
+      stream.writeHead(number === 1 ? 401 : 503)
+      stream.end('{}')
+    })
+    await told.pass(60, () => told.live.state === 'stream')
+    assert.deepEqual(told.errors.map(({ status }) => status), [401, 503])
+    assert.deepEqual([told.live.state, told.failed], ['stream', ['token']])
+  })
 }
 
 test('both listen, and edit at once', async (t) => {

@@ -15,7 +15,7 @@ QUIET_SECONDS = (12.0, 20.0)  # then a comment; 25 is the contract's most
 TOGETHER_SECONDS = 0.1  # commits within it may be one event
 COME_AGAIN_MS = (1_000, 5_000)
 NEWS = b"event: news\ndata: {}\n\n"
-COMMENT = b":\n\n"
+COMMENT = b":\n\n"  # with it when to come again: some clients' libraries show that, and no comment
 
 
 class Stream:
@@ -81,7 +81,7 @@ async def send_events(stream: Stream, send: Send) -> None:
             break
         await stream.wait(random.uniform(*QUIET_SECONDS))  # noqa: S311 - so is all here: jitter
         if not stream.has_something:
-            await _send(send, COMMENT)
+            await _send(send, COMMENT + _come_again())
     await _send(send, _come_again(), more=False)
 
 

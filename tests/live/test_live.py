@@ -149,6 +149,7 @@ def test_a_comment_comes_within_25_seconds(live: Live, ada: Person) -> None:
     ada.first.pull()
     with ada.first.listen(live).head() as stream:
         assert stream.comment(25)
+        assert stream.text().count("retry: ") == 2, "what is seen where comments are not"
 
 
 def test_a_long_poll_answers_when_there_is_news(live: Live, ada: Person) -> None:
