@@ -87,7 +87,11 @@ class Live:
         if self._loop is None:
             work.close()
             raise Unavailable("This process has just begun.")
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(OPEN_SECONDS)
+        done = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            done.result(OPEN_SECONDS)
+        except TimeoutError:  # it does its work later, in the order in which it was asked
+            raise Unavailable("This process does not get on; come again.") from None
 
     async def _open(self, stream: Stream) -> None:
         if self._desk.open(stream) and self._ear:
@@ -107,7 +111,7 @@ class Live:
 
     async def _go_on(self, asked: Asked, receive: Receive, send: Send) -> None:
         """From an answer's head on."""
-        stream = asked.stream
+        stream, begun = asked.stream, self._heap.looks
         gone = asyncio.create_task(_end_when_gone(stream, receive))
         try:
             if asked.wait is None:
@@ -116,10 +120,9 @@ class Live:
                 await send_verdict(stream, send, asked.wait)
         finally:
             gone.cancel()
-            await self._close(stream)
             self._seats.give_back(stream.session_id)
-            if asked.wait is None:  # what waits for seconds does not last
-                self._heap.stream_ended(len(self._desk))
+            await self._close(stream)
+            self._heap.stream_ended(begun, len(self._desk))
             log.info("a phone was told %d times: %s", stream.told, stream.end_reason or "answered")
 
     def _hear(self, space_id: str, poke: Any) -> None:
@@ -158,6 +161,9 @@ class _Answers:
         try:
             loop = asyncio.get_running_loop()
             status, headers, body = await loop.run_in_executor(self._threads, self._answer, environ)
+        except asyncio.CancelledError:  # no longer may a stop wait for a thread
+            await _problem(Unavailable, "This process stops; come again.")(scope, receive, send)
+            return
         finally:
             self._waiting -= 1
         asked: Asked | None = environ.get(ASKED)

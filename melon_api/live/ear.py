@@ -100,9 +100,10 @@ class Ear:
         client = _client(self._url)
         pubsub = client.pubsub()
         try:
-            await pubsub.subscribe(ALWAYS)
-            self._pubsub = pubsub
-            await self._subscribe_again()
+            async with asyncio.timeout(SILENT_SECONDS):  # one may take connections and say nothing
+                await pubsub.subscribe(ALWAYS)
+                self._pubsub = pubsub
+                await self._subscribe_again()
             await self._read(pubsub)
         finally:
             self._pubsub, self.is_hearing = None, False

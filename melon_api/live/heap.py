@@ -1,5 +1,5 @@
 """Python's collector of cycles stands still for all while it looks at every object: a second where
-10,000 streams wait. So what has outlived one full look is not looked at again, until as many
+10,000 streams wait. So what has outlived one full look is not looked at again, until as many such
 streams have ended as there are: what they leave behind is found then, as seldom as that.
 """
 
@@ -14,8 +14,10 @@ MOST_KEPT = 1_000  # looks of which the last keeps nothing: the next one is at e
 
 
 class Heap:
+    """`looks`: how many full ones there were."""
+
     def __init__(self) -> None:
-        self._ended = self._kept = 0
+        self.looks = self._ended = 0
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -27,8 +29,10 @@ class Heap:
             gc.callbacks.remove(self._keep)
             gc.unfreeze()
 
-    def stream_ended(self, left: int) -> None:
-        """`left`: how many go on."""
+    def stream_ended(self, begun: int, left: int) -> None:
+        """A stream, or a long poll: `begun` at how many looks; `left`: how many go on."""
+        if begun == self.looks:
+            return  # what it leaves is found by the next one
         self._ended += 1
         if self._ended >= max(left, LEAST_ENDED):
             self._ended = 0
@@ -38,9 +42,8 @@ class Heap:
     def _keep(self, phase: str, facts: dict[str, Any]) -> None:
         if phase != "stop" or facts["generation"] < OLDEST:
             return
-        self._kept += 1
-        if self._kept < MOST_KEPT:
+        self.looks += 1
+        if self.looks % MOST_KEPT:
             gc.freeze()
         else:
-            self._kept = 0
             gc.unfreeze()

@@ -29,9 +29,7 @@ from melon_api.web.problems import as_problem
 if TYPE_CHECKING:
     from melon_api.live.app import Live
 
-log = logging.getLogger(__name__)
-
-GRACE_SECONDS = 9  # from SIGTERM to the end
+GRACE_SECONDS = 9  # from SIGTERM until nobody is waited for
 LAST_SECONDS = 9.8  # then a thread that waits for a database that is silent ends with the process
 UNREAD_BYTES = 8 << 10  # of what one has not read, in our memory; twice as much in the system's
 SPARED_FILES = 128

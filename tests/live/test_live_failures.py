@@ -109,15 +109,18 @@ def test_a_frozen_database_keeps_no_process_from_its_end(
     database: PrivateMariaDB, stored: Server
 ) -> None:
     """Contract, Live 7: it holds its connections, and answers none of them, nor does it break them:
-    who asks waits for 23 s."""
+    who asks waits for 23 s. Who has just asked is told to come again, too."""
     phone = Person(stored).first
     with living(stored) as live, phone.listen(live).head() as stream:
         database.freeze()
         try:
+            asking = phone.listen(live)
             time.sleep(ASKED_BY)
             live.process.terminate()
             assert stream.ends(LONG)
             assert stream.text().count("retry: ") == 2
+            with asking.head() as answer:
+                assert (answer.status, answer.body()["code"]) == (503, "unavailable")
             assert live.process.wait(PATIENCE) == 0
         finally:
             database.thaw()

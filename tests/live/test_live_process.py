@@ -19,7 +19,7 @@ from servers import PrivateRedis, Server, serving
 
 from melon_api.live import desk, watch
 from melon_api.live.ear import Ear
-from melon_api.live.server import GRACE_SECONDS
+from melon_api.live.server import GRACE_SECONDS, LAST_SECONDS
 from melon_api.storage.pokes import Poke, channel
 
 LONG = 15  # s: it comes, however slow the machine is
@@ -102,7 +102,7 @@ def test_what_is_known_is_young_enough() -> None:
     slack = 1.5
     assert watch.AGE_HEARING + watch.TURN_SECONDS + slack < 5
     assert watch.AGE_AWAY + watch.TURN_SECONDS + watch.BACKOFF_SECONDS + slack < 8
-    assert desk.STOP_SECONDS < GRACE_SECONDS < 10
+    assert desk.STOP_SECONDS < GRACE_SECONDS < LAST_SECONDS < 10
 
 
 def test_the_ear_hears_again_what_it_was_listening_to() -> None:
@@ -135,6 +135,29 @@ def test_the_ear_hears_again_what_it_was_listening_to() -> None:
     with PrivateRedis() as store:
         asyncio.run(story(store))
     assert {space_id for space_id, _ in heard} == set(spaces[20:])
+
+
+def test_a_redis_that_takes_a_connection_and_says_nothing_is_not_waited_for() -> None:
+    """The network is gone, or another server has the address; Redis is there later."""
+    heard: list[str] = []
+
+    async def story(store: PrivateRedis) -> None:
+        with socket.create_server(("127.0.0.1", store.port)) as listener:
+            ear = Ear(store.url, lambda space_id, _poke: heard.append(space_id))
+            task = asyncio.create_task(ear.run())
+            line, _ = await asyncio.wait_for(asyncio.to_thread(listener.accept), LONG)
+        with line:  # which stays open
+            await asyncio.to_thread(store.start)
+            await _until(lambda: ear.is_hearing)
+            await ear.listen_to(["space"])
+            with redis.Redis.from_url(store.url) as client:
+                client.publish(channel("space"), "7 8")
+            await _until(lambda: heard)
+        task.cancel()
+
+    with PrivateRedis() as store:
+        store.kill()
+        asyncio.run(story(store))
 
 
 def test_a_space_that_is_forgotten_before_redis_answers_is_heard_when_it_is_wanted_again() -> None:

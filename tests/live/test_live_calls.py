@@ -1,0 +1,47 @@
+"""How long a poll waits, and what is said where the loop does not get on."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from living import Person, living
+from servers import Server, serving
+
+from melon_api.live import calls
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: Any) -> Iterator[Server]:
+    folder: Path = tmp_path_factory.mktemp("live")
+    with serving("sqlite", folder, workers=1) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(None, 25), ("0", 0), ("0.4", 0.4), ("55", 55), ("55.01", 55), ("99999", 55), ("9" * 64, 55)],
+)
+def test_how_long_a_poll_waits(text: str | None, seconds: float) -> None:
+    """Contract, Live 3: 25 s where nothing is asked for; more than 55 counts as 55."""
+    query = {} if text is None else {"wait": text}
+    assert calls._read(query) == (0, seconds)
+
+
+def test_a_loop_that_stands_still_keeps_no_seat(server: Server) -> None:
+    """503 for who asks meanwhile; who comes again has its seat."""
+    ada = Person(server)
+    ada.first.pull()
+    still = {"STANDS_STILL": "1", "LIVE_STREAMS": "1"}
+    with living(server, module="tests.live.standing_live", **still) as live:
+        with ada.first.listen(live).head() as answer:
+            assert (answer.status, answer.body()["code"]) == (503, "unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+        deadline = time.monotonic() + 10
+        while True:
+            with ada.first.listen(live).head() as answer:
+                if answer.status == 200:
+                    break
+            assert time.monotonic() < deadline, "its seat was lost"
+            time.sleep(0.1)
