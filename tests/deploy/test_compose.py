@@ -12,6 +12,7 @@ import yaml
 from paas import PROCFILE, ROOT
 
 import config
+from melon_api.live.server import LAST_SECONDS
 
 FILE = ROOT / "docker-compose.yml"
 COMPOSE = yaml.safe_load(FILE.read_text())
@@ -24,10 +25,10 @@ def filled(text: str, **environ: str) -> str:
     return re.sub(r"\$\{(\w+):-(.*?)\}", lambda m: environ.get(m[1]) or m[2], text)
 
 
-def settings(**environ: str) -> dict[str, str]:
-    """What the containers of the app get; from `.env` by `environ`."""
-    own = {name: filled(text, **environ) for name, text in SERVICES["web"]["environment"].items()}
-    return environ | own
+def settings(service: str = "web", **environ: str) -> dict[str, str]:
+    """What a container of the app gets; from `.env` by `environ`."""
+    own = SERVICES[service]["environment"]
+    return environ | {name: filled(text, **environ) for name, text in own.items()}
 
 
 def checked(path: Path) -> "subprocess.CompletedProcess[str]":
@@ -74,6 +75,23 @@ def test_the_server_starts_with_what_it_gets(name: str, tmp_path: Path) -> None:
     (port,) = SERVICES["web"]["ports"]
     assert filled(port) == "127.0.0.1:8000:8000"
     assert filled(port, PORT="8123") == "127.0.0.1:8123:8000"
+
+
+def test_the_live_process_is_beside_the_server_where_phones_look(tmp_path: Path) -> None:
+    """With all of the server's settings but the port, which is LIVE_PORT's on a laptop, too, and
+    the one that nginx passes streams on to."""
+    live, web = SERVICES["live"], SERVICES["web"]
+    assert settings("live") | {"PORT": settings()["PORT"]} == settings()
+    alike = ("build", "env_file", "volumes", "depends_on", "restart")
+    assert [live[name] for name in alike] == [web[name] for name in alike]
+    made = config.load(settings("live"), tmp_path)
+    assert (made.HOST, made.PORT) == ("0.0.0.0", made.LIVE_PORT)
+    (port,) = live["ports"]
+    assert filled(port) == f"127.0.0.1:{made.LIVE_PORT}:{made.PORT}"
+    assert filled(port, LIVE_PORT="8124") == f"127.0.0.1:8124:{made.PORT}"
+    nginx = (ROOT / "deploy" / "nginx.conf").read_text()
+    assert f"upstream melon_live {{\n        server 127.0.0.1:{made.LIVE_PORT};" in nginx
+    assert int(live["stop_grace_period"].removesuffix("s")) > LAST_SECONDS
 
 
 def test_the_servers_are_those_that_the_settings_name() -> None:

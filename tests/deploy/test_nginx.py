@@ -1,11 +1,14 @@
 """deploy/nginx.conf, in front of a real server."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,8 @@ from devices import created, project
 from living import Live, Person, living
 from paas import ROOT
 from servers import START_SECONDS, Server, free_port, serving
+
+from melon_api.live.desk import OF_A_SESSION
 
 PATH = f"{os.environ['PATH']}:/usr/sbin"  # Debian has it where only root looks
 
@@ -77,6 +82,26 @@ def test_it_holds_no_event_back(live_front: tuple[Server, Live, str]) -> None:
         for _ in range(2):
             tablet.push(projects=created(project()))
             assert stream.news(30)
+
+
+def test_an_address_that_listens_a_lot_syncs_all_the_same(
+    live_front: tuple[Server, Live, str],
+) -> None:
+    """A school's phones: more streams than an address may have other connections."""
+    server, live, front = live_front
+    conf = (ROOT / "deploy" / "nginx.conf").read_text()
+    (most,) = re.findall(r"limit_conn address (\d+);", conf)
+    there, ada = Live(front, live.process, live.log), Person(replace(server, url=front))
+    with ExitStack() as opened:
+        listening = 0
+        while listening <= int(most):
+            phone = ada.phone()
+            phone.pull()
+            for _ in range(OF_A_SESSION):
+                assert opened.enter_context(phone.listen(there)).head(30).status == 200
+            listening += OF_A_SESSION
+        ada.first.pull()
+        ada.first.push(projects=created(project()))
 
 
 def test_it_passes_on_what_the_server_says(front: str) -> None:
