@@ -17,12 +17,18 @@ from melon_api.web.docs.book import Book
 from melon_api.web.problems import by_code, problem
 
 ROOT = Path(__file__).parents[2]
-FILES = ["README.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
+FILES = [
+    "README.md",
+    "client/README.md",
+    *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md"))),
+]
 ERRORS = (ROOT / "docs" / "errors.md").read_text()
 
 
 def address(file: str) -> str:
-    return "/docs/" + file.removeprefix("docs/").removesuffix(".md").lower()
+    """The client's README is a page of another name."""
+    name = file.replace("client/README", "melon-sync").removeprefix("docs/").removesuffix(".md")
+    return "/docs/" + name.lower()
 
 
 class Reader(HTMLParser):
@@ -58,7 +64,9 @@ def test_every_page_is_served_rendered_and_as_it_was_written(web: Any, file: str
     assert not re.search(r"^(#+ |```|\| )", prose, re.MULTILINE)
     assert "<ol start" not in page.text  # a number at a line's beginning makes a list
     assert (source.status_code, source.mimetype) == (200, "text/markdown")
-    assert source.text == (text if file != "README.md" else text.replace("](docs/", "]("))
+    if file == "README.md":  # beside the others
+        text = text.replace("](docs/", "](").replace("](client/README.md", "](melon-sync.md")
+    assert source.text == text
 
 
 def test_no_page_lets_in_what_is_not_the_servers(web: Any) -> None:
@@ -166,9 +174,10 @@ def test_llms_txt_has_the_form_and_names_every_page(web: Any) -> None:
 def test_llms_full_txt_is_the_same_pages(web: Any) -> None:
     """But for those under *Optional*."""
     whole = web.get("/llms-full.txt").text
+    files = {"/docs/readme.md": "README.md", "/docs/melon-sync.md": "client/README.md"}
     asked, _, optional = web.get("/llms.txt").text.partition("\n## Optional\n")
     for path, _ in pages_in(asked):
-        file = path.removeprefix("/") if path != "/docs/readme.md" else "README.md"
+        file = files.get(path, path.removeprefix("/"))
         assert f"<!-- {file} -->\n\n{(ROOT / file).read_text()}" in whole
     assert {path.rpartition("/")[0] for path, _ in pages_in(optional)} == {"/docs", "/docs/adr"}
     assert not [path for path, _ in pages_in(optional) if f"<!-- {path[1:]} -->" in whole]

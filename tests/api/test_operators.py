@@ -118,6 +118,7 @@ def test_a_deactivated_account_is_out_until_it_is_let_in(account: Account) -> No
     for answer in (phone.ask_pull(None), phone.call("POST", "/auth/refresh", phone.refresh_token)):
         assert (answer.status_code, answer.json["code"]) == (403, "account_disabled")
     assert account.email in flask(account.app, "list", "--inactive", account.email)
+    assert "state         inactive" in flask(account.app, "show", account.email)
     flask(account.app, "activate", account.user["id"])
     assert phone.call("GET", "/users/me").json["is_active"] is True
     assert account.email not in flask(account.app, "list", "--inactive", account.email)

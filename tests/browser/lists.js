@@ -48,6 +48,7 @@ try {
   await enter(a, person, 'Make an account')
   await add(a, 'New list', 'Groceries')
   await add(a, 'Add to Groceries', 'Milk')
+  await add(a, 'New list', 'Garden')
   await mark(a).waitFor({ state: 'detached' })
 
   // Whoever waits for a slow network is told of it.
@@ -62,6 +63,7 @@ try {
   await b.page.getByRole('progressbar', { name: 'First sync' }).waitFor()
   letGo()
   await b.page.getByLabel('Milk').waitFor()
+  await b.page.getByText('Garden', { exact: true }).waitFor()
   await b.page.getByRole('progressbar').waitFor({ state: 'detached' })
 
   const tab = await b.context.newPage()

@@ -3,7 +3,7 @@ operator sees what there is."""
 
 import hashlib
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +276,8 @@ def test_an_operator_is_shown_an_account(app: Flask) -> None:
     home, gone = project(name="Secret plans"), project()
     account.first.push(projects=created(home, gone), tasks=created(task(home["id"])))
     account.first.push(projects=deleted(gone["id"]))
+    account.first.pull()
+    changed = datetime.fromtimestamp((account.first.pulled_at or 0) / 1000, UTC)
     account.device(device_name="Tablet\nforged: line")
     result = app.test_cli_runner().invoke(args=["users", "show", account.email])
     assert result.exit_code == 0
@@ -283,6 +285,9 @@ def test_an_operator_is_shown_an_account(app: Flask) -> None:
     for expected in (
         f"id            {account.user['id']}",
         f"address       {account.email} (unverified)",
+        "state         active",
+        f"since         {account.user['created_at'][:16].replace('T', ' ')}",
+        f"last change   {changed:%Y-%m-%d %H:%M}",
         "ways in       password, mailed code",
         "records       projects: 1, and 1 deleted",
         "records       tasks: 1, and 0 deleted",

@@ -1,6 +1,7 @@
 """`flask sync history`: who pushed and pulled when, how many of what, and what was refused."""
 
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -18,14 +19,16 @@ from flask import Flask
 from helped import calls, flask, flush, keeping
 from in_front import seen_by_flask
 from servers import PrivateRedis, Server, serving
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from melon_api.history import keeper as keepers
 from melon_api.history import run, store
+from melon_api.history.devices import LONGEST
 from melon_api.history.entry import MORE, MOST_PLACES, PUSH, Entry
 from melon_api.history.run import DAY_MS
-from melon_api.history.table import SyncCall
-from melon_api.models.base import db
+from melon_api.history.table import CODE_LENGTH, SyncCall
+from melon_api.models.base import TEXT_BYTES, db
+from melon_api.models.session import Session
 
 
 @pytest.fixture(autouse=True)
@@ -61,12 +64,15 @@ def test_it_tells_who_moved_how_many_of_what(app: Flask) -> None:
     phone.push(projects=created(*homes), tasks=created(task(homes[0]["id"])))
     tablet.pull()
     tablet.push(projects=updated(edited(homes[1], name="Shed")) | {"deleted": [homes[0]["id"]]})
-    phone.pull()
+    phone.call("GET", "/sync/pull?last_pulled_at=null")
+    whole = {"lastPulledAt": tablet.pulled_at, "replacement": True}
+    assert tablet.call("POST", "/sync/pull", json=whole).status_code == 200
     assert calls(app, account.email) == [
         "TIME  Phone  push  stored: projects 2 created; tasks 1 created",
         "TIME  Tablet  pull  was told all: projects 2 created; tasks 1 created",
         "TIME  Tablet  push  stored: projects 1 updated, 1 deleted",
         "TIME  Phone  pull  was told all: projects 1 created",
+        "TIME  Tablet  pull  was told all anew: projects 1 updated, 1 deleted; tasks 1 deleted",
     ]
 
 
@@ -75,6 +81,7 @@ def test_it_names_the_devices(app: Flask) -> None:
     account = Account(app)
     account.device(device_name="Tablet\nTIME  Phone  push  stored")
     lost = account.device(device_name="Lost phone")
+    lost.push(projects=created(project()))
     assert lost.call("POST", "/auth/logout").status_code == 204
     heads = [
         line
@@ -86,6 +93,22 @@ def test_it_names_the_devices(app: Flask) -> None:
     assert "signed in" in heads[1]
     assert heads[1].endswith("Tablet?TIME  Phone  push  stored")
     assert len(heads) == 3
+    (line,) = calls(app, account.email)
+    assert line == "TIME  Lost phone  push  stored: projects 1 created"
+    account.device(device_name="n" * LONGEST + "more").push(projects=created(project()))
+    assert f"  {'n' * LONGEST}  push  " in calls(app, account.email)[-1]
+
+
+def test_a_session_that_is_deleted_is_told_by_its_id(app: Flask) -> None:
+    account = Account(app)
+    phone, session = account.device(device_name="Phone"), ""
+    phone.push(projects=created(project()))
+    with app.app_context(), db.engine.begin() as connection:
+        is_mine = (Session.user_id == account.user["id"], Session.device_name == "Phone")
+        session = connection.scalar(select(Session.id).where(*is_mine))
+        connection.execute(delete(Session).where(*is_mine))
+    shown = flask(app, "sync", "history", account.email)
+    assert f"  (forgotten) {session}  push  stored: projects 1 created" in shown
 
 
 def test_one_device_may_be_asked_for(app: Flask) -> None:
@@ -93,8 +116,14 @@ def test_one_device_may_be_asked_for(app: Flask) -> None:
     phone, tablet = account.device(device_name="Phone"), account.device(device_name="Tablet")
     phone.push(projects=created(project()))
     tablet.pull()
-    (line,) = calls(app, account.email, "--device", "tab")
-    assert line.startswith("TIME  Tablet  pull")
+    account.first.push(projects=created(project()))  # without a name
+    told = flask(app, "sync", "history", account.email)
+    (session,) = re.findall(r"^device  (\S+) .*Tablet$", told, re.MULTILINE)
+    for text in ("tab", session):
+        (line,) = calls(app, account.email, "--device", text)
+        assert line.startswith("TIME  Tablet  pull")
+    told = calls(app, account.email, "--device", "WERKZEUG/")  # all have it, one has no other name
+    assert [line.split("/")[0] for line in told][2:] == ["TIME  Werkzeug"]
     said = flask(app, "sync", "history", account.email, "--device", "watch", code=1)
     assert "This account has no device watch" in said
 
@@ -111,6 +140,23 @@ def test_calls_of_one_moment_are_told_as_they_came(app: Flask) -> None:
         store.write(db.engine, entries)
         told = [entry.request_id for entry in store.read(db.engine, account.user["id"])]
     assert told[::-1] == ids
+    assert "\n1970-01-01 00:00:00  " in flask(app, "sync", "history", account.email)
+
+
+def test_what_is_too_long_to_be_kept_is_kept_without(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A code of the app's own, a push of very many tables; and no more is read than is shown."""
+    account = Account(app)
+    flush(app)
+    facts = {"places": ["x" * TEXT_BYTES]}
+    entry = Entry(account.user["id"], "session", PUSH, 422, "c" * 99, facts, "id", 1, 1)
+    with app.app_context():
+        store.write(db.engine, [entry, entry])
+        (kept, _) = store.read(db.engine, account.user["id"])
+        monkeypatch.setattr(store, "MOST_READ", 1)
+        assert len(store.read(db.engine, account.user["id"])) == 1
+    assert (kept.code, kept.facts) == ("c" * CODE_LENGTH, {})
 
 
 def test_pulls_that_find_nothing_are_not_kept(app: Flask) -> None:

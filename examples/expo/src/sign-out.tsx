@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import { Button, Text, View } from 'react-native'
+import { Button, StyleSheet, Text, View } from 'react-native'
 import type { App } from './core/app'
 
 /** Nobody loses what was not uploaded without having been asked. */
@@ -8,14 +8,14 @@ export function SignOut({ app, email }: { app: App; email: string }) {
   const leave = async () => ((await app.hasUnsynced()) ? setIsAsking(true) : app.leave(false))
   if (!isAsking) {
     return (
-      <View>
+      <View style={styles.buttons}>
         <Button title="Somebody else" onPress={() => void app.switchTo(null)} />
         <Button title={`Sign out ${email}`} onPress={() => void leave()} />
       </View>
     )
   }
   return (
-    <View role="alertdialog" aria-label="Sign out">
+    <View style={styles.buttons} role="alertdialog" aria-label="Sign out">
       <Text>Not everything is saved everywhere yet. Signed out, what is on this phone alone would be lost.</Text>
       <Button title="Stay" onPress={() => setIsAsking(false)} />
       <Button title="Sign out, keep it here" onPress={() => void app.leave(true)} />
@@ -23,3 +23,5 @@ export function SignOut({ app, email }: { app: App; email: string }) {
     </View>
   )
 }
+
+const styles = StyleSheet.create({ buttons: { gap: 8 } })

@@ -1,4 +1,5 @@
-"""The pages: README.md, whose *Read on* is their table of contents, and docs/, ADRs included.
+"""The pages: README.md, whose *Read on* is their table of contents, docs/, ADRs included, and the
+client's README.
 
 Read when they are first asked for: most workers never are. Where an image has been made without
 them there are none, and the page of the API stands alone.
@@ -14,8 +15,9 @@ from pathlib import Path
 from melon_api.web.problems import by_code
 
 CONTENTS = re.compile(r"^- ([^:\[]+): (.*(?:\n  .*)*)", re.MULTILINE)
-LINK = re.compile(r"\]\(docs/([\w-]+)(?:\.md)?\)")
+LINK = re.compile(r"\]\((docs/[\w-]+(?:\.md)?|client/README\.md)\)")
 DECISIONS = "adr"
+CLIENT = "melon-sync"
 FENCE = "```"
 
 
@@ -94,15 +96,21 @@ class Book:
         return found | {"docs/adr": next(decisions, "/docs/readme")}
 
     def _named(self, links: str) -> Iterator[Page]:
-        for name in LINK.findall(links):
-            names = [name]
-            if name == DECISIONS:
-                paths = (self.root / "docs" / DECISIONS).glob("*.md")
-                numbers = sorted((int(path.stem.partition("-")[0]), path.stem) for path in paths)
-                names = [f"{DECISIONS}/{stem}" for _, stem in numbers]
-            for one in names:
-                if page := self._read(one, f"docs/{one}.md"):
+        for path in LINK.findall(links):
+            for name, file in self._files(path):
+                if page := self._read(name, file):
                     yield page
+
+    def _files(self, path: str) -> list[tuple[str, str]]:
+        """Names of pages with their files, of a link."""
+        if not path.startswith("docs/"):
+            return [(CLIENT, path)]
+        names = [path.removeprefix("docs/").removesuffix(".md")]
+        if names == [DECISIONS]:
+            paths = (self.root / path).glob("*.md")
+            numbers = sorted((int(path.stem.partition("-")[0]), path.stem) for path in paths)
+            names = [f"{DECISIONS}/{stem}" for _, stem in numbers]
+        return [(name, f"docs/{name}.md") for name in names]
 
     def _read(self, name: str, path: str) -> Page | None:
         file = self.root / path

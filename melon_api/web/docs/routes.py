@@ -12,7 +12,7 @@ from werkzeug.routing import BaseConverter
 from melon_api.errors import NotFound
 from melon_api.web.demo import protect
 from melon_api.web.docs import machines
-from melon_api.web.docs.book import Book, Page
+from melon_api.web.docs.book import CLIENT, Book, Page
 from melon_api.web.docs.html import render
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +48,8 @@ def page(name: str) -> str:
 @blueprint.get("/<page:name>.md")
 def source(name: str) -> Response:
     """As it was written; the README's links lead on from here, too."""
-    return Response(_page(name).text.replace("](docs/", "]("), mimetype="text/markdown")
+    text = _page(name).text.replace("](docs/", "](").replace("](client/README.md", f"]({CLIENT}.md")
+    return Response(text, mimetype="text/markdown")
 
 
 @blueprint.get("/search.json")
