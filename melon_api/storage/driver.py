@@ -5,7 +5,6 @@ Only plain packets that are here as a whole are read here; all others, errors an
 them, by PyMySQL.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from pymysql.connections import Connection, MySQLResult
@@ -15,6 +14,7 @@ HEAD_BYTES = 4  # of a packet: three of its size, one of its number
 ERROR = 0xFF  # the first byte of such a packet
 # The first byte of a column: its size, or one of these, or what is longer than a buffer holds.
 NULL, TWO_BYTES = 0xFB, 0xFC
+OCTETS = [(None, None)]  # how a row of one binary column is converted
 MOST_KNOWN = 200  # headings of results that a connection remembers
 
 
@@ -92,10 +92,11 @@ class QuickResult(MySQLResult):  # type: ignore[misc]
 
     def _rows_here(self, connection: Any) -> list[tuple[Any, ...]]:
         """The next rows, as far as they are here already."""
-        rows, end = [], 0
-        for row, behind in _rows(connection._here(), connection._next_seq_id, self.converters):
-            rows.append(row)
-            end = behind
+        octets, number = connection._here(), connection._next_seq_id
+        if self.converters == OCTETS:
+            rows, end = _octets(octets, number)
+        else:
+            rows, end = _rows(octets, number, self.converters)
         connection._take(end, len(rows))
         return rows
 
@@ -113,18 +114,44 @@ def _end(octets: bytes, number: int, packets: int) -> int:
 
 def _rows(
     octets: bytes, number: int, converters: list[tuple[str | None, Any]]
-) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """The rows at their beginning, and where each ends."""
+) -> tuple[list[tuple[Any, ...]], int]:
+    """The rows at their beginning, and where they end."""
+    rows: list[tuple[Any, ...]] = []
     start, size = 0, len(octets)
     while start + HEAD_BYTES < size:
-        end = start + HEAD_BYTES + int.from_bytes(octets[start : start + 3], "little")
+        length = octets[start] | octets[start + 1] << 8 | octets[start + 2] << 16
+        end = start + HEAD_BYTES + length
         if end > size or octets[start + 3] != number or octets[start + HEAD_BYTES] > TWO_BYTES:
-            return
+            break
         row = _row(octets[start + HEAD_BYTES : end], converters)
         if row is None:
-            return
-        yield row, end
+            break
+        rows.append(row)
         start, number = end, (number + 1) % 256
+    return rows, start
+
+
+def _octets(octets: bytes, number: int) -> tuple[list[tuple[Any, ...]], int]:
+    """The same of one column that is taken as it comes: no call for a row that can be spared."""
+    rows: list[tuple[Any, ...]] = []
+    start, size = 0, len(octets)
+    while start + HEAD_BYTES < size:
+        place = start + HEAD_BYTES
+        end = place + (octets[start] | octets[start + 1] << 8 | octets[start + 2] << 16)
+        first = octets[place]
+        if end > size or octets[start + 3] != number:
+            break
+        if first < NULL:
+            value, length = place + 1, first
+        elif first == TWO_BYTES and end > place + 2:
+            value, length = place + 3, octets[place + 1] | octets[place + 2] << 8
+        else:
+            break
+        if value + length != end:
+            break
+        rows.append((octets[value:end],))
+        start, number = end, (number + 1) % 256
+    return rows, start
 
 
 def _row(packet: bytes, converters: list[tuple[str | None, Any]]) -> tuple[Any, ...] | None:

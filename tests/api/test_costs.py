@@ -46,7 +46,7 @@ class Cost:
 BUDGETS = {
     "idle pull": Cost(statements=0, rows=0, redis=0, calls=370),
     "cold idle pull": Cost(statements=2, rows=6, redis=3, calls=3_180),
-    "incremental pull": Cost(statements=2, rows=110, redis=2, calls=2_340),
+    "incremental pull": Cost(statements=2, rows=110, redis=2, calls=1_800),
     "small push": Cost(statements=5, rows=10, redis=3, calls=2_100),
     "profile": Cost(statements=0, rows=0, redis=0, calls=1_160),
     "login": Cost(statements=5, rows=8, redis=1, calls=4_280),
@@ -161,10 +161,11 @@ def test_what_is_frequent_is_cheap(app: Flask, phone: Device, what: str) -> None
 
 
 def test_who_has_come_once_is_known(app: Flask, phone: Device) -> None:
-    send(app, cold_idle_pull(phone))
-    nothing = _status(app, lambda: None)
-    again = _status(app, lambda: send(app, idle_pull(phone)))
-    assert again == nothing
+    """That Redis has forgotten the phone may be heard of a little later."""
+    cold, nothing = cold_idle_pull(phone), _status(app, lambda: None)
+    costs = [_status(app, lambda: send(app, cold)) for _ in range(20)]
+    assert max(cost["Questions"] for cost in costs) > nothing["Questions"]
+    assert costs[-1] == nothing
 
 
 def _cost(app: Flask, prepare: Callable[[], Environ]) -> Cost:

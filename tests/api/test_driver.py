@@ -57,7 +57,7 @@ def told(connection: Connection, query: str) -> Any:
         return count, cursor.rowcount, cursor.fetchall(), cursor.description
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, where: type, name: str) -> list[None]:
+def counted(monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> list[None]:
     """One for each call of PyMySQL's own from now on."""
     calls: list[None] = []
     own = getattr(where, name)
@@ -93,17 +93,29 @@ def test_many_rows_of_any_length_are_read(both: tuple[Connection, QuickConnectio
     for _ in range(30):
         most, rows = chance.choice([3, 60, 400, 3_000]), chance.randint(1, 1_500)
         text = f"REPEAT(CHAR(97 + n % 26), n * {chance.randint(1, 10_000)} % {most})"
-        query = f"SELECT n, {text}, IF(n % 7, n, NULL) FROM {numbers(rows)} ORDER BY n"
-        assert told(quick, query) == told(plain, query)
+        octets = f"IF(n % {chance.randint(2, 900)}, CAST({text} AS BINARY), NULL)"
+        for columns in (f"n, {text}, IF(n % 7, n, NULL)", octets):
+            query = f"SELECT {columns} FROM {numbers(rows)} ORDER BY n"
+            assert told(quick, query) == told(plain, query)
 
 
 def test_most_rows_are_read_at_once(
     both: tuple[Connection, QuickConnection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, quick = both
-    packets = counted(monkeypatch, Connection, "_read_packet")
-    assert len(told(quick, f"SELECT n FROM {numbers(1_000)}")[2]) == 1_000
-    assert len(packets) < 100
+    for column in ("n", "CAST(n AS BINARY)"):
+        packets = counted(monkeypatch, Connection, "_read_packet")
+        assert len(told(quick, f"SELECT {column} FROM {numbers(1_000)}")[2]) == 1_000
+        assert len(packets) < 100
+
+
+def test_octets_are_read_without_a_call_for_each(
+    both: tuple[Connection, QuickConnection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, quick = both
+    read = counted(monkeypatch, driver, "_row")
+    told(quick, f"SELECT CAST(n AS BINARY) FROM {numbers(100)}")
+    assert not read
 
 
 def test_what_heads_a_result_is_read_once_while_it_is_the_same(
@@ -178,5 +190,7 @@ def test_what_is_no_whole_plain_row_is_left(octets: bytes) -> None:
     """Cut, of another number, an end, an error, a column that is too long or too short."""
     whole = b"\x02\0\0\0\x01z"
     plain = [("utf8", None)]
-    assert list(driver._rows(octets, 1, plain)) == []
-    assert list(driver._rows(whole + octets, 0, plain)) == [(("z",), len(whole))]
+    assert driver._rows(octets, 1, plain) == ([], 0)
+    assert driver._rows(whole + octets, 0, plain) == ([("z",)], len(whole))
+    assert driver._octets(octets, 1) == ([], 0)
+    assert driver._octets(whole + octets, 0) == ([(b"z",)], len(whole))
