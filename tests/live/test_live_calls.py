@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import environment
 from living import Person, living
 from servers import Server, serving
 
+from config import load
 from melon_api.live import calls
 
 
@@ -27,6 +29,11 @@ def test_how_long_a_poll_waits(text: str | None, seconds: float) -> None:
     """Contract, Live 3: 25 s where nothing is asked for; more than 55 counts as 55."""
     query = {} if text is None else {"wait": text}
     assert calls._read(query) == (0, seconds)
+
+
+def test_how_long_one_may_be_silent() -> None:
+    """Contract, Live 8: 20 s, which other tests do not wait for."""
+    assert load(environment("sqlite", "sqlite:///x.db")).SILENCE_SECONDS == 20
 
 
 def test_a_loop_that_stands_still_keeps_no_seat(server: Server) -> None:
