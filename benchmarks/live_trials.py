@@ -24,6 +24,7 @@ from melon_api.storage.pokes import channel
 
 RATE = 20  # pushes a second, beside which the rest is seen
 HEARING, AWAY, BACK = 10, 20, 30  # s before Redis goes, without it, and behind its return
+PATIENCE = 10  # s for the last events
 STRANGER = 7  # the number of a session that nobody has
 DEAF, WORDS, DEAF_SECONDS = 50, 40, 60  # readers, words a second to each, and for how long
 GONE = ("", "Z")
@@ -56,7 +57,7 @@ def idle(stage: Stage, rate: int, seconds: int) -> None:
     beside, busy = pushes(stage, rate, seconds), cpu(stage.pid)
     print(f"push beside them: {spread(beside.run())}")
     cores = (cpu(stage.pid) - busy) / seconds
-    time.sleep(2)
+    time.sleep(PATIENCE)
     print(f"events: {summary(delays(beside.stamps, stage.listeners.events()))}")
     print(f"live process meanwhile: {cores:.2f} cores, {memory(stage.pid) // 1024} MB")
 
@@ -73,7 +74,7 @@ def away(stage: Stage, _rate: int, _seconds: int) -> None:
         stage.store.start()
         marks.append(time.time())
         beside.finish()
-    time.sleep(2)
+    time.sleep(PATIENCE)
     found = delays(beside.stamps, stage.listeners.events())
     for name, begin, end in (
         ("hearing", 0.0, marks[0]),
@@ -138,6 +139,7 @@ def deaf(stage: Stage, _rate: int, _seconds: int) -> None:
                 began = time.time()
                 words = tell_all_the_time(stage, lines if reads else [], began + DEAF_SECONDS)
             beside.finish()
+            time.sleep(PATIENCE)
         most = max(sample[1][0] for sample in samples) - before
         closed = [at - began for at, (_, now) in samples if now < files + DEAF / 2]
         print(f"{DEAF} {name}, {words} words to each: {most / DEAF:.0f} kB each at most", end="")
@@ -181,11 +183,14 @@ def open_files(pid: int) -> int:
 
 def stop(stage: Stage, _rate: int, _seconds: int) -> None:
     """SIGTERM: when each stream ends, and when it is to come again."""
-    began = time.time()
+    began, busy = time.time(), cpu(stage.pid)
     os.kill(stage.pid, signal.SIGTERM)
     while state(stage.pid) not in GONE:
+        worked = cpu(stage.pid) - busy
         time.sleep(0.05)
-    print(f"stopped: the process has ended after {time.time() - began:.1f} s")
+    print(
+        f"stopped: the process has ended after {time.time() - began:.1f} s, of {worked:.1f} s CPU"
+    )
     heard = stage.listeners.heard()
     ends = [(one.ended - began, one.again_ms / 1000) for one in heard if one.ended and one.again_ms]
     print(f"  {len(ends)} of {len(heard)} streams were told, the last after {max(ends)[0]:.1f} s")

@@ -69,6 +69,7 @@ class Live:
     def stop(self) -> None:
         """All who wait are told to come again, each at a time of its own; nobody new is taken."""
         self._seats.is_closed = True
+        self._heap.rest()
         loop = asyncio.get_running_loop()
         for stream in self._desk:
             loop.call_later(stop_pause(), stream.end, "this process stops")
@@ -106,7 +107,8 @@ class Live:
             self._watch.call()
 
     async def _close(self, stream: Stream) -> None:
-        if (left := self._desk.close(stream)) and self._ear:
+        left = self._desk.close(stream)
+        if left and self._ear and not self._seats.is_closed:  # Redis sees by itself that we stop
             await self._ear.forget(left)
 
     async def _go_on(self, asked: Asked, receive: Receive, send: Send) -> None:

@@ -28,16 +28,22 @@ class Heap:
         finally:
             gc.callbacks.remove(self._keep)
             gc.unfreeze()
+            gc.enable()
 
     def stream_ended(self, begun: int, left: int) -> None:
         """A stream, or a long poll: `begun` at how many looks; `left`: how many go on."""
         if begun == self.looks:
             return  # what it leaves is found by the next one
         self._ended += 1
-        if self._ended >= max(left, LEAST_ENDED):
+        if self._ended >= max(left, LEAST_ENDED) and gc.isenabled():
             self._ended = 0
             gc.unfreeze()
             gc.collect()
+
+    def rest(self) -> None:
+        """The process stops: what streams leave behind goes with it, and those that are still to be
+        told need the time."""
+        gc.disable()
 
     def _keep(self, phase: str, facts: dict[str, Any]) -> None:
         if phase != "stop" or facts["generation"] < OLDEST:

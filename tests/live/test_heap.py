@@ -25,6 +25,7 @@ def kept() -> Iterator[Heap]:
     with made.watched():
         yield made
     assert not gc.get_freeze_count()
+    assert gc.isenabled()
 
 
 class Circle:
@@ -104,3 +105,16 @@ def test_what_is_left_when_no_stream_ends_is_found_in_the_end(
     gc.collect()  # the third look keeps nothing
     gc.collect()
     assert gone() is None
+
+
+def test_nothing_is_looked_for_in_a_process_that_stops(kept: Heap) -> None:
+    """Ten thousand streams are to be told in seconds."""
+    circle = Circle()
+    gone = weakref.ref(circle)
+    gc.collect()
+    del circle
+    gc.collect()
+    kept.rest()
+    for _ in range(2 * heap.LEAST_ENDED):
+        kept.stream_ended(0, 0)
+    assert gone() is not None
