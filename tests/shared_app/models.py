@@ -1,4 +1,5 @@
-"""Projects that may be shared, tasks in them, steps of those; diaries of one's own; templates."""
+"""Projects that may be shared, tasks in them, steps of those; folders in folders; diaries of one's
+own; templates."""
 
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -27,6 +28,13 @@ class Step(Synced, db.Model):
 
     name: Mapped[str] = mapped_column(String(255))
     task_id: Mapped[str] = belongs_to("tasks")
+
+
+class Folder(Shareable, db.Model):
+    __tablename__ = "folders"
+
+    name: Mapped[str] = mapped_column(String(255))
+    folder_id: Mapped[str | None] = belongs_to("folders")
 
 
 class Diary(Synced, db.Model):

@@ -10,8 +10,9 @@ from stock_phone import Raw, Wrong
 from melon_api.models.base import db
 from melon_api.models.space import CATALOGUE, Membership
 
-PARENTS = {"tasks": "projects", "steps": "tasks"}
-TABLES = ("projects", "tasks", "steps", "diaries", "templates")
+PARENTS = {"tasks": "projects", "steps": "tasks", "folders": "folders"}
+ROOTS = ("projects", "folders")  # which name their space
+TABLES = ("projects", "tasks", "steps", "folders", "diaries", "templates")
 INTERNAL = {
     *("user_id", "created_at_ms", "created_by", "updated_at_ms", "updated_by"),
     *("rival_at_ms", "is_deleted"),
@@ -67,7 +68,11 @@ class Oracle:
         visible: dict[Key, tuple[str, Raw]] = {}
         for table in TABLES:
             for key, ((space, row), *_) in found.items():
-                if key[0] == table and self._is_below_seen(visible, space, table, row):
+                if table == key[0] == PARENTS.get(table):
+                    is_seen = space == account or is_in_tree(found, space, key)
+                else:
+                    is_seen = key[0] == table and self._is_below_seen(visible, space, table, row)
+                if is_seen:
                     visible[key] = space, row
         return {key: [pulled(row, account)] for key, (_, row) in visible.items()}
 
@@ -76,7 +81,7 @@ class Oracle:
     ) -> bool:
         if table not in PARENTS:
             return True
-        above = visible.get((PARENTS[table], row[f"{PARENTS[table][:-1]}_id"]))
+        above = visible.get(above_of(table, row))
         return above is not None and above[0] == space
 
     def places(
@@ -88,14 +93,14 @@ class Oracle:
 
     def would_meet(self, rows: Seen, key: Key, space: str, target: str) -> bool:
         """Whether what descends from this record would meet another one of its id there."""
-        below = {key}
-        for table, above in PARENTS.items():
-            named = f"{above[:-1]}_id"
-            below |= {
+        below, news = {key}, {key}
+        while news:
+            news = {
                 (name, id)
                 for (where, name, id), row in rows.items()
-                if where == space and name == table and (above, row[named]) in below
-            }
+                if where == space and name in PARENTS and above_of(name, row) in below
+            } - below
+            below |= news
         return any(
             not rows.get((target, *one), {"is_deleted": True})["is_deleted"] for one in below
         )
@@ -107,6 +112,25 @@ class Oracle:
             may = key[0] == account or roles.get(key[0]) in ("owner", "editor")
             if not may and before.get(key) != after.get(key):
                 raise Wrong(f"{account} wrote {key}: {before.get(key)}, now {after.get(key)}")
+
+
+def above_of(table: str, record: Raw) -> Key:
+    """What it belongs to."""
+    return PARENTS[table], record[f"{PARENTS[table][:-1]}_id"]
+
+
+def is_in_tree(found: dict[Key, list[tuple[str, Raw]]], space: str, key: Key) -> bool:
+    """Whether nothing above it in its space is hidden; in a circle nothing is above."""
+    climbed: set[Key] = set()
+    while key not in climbed:
+        climbed.add(key)
+        here = [row for where, row in found.get(key, ()) if where == space]
+        if not here:
+            return True  # what is gone hides nothing
+        if found[key][0][0] != space:
+            return False
+        key = above_of(key[0], here[0])
+    return True
 
 
 def pulled(row: Raw, account: str) -> Raw:

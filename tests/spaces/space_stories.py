@@ -32,7 +32,8 @@ from melon_api.models.user import User
 from melon_api.sync.sql.purge import purge
 from melon_api.users import purging
 
-NO_NEWS = dict.fromkeys(("projects", "tasks", "steps", "diaries", "templates"), NOTHING)
+TABLES = ("projects", "tasks", "steps", "folders", "diaries", "templates")
+NO_NEWS = dict.fromkeys(TABLES, NOTHING)
 Changes = dict[str, Any]
 LARGE, PAGE_BYTES = 4_000, 2_000_000
 

@@ -27,7 +27,7 @@ os.environ["TEST_APP"] = "tests.shared_app"
 from conftest import environment, fresh_database, make_app  # noqa: E402
 from devices import API, PASSWORD  # noqa: E402
 from flask import Flask  # noqa: E402
-from oracle import PARENTS, Oracle, Seen  # noqa: E402
+from oracle import PARENTS, ROOTS, Oracle, Seen, above_of  # noqa: E402
 from stock_phone import Changes, Raw, StockPhone, Wrong  # noqa: E402
 
 from melon_api.models.base import db, now_ms  # noqa: E402
@@ -37,6 +37,7 @@ EMPTY: dict[str, Raw] = {
     "projects": {"name": "", "description": None, "space_id": None},
     "tasks": {"title": "", "description": None, "is_completed": False, "project_id": ""},
     "steps": {"name": "", "task_id": ""},
+    "folders": {"name": "", "space_id": None, "folder_id": None},
     "diaries": {"name": ""},
     "templates": {"name": "", "body": ""},
 }
@@ -197,12 +198,12 @@ class World:
         """Something that a person does, with what the phone knows."""
         dice = self.dice
         table = dice.choice(
-            ["projects", "projects", "tasks", "tasks", "steps", "diaries", "templates"]
+            [*["projects", "tasks", "folders"] * 2, "steps", "diaries", "templates"]
         )
         here, parents = phone.living(table), phone.living(PARENTS.get(table, "diaries"))
         what = dice.random()
         if not here or what < 0.35:
-            if table in PARENTS and not parents:
+            if table in PARENTS and table not in ROOTS and not parents:
                 return
             known = self.oracle.ids(table, f"{self.seed}-") or ["x"]
             id = dice.choice(known) if dice.random() < 0.15 else "x"
@@ -220,19 +221,22 @@ class World:
             phone.edit(table, id, **{column: self.text()})
         elif what < 0.85:
             id = dice.choice(list(here))
-            phone.edit(table, id, **self.place(person, table, list(parents)))
+            others = [above for above in parents if above != id]
+            phone.edit(table, id, **self.place(person, table, others))
         else:
             phone.delete(table, dice.choice(list(here)))
 
     def place(self, person: Person, table: str, parents: list[str]) -> dict[str, Any]:
         """Where to put a record: into a space, or under a parent."""
-        if table in PARENTS and parents:
+        if table in PARENTS and parents and (table not in ROOTS or self.dice.random() < 0.6):
             return {f"{PARENTS[table][:-1]}_id": self.dice.choice(parents)}
-        if table != "projects":
+        if table not in ROOTS:
             return {}
+        top = {"folder_id": None} if table == "folders" else {}
         known = [None, *sorted(person.spaces)]
         forged = [*self.spaces, *(other.id for other in self.people)]
-        return {"space_id": self.dice.choice(forged if self.dice.random() < 0.05 else known)}
+        space = self.dice.choice(forged if self.dice.random() < 0.05 else known)
+        return top | {"space_id": space}
 
     def pull(self, person: Person, phone: StockPhone, *, is_lost: bool = False) -> bool:
         """Whether it was told anything."""
@@ -302,8 +306,8 @@ class World:
             for name, places in lists.items():
                 for index in places:
                     record = changes[table][name][int(index)]
-                    if answer["code"] == "unknown_space" and table != "projects":
-                        continue  # its project is in no space
+                    if answer["code"] == "unknown_space" and "space_id" not in places[index]:
+                        continue  # what it belongs to is in no space
                     if answer["code"] == "unknown_space":
                         if record["space_id"] in {None, *person.spaces}:
                             raise Wrong(f"{phone.name} knows the space of {record}: {answer}")
@@ -317,7 +321,7 @@ class World:
     def check_parent_unknown(
         self, person: Person, phone: StockPhone, table: str, record: Raw, answer: Any
     ) -> None:
-        parent = PARENTS[table], record[f"{PARENTS[table][:-1]}_id"]
+        parent = above_of(table, record)
         if parent in self.oracle.seen(person.id) or not self.purged:
             raise Wrong(f"{phone.name} knows the parent of {table} {record}: {answer}")
 
@@ -464,9 +468,9 @@ class Acknowledged:
     ) -> str | None:
         """Of a parent that several spaces had, that of the one which was seen: this push may have
         deleted it, and the other one is no parent of anything in it then (seed 2090)."""
-        if table not in PARENTS:
+        if table not in PARENTS or (table in ROOTS and not above_of(table, record)[1]):
             return record.get("space_id") or self.person.id
-        parent = PARENTS[table], record[f"{PARENTS[table][:-1]}_id"]
+        parent = above_of(table, record)
         had = self.world.oracle.places(before, parent, mine)
         there = self.world.oracle.places(after, parent, mine)
         if len(had) > 1:

@@ -21,9 +21,11 @@ def key(length: int) -> sa.types.TypeEngine[str]:
     return sa.String(length).with_variant(ascii_bin, "mysql")
 
 
-def synced(table: str, *columns: sa.Column, parent: str | None = None) -> None:
+def synced(
+    table: str, *columns: sa.Column, parent: str | None = None, is_root: bool = False
+) -> None:
     """A table that syncs: clustered by space, with the app's times and the engine's clocks."""
-    own = [*columns, *([sa.Column(parent, key(36), nullable=False)] if parent else [])]
+    own = [*columns, *([sa.Column(parent, key(36), nullable=is_root)] if parent else [])]
     op.create_table(
         table,
         sa.Column("user_id", key(36), nullable=False),
@@ -60,10 +62,12 @@ def upgrade() -> None:
     description = text("description", nullable=True)
     synced("tasks", name("title"), description, completed, parent="project_id")
     synced("steps", name(), parent="task_id")
+    inside = sa.Column("space_id", key(36), nullable=True)
+    synced("folders", name(), inside, parent="folder_id", is_root=True)
     synced("diaries", name())
     synced("templates", name(), text("body"))
 
 
 def downgrade() -> None:
-    for table in ("templates", "diaries", "steps", "tasks", "projects"):
+    for table in ("templates", "diaries", "folders", "steps", "tasks", "projects"):
         op.drop_table(table)
