@@ -1,15 +1,19 @@
 """How `flask db` runs a migration: on the application's own engine and models."""
 
 import re
+from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.ddl.mysql import MySQLImpl
 from alembic.operations.ops import DropTableOp, MigrationScript
 from alembic.util import CommandError, to_tuple
 from flask import current_app
-from sqlalchemy import Text
+from sqlalchemy import Text, column, select, table, text
+from sqlalchemy.exc import DBAPIError
 
 from melon_api.models.base import TEXT_BYTES, JsonText, UTCDateTime, db
 from melon_api.ops.migrations import APP, MELON, about_unknown, new_phone_names, revisions
@@ -33,10 +37,76 @@ PHONE_NAMES = (
     else {}
 )
 
+# There while migrations run, and where one was cut off.
+STEPS = table("alembic_steps", column("step"), column("is_done"))
+# That there is such a table, none, such a column, such an index, none, such a foreign key (MySQL,
+# MariaDB).
+IS_SO = {1050, 1051, 1060, 1061, 1091, 1826, 1005}
+
+
+class Stepwise(MySQLImpl):
+    """MySQL and MariaDB commit each change of a table by itself: a migration that is cut off (the
+    process was killed, the network was away) has done half of what it does. So each statement is
+    noted, and a migration that is run again goes on behind the last one.
+
+    A change of rows is stored together with its note. That of a table commits the note that it has
+    begun, and may be done or not when no other says so: then it is done again, and is told so."""
+
+    __dialect__ = "mysql"
+    _seen: Counter[str] | None = None
+
+    def _exec(self, construct: Any, *args: Any, **more: Any) -> Any:
+        words = text(construct) if isinstance(construct, str) else construct
+        compiled = words.compile(dialect=self.dialect)
+        if self.as_sql or "alembic_version" in str(compiled):
+            return super()._exec(construct, *args, **more)
+        what = f"{compiled} {compiled.params} {args} {more}"
+        if self._seen is None:
+            self._seen = Counter()
+            columns = "step CHAR(64) PRIMARY KEY, is_done BOOLEAN NOT NULL"
+            self._note(text(f"CREATE TABLE IF NOT EXISTS {STEPS} ({columns}) ENGINE InnoDB"))
+        self._seen[what] += 1
+        step = sha256(f"{self._seen[what]} {what}".encode()).hexdigest()
+        noted = self._note(select(STEPS.c.is_done).where(STEPS.c.step == step)).scalar()
+        return None if noted else self._step(step, noted is not None, construct, *args, **more)
+
+    def _step(self, step: str, has_begun: bool, *what: Any, **more: Any) -> Any:
+        if not has_begun:
+            self._note(STEPS.insert().values(step=step, is_done=False))
+        result = None
+        try:
+            result = super()._exec(*what, **more)
+        except DBAPIError as error:
+            if not (has_begun and error.orig and error.orig.args[0] in IS_SO):
+                if not error.connection_invalidated:
+                    self._note(STEPS.delete().where(STEPS.c.step == step))
+                    self._note(text("COMMIT"))
+                raise
+        self._note(STEPS.update().where(STEPS.c.step == step).values(is_done=True))
+        return result
+
+    def _note(self, statement: Any) -> Any:
+        return self.connection.execute(statement)
+
+    def forget(self) -> None:
+        """One migration is done, and stored as such in the same transaction."""
+        if self._seen is not None:
+            self._seen.clear()
+            self._note(STEPS.delete())
+
+    def end(self) -> None:
+        if self._seen is not None:
+            self._note(text(f"DROP TABLE {STEPS}"))
+
 
 def is_compared(name: str, kind: str) -> bool:
     """Each branch looks after its own tables: Melon's change with Melon's migrations alone."""
-    return kind != "table" or (name in OURS) == (BRANCH == MELON)
+    return kind != "table" or (name != STEPS.name and (name in OURS) == (BRANCH == MELON))
+
+
+def forget_steps(ctx: Any, **_: Any) -> None:
+    if isinstance(ctx.impl, Stepwise):
+        ctx.impl.forget()
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
@@ -123,6 +193,7 @@ OPTIONS: dict[str, Any] = {
     "process_revision_directives": finish_script,
     "render_as_batch": True,  # SQLite changes a table by copying it
     "compare_type": is_other_type,
+    "on_version_apply": forget_steps,
     "template_args": {"phone_names": PHONE_NAMES},
 }
 refuse_strangers()
@@ -140,6 +211,9 @@ else:
                 refuse_behind()
             with context.begin_transaction():
                 context.run_migrations()
+            impl = context.get_context().impl
+            if isinstance(impl, Stepwise):
+                impl.end()
         except CommandError as error:
             _, _, unknown = revisions(connection)
             raise CommandError(about_unknown(unknown)) if unknown else error from error
