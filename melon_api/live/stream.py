@@ -73,15 +73,17 @@ class Stream:
 async def send_events(stream: Stream, send: Send) -> None:
     """Server-sent events (HTML, 9.2), until the stream ends or nobody reads it."""
     await _send(send, _come_again())
+    due = _next_comment()
     while True:
         if stream.take_news():
             await _send(send, NEWS)
             await asyncio.sleep(TOGETHER_SECONDS)
         if stream.end_reason is not None:
             break
-        await stream.wait(random.uniform(*QUIET_SECONDS))  # noqa: S311 - so is all here: jitter
-        if not stream.has_something:
+        if time.monotonic() >= due:  # however often there is news
             await _send(send, COMMENT + _come_again())
+            due = _next_comment()
+        await stream.wait(max(0.0, due - time.monotonic()))
     await _send(send, _come_again(), more=False)
 
 
@@ -89,6 +91,10 @@ async def send_verdict(stream: Stream, send: Send, wait: float) -> None:
     """A long poll's answer: when there is news, else after `wait` seconds."""
     await stream.wait(wait)
     await _send(send, b'{"news":true}' if stream.take_news() else b'{"news":false}', more=False)
+
+
+def _next_comment() -> float:
+    return time.monotonic() + random.uniform(*QUIET_SECONDS)  # noqa: S311 - so is all here: jitter
 
 
 def _come_again() -> bytes:

@@ -1,5 +1,6 @@
 """How long a poll waits, and what is said where the loop does not get on."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from servers import Server, serving
 
 from config import load
 from melon_api.live import calls
+from melon_api.live import stream as streams
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,33 @@ def test_how_long_a_poll_waits(text: str | None, seconds: float) -> None:
 def test_how_long_one_may_be_silent() -> None:
     """Contract, Live 8: 20 s, which other tests do not wait for."""
     assert load(environment("sqlite", "sqlite:///x.db")).SILENCE_SECONDS == 20
+
+
+def test_comments_come_however_often_there_is_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract, Live 2."""
+    monkeypatch.setattr(streams, "QUIET_SECONDS", (0.2, 0.3))
+    monkeypatch.setattr(streams, "TOGETHER_SECONDS", 0.001)
+    told: list[bytes] = []
+
+    async def story() -> None:
+        stream = streams.Stream("s" * 36, "user", 0)
+
+        async def send(message: Any) -> None:
+            told.append(message["body"])
+            if told.count(streams.NEWS) < 1_000 and not any(map(is_comment, told)):
+                stream.tell("user", 1)
+            else:
+                stream.end("enough")
+
+        stream.tell("user", 1)
+        await streams.send_events(stream, send)
+
+    asyncio.run(story())
+    assert any(map(is_comment, told))
+
+
+def is_comment(body: bytes) -> bool:
+    return body.startswith(streams.COMMENT)
 
 
 def test_a_loop_that_stands_still_keeps_no_seat(server: Server) -> None:
