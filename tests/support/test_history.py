@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import sqlite3
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +17,7 @@ from devices import API, PASSWORD, Account, created, deleted, edited, new_id, pr
 from flask import Flask
 from helped import calls, flask, flush, keeping
 from in_front import seen_by_flask
+from redis_servers import until
 from servers import PrivateRedis, Server, serving
 from sqlalchemy import delete, func, select, update
 
@@ -364,9 +364,13 @@ def test_the_thread_writes_by_itself(lone_app: Flask, monkeypatch: pytest.Monkey
     account = Account(lone_app)
     account.first.push(projects=created(project()))
     count = select(func.count()).select_from(SyncCall)
-    with lone_app.app_context(), db.engine.connect() as connection:
-        while not connection.scalar(count):
-            connection.rollback()
+
+    def is_written() -> bool:
+        with db.engine.connect() as connection:
+            return bool(connection.scalar(count))
+
+    with lone_app.app_context():
+        until(is_written)
 
 
 def test_a_call_in_front_of_flask_is_kept_alike(tmp_path: Path) -> None:
@@ -434,5 +438,4 @@ def post(server: Server, path: str, body: Any, token: str = "") -> Any:
 
 def wait_for_end(server: Server) -> None:
     """gunicorn's master says it when its workers have ended."""
-    while "Shutting down: Master" not in server.log_tail():
-        time.sleep(0.05)
+    until(lambda: "Shutting down: Master" in server.log_tail())
