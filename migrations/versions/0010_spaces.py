@@ -57,7 +57,8 @@ def upgrade() -> None:
     )
     spaces = sa.table(
         "spaces",
-        *(sa.column(name) for name in ("id", "name", "sync_clock", "purged_clock")),
+        *(sa.column(name, sa.String()) for name in ("id", "name")),
+        *(sa.column(name, sa.BigInteger()) for name in ("sync_clock", "purged_clock")),
         sa.column("created_at", sa.DateTime()),
     )
     catalogue = {"id": "catalogue", "name": "catalogue", "sync_clock": 0, "purged_clock": 0}

@@ -42,6 +42,9 @@ def forget_nowhere() -> None:
     row that it looks at until it ends, and with it all pushes."""
     users = sa.table("users", sa.column("id"), sa.column("email"))
     been_back = users.c.email.like(f"%{NOWHERE}")
+    if op.get_context().as_sql:  # a script for a database that nobody looks into
+        op.execute(users.update().where(been_back).values(email=None))
+        return
     found = list(op.get_bind().scalars(sa.select(users.c.id).where(been_back)))
     for start in range(0, len(found), IDS_PER_STATEMENT):
         some = users.c.id.in_(found[start : start + IDS_PER_STATEMENT])

@@ -93,3 +93,11 @@ def test_what_is_wrong_is_wrong_again(empty_app: Flask) -> None:
         connection.execute(text("DROP TABLE sync_history"))
     upgrade()
     assert "alembic_steps" not in inspect(db.engine).get_table_names()
+
+
+def test_a_script_holds_no_notes(empty_app: Flask, capfd: pytest.CaptureFixture[str]) -> None:
+    """Who runs migrations by hand (`flask db upgrade --sql`) gets their statements alone."""
+    upgrade_to(revision="heads", sql=True)
+    script = capfd.readouterr().out
+    assert "CREATE TABLE sync_history" in script and "'catalogue'" in script
+    assert "alembic_steps" not in script
