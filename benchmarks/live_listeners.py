@@ -59,7 +59,7 @@ def listening(
     try:
         yield Listeners(ours)
     finally:
-        process.terminate()
+        process.kill()  # in peace it would end ten thousand tasks first
         process.join()
 
 
