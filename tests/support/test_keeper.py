@@ -50,6 +50,22 @@ def test_what_cannot_be_written_waits_in_its_order() -> None:
     assert disk.written == ["r0", "r1", "r2"]
 
 
+def test_what_comes_while_a_write_fails_is_behind_it() -> None:
+    disk = Disk()
+
+    def write(entries: Sequence[Entry]) -> None:
+        if disk.broken:
+            keeper.add(entry(1))
+        disk.write(entries)
+
+    keeper, disk.broken = Keeper(write), AWAY
+    keeper.add(entry(0))
+    keeper.flush()
+    disk.broken = None
+    keeper.flush()
+    assert disk.written == ["r0", "r1"]
+
+
 def test_what_no_database_takes_is_given_up_and_said(caplog: pytest.LogCaptureFixture) -> None:
     """Without what is in it."""
     disk = Disk()
