@@ -39,7 +39,7 @@ chaos-live: ## phones that are told, while Redis is killed: make chaos-live kill
 	TEST_SERVERS=yes MELON_KILLS=$(or $(kills),20) ./scripts/test -n0 -rP tests/live/test_live_chaos.py
 
 killed: ## no event is lost: make killed commits=100000 kills=100
-	MELON_COMMITS=$(or $(commits),10000) MELON_KILLS=$(or $(kills),50) ./scripts/test -s -p no:xdist tests/events/test_killed.py
+	MELON_COMMITS=$(or $(commits),10000) MELON_KILLS=$(or $(kills),50) ./scripts/test -s -n0 tests/events/test_killed.py
 
 mutations: ## break the engine on purpose, place by place: the tests see each
 	. ./scripts/environment && install requirements-dev.txt && python tests/mutations.py
