@@ -271,16 +271,10 @@ test('a second account on one database, and one that was reset in between', asyn
 
 // --- The page ------------------------------------------------------------------------------------
 
-const NOT_LINKED =
-  "NativeModules.WMDatabaseBridge is not defined! This means that you haven't properly linked WatermelonDB native module. " +
-  'Refer to docs for instructions about installation (and the changelog if this happened after an upgrade).'
-
 guide.testTheRest({
   "Cannot read property 'timestamp' of undefined": 'Hermes, the engine of React Native',
-  "Cannot read property 'initializeJSI' of undefined": 'Hermes, where there is no native module',
   'JSON Parse error: Unexpected character: <': 'Hermes, the engine of React Native',
   'provideSyncJson unavailable. Use JSI mode to enable.': 'src/adapters/sqlite/index.js',
-  [NOT_LINKED]: 'src/adapters/sqlite/makeDispatcher/index.native.js',
 })
 
 test('every chapter with a message is read by one of the tests', () => {

@@ -234,7 +234,13 @@ test('a record that another phone deleted', async () => {
   assert.deepEqual((await account.converge()).tasks, {})
 })
 
+const NOT_LINKED =
+  "NativeModules.WMDatabaseBridge is not defined! This means that you haven't properly linked WatermelonDB native module. " +
+  'Refer to docs for instructions about installation (and the changelog if this happened after an upgrade).'
+
 guide.testTheRest({
+  "Cannot read property 'initializeJSI' of undefined": 'Hermes, where there is no native module',
+  [NOT_LINKED]: 'src/adapters/sqlite/makeDispatcher/index.native.js',
   '[SQLite] Migrations not available for this version range, resetting database instead':
     'src/adapters/sqlite/index.js',
   'Database has newer version (…) than what the app supports (…). Will reset database.':

@@ -65,7 +65,7 @@ def test_the_image_holds_what_the_server_needs_and_no_more() -> None:
         "migrations",
         "tools",
         "wsgi.py",
-        *("README.md", "docs"),  # its pages under /docs
+        *("README.md", "client/README.md", "docs"),  # its pages under /docs
     }
     assert kept == needed | {"requirements.txt", "requirements-observability.txt"}
     assert all((ROOT / name).exists() for name in kept)
