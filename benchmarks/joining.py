@@ -4,12 +4,10 @@ the first pull of 50,000 of one's own; see README.md. Both take turns, in one ru
 
 import argparse
 import statistics
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from benchmarks import database, servers
 from benchmarks import driver as bench
+from benchmarks.sampling import sampled
 from benchmarks.sharing import SHARED, join
 
 RECORDS, A_PUSH, PAGE = 50_000, 10_000, 1_000
@@ -49,10 +47,13 @@ def _fill(account: bench.Account, space: str | None) -> None:
 
 
 def _pulled(server: bench.Server, account: bench.Account, since: int | None, name: str) -> float:
-    """Seconds of all pages together; prints them, and how far the workers' memory went up."""
+    """Seconds of all pages together; prints them, and how far the PSS of master and workers went
+    up."""
     body = account.pull_body(since) | {"limit": PAGE}
     taken, pages, records, more = 0.0, 0, 0, {}
-    with _memory(server) as memory:
+    assert server.tree, "a server whose processes are known"
+    tree, before = server.tree, server.tree.pss_mb() or 0.0
+    with sampled(lambda: tree.pss_mb() or 0.0, EVERY_SECONDS) as samples:
         while more is not None:
             answer, seconds = account.call("POST", "/sync/pull", body | more, account.a)
             taken, pages = taken + seconds, pages + 1
@@ -60,28 +61,9 @@ def _pulled(server: bench.Server, account: bench.Account, since: int | None, nam
             records += sum(len(one["created"]) + len(one["updated"]) for one in lists)
             more = {"cursor": answer["cursor"]} if answer["cursor"] else None
     assert records == RECORDS + 1, records
-    before, most = memory[0], max(memory)
+    most = max([before, *(seen for _, seen in samples)])
     print(f"{name:7} {taken:6.2f} s, {pages} pages, PSS {before:.0f} to {most:.0f} MB", flush=True)
     return taken
-
-
-@contextmanager
-def _memory(server: bench.Server) -> Iterator[list[float]]:
-    """PSS of master and workers (MB), before and while something runs."""
-    assert server.tree, "a server whose processes are known"
-    found, is_over = [server.tree.pss_mb() or 0.0], threading.Event()
-
-    def look() -> None:
-        while not is_over.wait(EVERY_SECONDS):
-            found.append(server.tree.pss_mb() or 0.0)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield found
-    finally:
-        is_over.set()
-        thread.join()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,9 @@ import os
 import signal
 import socket
 import statistics
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import redis
 from benchmarks import database
 from benchmarks.live_listeners import Listeners, request
 from benchmarks.live_load import Account, Pushes, cpu, delays, memory, spread, summary
+from benchmarks.sampling import sampled
 from melon_api.storage.pokes import channel
 
 RATE = 20  # pushes a second, beside which the rest is seen
@@ -107,24 +107,6 @@ def per_second(samples: Sequence[Sample]) -> list[list[float]]:
         [(after[1][n] - before[1][n]) / (after[0] - before[0]) for before, after in pairs]
         for n in range(2)
     ]
-
-
-@contextmanager
-def sampled(look: Callable[[], tuple[float, float]], pause: float) -> Iterator[list[Sample]]:
-    """What it sees, again and again, each with its moment."""
-    found, is_over = list[Sample](), threading.Event()
-
-    def run() -> None:
-        while not is_over.wait(pause):
-            found.append((time.time(), look()))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield found
-    finally:
-        is_over.set()
-        thread.join()
 
 
 def deaf(stage: Stage, _rate: int, _seconds: int) -> None:

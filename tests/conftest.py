@@ -163,6 +163,17 @@ def make_app(environ: dict[str, str], folder: Path) -> Flask:
     return app
 
 
+@contextmanager
+def unmigrated(kind: str, folder: Path) -> Iterator[Flask]:
+    """An application on an empty database of this kind, in its context."""
+    with fresh_database(kind, folder) as url:
+        app = create_app(settings.load(environment(kind, url), folder))
+        with app.app_context():
+            yield app
+            db.session.remove()
+            db.engine.dispose()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
     """What a test logged, by the application or by a library, fails it when it holds a password or

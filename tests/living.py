@@ -171,7 +171,8 @@ class Person:
 
     def __init__(self, server: Server) -> None:
         self.server, self.email = server, f"{new_id()}@example.com"
-        self.first = Phone(server, self._sign_in("register"))
+        tokens = self._sign_in("register")
+        self.id, self.first = str(tokens["user"]["id"]), Phone(server, tokens)
 
     def phone(self) -> "Phone":
         return Phone(self.server, self._sign_in("login"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from conftest import DATABASES, environment, fresh_database
+from conftest import DATABASES, environment, fresh_database, unmigrated
 from devices import Account, created, project
 from flask import Flask
 from flask_migrate import downgrade
@@ -24,12 +24,8 @@ from melon_api.ops.migrations import folders, read, upgrade
 
 @pytest.fixture(params=DATABASES)
 def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
-    with fresh_database(request.param, tmp_path) as url:
-        app = create_app(settings.load(environment(request.param, url), tmp_path))
-        with app.app_context():
-            yield app
-            db.session.remove()
-            db.engine.dispose()
+    with unmigrated(request.param, tmp_path) as app:
+        yield app
 
 
 def test_models_and_migrations_do_not_drift(empty_app: Flask) -> None:

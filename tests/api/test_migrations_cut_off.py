@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from conftest import environment, fresh_database
+from conftest import unmigrated
 from flask import Flask
 from flask_migrate import upgrade as upgrade_to
 from sqlalchemy import Engine, event, inspect, select, text
 from sqlalchemy.exc import OperationalError
 
-import config as settings
-from melon_api import create_app
 from melon_api.models.base import db
 from melon_api.models.space import CATALOGUE, Space
 from melon_api.ops.migrations import upgrade
@@ -31,12 +29,8 @@ class Killed(BaseException):
 
 @pytest.fixture(params=["mariadb", "mysql"])
 def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
-    with fresh_database(request.param, tmp_path) as url:
-        app = create_app(settings.load(environment(request.param, url), tmp_path))
-        with app.app_context():
-            yield app
-            db.session.remove()
-            db.engine.dispose()
+    with unmigrated(request.param, tmp_path) as app:
+        yield app
 
 
 @contextmanager

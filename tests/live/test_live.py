@@ -4,37 +4,18 @@ import itertools
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from devices import PASSWORD, created, deleted, edited, project, task, updated
-from living import Listener, Live, Person, living
-from servers import Server, serving
+from living import Listener, Live, Person
 
 LONG = 10  # s: it comes, however slow the machine is
 NEVER = 0.8  # s: long enough for what would come at once
 JSON = {"Accept": "application/json"}
 EVENTS = {"Accept": "text/event-stream"}
-
-
-@pytest.fixture(scope="module", params=["sqlite", "mysql+redis"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Server]:
-    with serving(request.param, tmp_path_factory.mktemp("live"), workers=1) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def live(server: Server) -> Iterator[Live]:
-    with living(server) as live:
-        yield live
-
-
-@pytest.fixture
-def ada(server: Server) -> Person:
-    return Person(server)
 
 
 def test_it_tells_of_another_phones_push(live: Live, ada: Person) -> None:

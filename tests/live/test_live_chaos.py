@@ -81,7 +81,6 @@ def test_after_the_last_push_all_hold_the_same(backend: str, tmp_path: Path) -> 
         living(server) as live,
     ):
         ada = Person(server)
-        account = ada.first.call("GET", "/users/me")[1]["id"]
         listeners = [Listening(ada.phone(), live) for _ in range(LISTENERS)]
         pushing, took = Pushing(ada.first), list[float]()
         for _ in range(KILLS):
@@ -89,7 +88,7 @@ def test_after_the_last_push_all_hold_the_same(backend: str, tmp_path: Path) -> 
             for act in (store.kill, store.start):
                 act()
                 pushing.some()
-            until(lambda: is_listened_to(store, account), LONG)
+            until(lambda: is_listened_to(store, ada.id), LONG)
             pushing.some()
             took.append(seconds_until_equal(listeners, pushing))
         pulls = [one.pulls for one in listeners]

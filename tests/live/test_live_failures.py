@@ -36,21 +36,10 @@ JSON = {"Accept": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[PrivateRedis]:
-    with PrivateRedis() as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
 def server(tmp_path_factory: Any, store: PrivateRedis) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("live")
     with serving("sqlite", folder, workers=1, REDIS_URL=store.url) as server:
         yield server
-
-
-@pytest.fixture
-def ada(server: Server) -> Person:
-    return Person(server)
 
 
 @pytest.fixture
@@ -78,13 +67,12 @@ def test_the_database_is_stopped_and_comes_back(
     ada = Person(stored)
     phone, tablet = ada.first, ada.phone()
     phone.pull()
-    account = phone.call("GET", "/users/me")[1]["id"]
     with living(stored) as live, phone.listen(live).head() as stream:
         database.stop()
         assert refused(phone, live)
         time.sleep(BELIEF_SECONDS + 1)
         with redis.Redis.from_url(store.url) as client:
-            client.publish(channel(account), f"{STRANGER} {time.time_ns() // 1000}")
+            client.publish(channel(ada.id), f"{STRANGER} {time.time_ns() // 1000}")
         assert not stream.news(NEVER)
         database.start()
         database.await_answer()

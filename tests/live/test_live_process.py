@@ -27,28 +27,11 @@ SILENCE = 2
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[PrivateRedis]:
-    with PrivateRedis() as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
 def server(tmp_path_factory: Any, store: PrivateRedis) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("live")
     more = {"REDIS_URL": store.url, "SILENCE_SECONDS": str(SILENCE)}
     with serving("sqlite", folder, workers=1, **more) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def live(server: Server) -> Iterator[Live]:
-    with living(server) as live:
-        yield live
-
-
-@pytest.fixture
-def ada(server: Server) -> Person:
-    return Person(server)
 
 
 def test_redis_comes_and_goes(live: Live, store: PrivateRedis, ada: Person) -> None:
@@ -238,14 +221,13 @@ def test_who_reads_nothing_is_closed(live: Live, store: PrivateRedis, ada: Perso
         deaf.connect(place(live))
         request = f"GET /api/v1/sync/live?since={phone.since} HTTP/1.1\r\nHost: melon\r\n"
         deaf.sendall(f"{request}Authorization: Bearer {phone.token}\r\n\r\n".encode())
-        user = ada.first.call("GET", "/users/me")[1]["id"]
         deadline = time.monotonic() + 4 * LONG
         while streams(live) < 2:
             assert time.monotonic() < deadline
         with redis.Redis.from_url(store.url) as client:
             while streams(live) > 1:
                 assert time.monotonic() < deadline
-                client.publish(channel(user), f"7 {time.time_ns() // 1000}")
+                client.publish(channel(ada.id), f"7 {time.time_ns() // 1000}")
                 assert other.news(LONG)
 
 

@@ -53,16 +53,15 @@ def is_told(person: Person, live: Live, nodes: list[PrivateRedis]) -> None:
     word that the database knows nothing of, whichever node it was said to."""
     phone, tablet = person.first, person.phone()
     phone.pull()
-    account = phone.call("GET", "/users/me")[1]["id"]
     with phone.listen(live).head() as stream, redis.Redis.from_url(nodes[-1].url) as client:
         with closing(client.pubsub()) as heard:
-            heard.subscribe(channel(account))
+            heard.subscribe(channel(person.id))
             until(lambda: heard.get_message(timeout=1) is not None)
             until(lambda: pushed(tablet) and is_said(heard))
         assert stream.news(LONG)
         for node in nodes:
             with redis.Redis.from_url(node.url) as other:
-                until(lambda: said(other, account) and stream.news(0.5))
+                until(lambda: said(other, person.id) and stream.news(0.5))
 
 
 def pushed(phone: Phone) -> bool:

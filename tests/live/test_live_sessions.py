@@ -2,16 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import forks
 import jwt
-import pytest
 from devices import created, note_tokens, project
 from living import Listener, Live, Person, Phone, living
-from servers import KEPT, Server, serving
+from servers import KEPT, Server
 
 from config import ROOT
 
@@ -19,23 +16,6 @@ LONG = 10  # s: it comes, however slow the machine is
 NEVER = 0.8  # s: long enough for what would come at once
 LIFETIME = 5  # s, of a token
 MAIL = {"SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "melon@example.com"}
-
-
-@pytest.fixture(scope="module", params=["sqlite", "mysql+redis"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Server]:
-    with serving(request.param, tmp_path_factory.mktemp("live"), workers=1) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def live(server: Server) -> Iterator[Live]:
-    with living(server) as live:
-        yield live
-
-
-@pytest.fixture
-def ada(server: Server) -> Person:
-    return Person(server)
 
 
 def short_lived(phone: Phone) -> str:

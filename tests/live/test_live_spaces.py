@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from devices import created, edited, project, updated
-from living import Live, Person, living
+from living import Live, Person
 from servers import Server, serving
 
 LONG = 10  # s: it comes, however slow the machine is
@@ -17,17 +17,6 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Se
     folder, app = tmp_path_factory.mktemp("live"), "tests.shared_app"
     with serving(request.param, folder, workers=1, MELON_APP=app) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def live(server: Server) -> Iterator[Live]:
-    with living(server) as live:
-        yield live
-
-
-@pytest.fixture
-def ada(server: Server) -> Person:
-    return Person(server)
 
 
 @pytest.fixture
@@ -50,14 +39,12 @@ def bring(ada: Person, space: str, person: Person, role: str = "editor") -> None
 
 
 def give(ada: Person, space: str, person: Person, role: str) -> None:
-    who = person.first.call("GET", "/users/me")[1]["id"]
-    path = f"/spaces/{space}/members/{who}"
+    path = f"/spaces/{space}/members/{person.id}"
     assert ada.first.call("PATCH", path, {"role": role})[0] == 200
 
 
 def remove(ada: Person, space: str, person: Person) -> None:
-    who = person.first.call("GET", "/users/me")[1]["id"]
-    assert ada.first.call("DELETE", f"/spaces/{space}/members/{who}")[0] == 204
+    assert ada.first.call("DELETE", f"/spaces/{space}/members/{person.id}")[0] == 204
 
 
 def test_members_are_told_and_nobody_else(live: Live, ada: Person, bob: Person, space: str) -> None:

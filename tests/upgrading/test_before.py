@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from conftest import DATABASES, NO_ENV_FILE, environment, fresh_database
+from conftest import DATABASES, NO_ENV_FILE, unmigrated
 from copies import copied
 from flask import Flask
 from flask_migrate import downgrade
@@ -20,7 +20,6 @@ from own_tables_page import named_block
 from sqlalchemy import MetaData, inspect, select, text
 
 import config
-from melon_api import create_app
 from melon_api.models import db
 from melon_api.ops.migrations import upgrade
 from tests.example.models import Project
@@ -50,12 +49,8 @@ def downgrade():
 @pytest.fixture(params=DATABASES)
 def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
     """On an empty database."""
-    with fresh_database(request.param, tmp_path) as url:
-        app = create_app(config.load(environment(request.param, url), tmp_path))
-        with app.app_context():
-            yield app
-            db.session.remove()
-            db.engine.dispose()
+    with unmigrated(request.param, tmp_path) as app:
+        yield app
 
 
 def as_before(app: Flask, folder: Path, monkeypatch: pytest.MonkeyPatch, own: str = "") -> Path:

@@ -11,15 +11,13 @@ from typing import Any
 
 import pytest
 from alembic.migration import MigrationContext
-from conftest import environment, fresh_database
+from conftest import unmigrated
 from flask import Flask
 from flask_migrate import downgrade
 from flask_migrate import upgrade as upgrade_to
 from sqlalchemy import Engine, MetaData, event, func, select, text
 
-import config
 from benchmarks.upgrading import BEFORE, coming, table_ids
-from melon_api import create_app
 from melon_api.models.base import db
 from melon_api.ops.migrations import upgrade
 from melon_api.storage import engine
@@ -32,15 +30,11 @@ SETS_OF_ROWS = re.compile(r"\s*(UPDATE|DELETE|INSERT INTO \w+ .*SELECT|REPLACE)\
 @pytest.fixture(params=["sqlite", "mariadb", "mysql"])
 def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
     """With a row in each table that the release before spaces had."""
-    with fresh_database(request.param, tmp_path) as url:
-        app = create_app(config.load(environment(request.param, url), tmp_path))
-        with app.app_context():
-            for revision in BEFORE:
-                upgrade_to(revision=revision)
-            write("a")
-            yield app
-            db.session.remove()
-            db.engine.dispose()
+    with unmigrated(request.param, tmp_path) as app:
+        for revision in BEFORE:
+            upgrade_to(revision=revision)
+        write("a")
+        yield app
 
 
 def reflected() -> MetaData:

@@ -1,14 +1,12 @@
 """Page tokens: a walk in progress, signed for its account. Pure; the server keeps no state."""
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from itsdangerous import BadData, URLSafeSerializer
 
-from melon_api.sync.rules.walk import Migration, Walk
+from melon_api.sync.rules.walk import LAST_PART, Migration, Walk
 
 PURPOSE = "melon pull cursor"  # no other signature of the same secret counts here
-MOST_PART = 3  # of spaces/parts.py; a release before this one numbered them by ticks of a clock
 
 
 def write(walk: Walk, user_id: str, keys: list[str]) -> str:
@@ -27,13 +25,14 @@ def read(text: str, user_id: str, keys: list[str], tables: Collection[str]) -> W
         since, timestamp, is_replacement, *short = clocks
     except (BadData, ValueError):
         return None
-    if owner != user_id or table not in tables or any(kind > MOST_PART for kind, _ in part):
+    ((kind, space),) = part or [Walk.part]
+    # A release before this one numbered the parts by ticks of a clock.
+    if owner != user_id or table not in tables or kind > LAST_PART:
         return None
     new, columns = migration
     known = {name: tuple(added) for name, added in columns.items() if name in tables}
-    at = (table, after, *map(tuple, part))
-    walk = Walk(since, timestamp, is_replacement, Migration(frozenset(new), known), *at)
-    return replace(walk, is_short=bool(short))
+    asked, at = Migration(frozenset(new), known), (table, after, (kind, space))
+    return Walk(since, timestamp, is_replacement, asked, *at, bool(short))
 
 
 def _signer(keys: list[str]) -> URLSafeSerializer:

@@ -4,6 +4,8 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+LAST_PART = 3  # of spaces/parts.py
+
 
 @dataclass(frozen=True)
 class Migration:

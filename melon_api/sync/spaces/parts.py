@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from melon_api.models.space import CATALOGUE
 from melon_api.sync.rules import tables as reaches
 from melon_api.sync.rules.tables import SyncedTable, Tables
-from melon_api.sync.rules.walk import Scope, Walk
+from melon_api.sync.rules.walk import LAST_PART, Scope, Walk
 from melon_api.sync.spaces.points import Reach
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from melon_api.sync.spaces.locations import Spot
 
 Key = tuple[int, str]  # in their order, which no membership that begins, or ends, changes
-FIRST, RETOLD = (0, ""), (3, "")  # the own space, and what is told again
+FIRST, RETOLD = (0, ""), (LAST_PART, "")  # the own space, and what is told again
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,10 @@ def is_overtaken(atlas: Atlas, walk: Walk, begun: Atlas) -> bool:
 
 def noted(walk: Walk, atlas: Atlas, begun: Atlas | None) -> Walk:
     """With that it leaves out a space that the account has left since the pull began."""
-    gone = (s for s in atlas.left if begun and (s.left_tick or 0) > begun.own_since)
-    is_short = any(begun and begun.since_in(s.id) is not None for s in gone)
+    if begun is None:
+        return walk
+    gone = (s for s in atlas.left if (s.left_tick or 0) > begun.own_since)
+    is_short = any(begun.since_in(s.id) is not None for s in gone)
     return replace(walk, is_short=walk.is_short or is_short)
 
 

@@ -41,9 +41,9 @@ def include(
     while some := list(islice(page, ROWS_AT_A_TIME)):
         _add(changes, some)
         last = some[-1]
-    if limit is None or next(told, None) is None:
+    if limit is None or last is None or next(told, None) is None:
         return None
-    return replace(walk, part=last.part, table=last.table, after=last.id) if last else walk
+    return replace(walk, part=last.part, table=last.table, after=last.id)
 
 
 def _add(changes: ChangesText, some: list[Told]) -> None:
