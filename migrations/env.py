@@ -39,9 +39,10 @@ PHONE_NAMES = (
 
 # There while migrations run, and where one was cut off.
 STEPS = table("alembic_steps", column("step"), column("is_done"))
-# That there is such a table, none, such a column, such an index, none, such a foreign key (MySQL,
-# MariaDB).
-IS_SO = {1050, 1051, 1060, 1061, 1091, 1826, 1005}
+# That there is such a table, none, such a column, such an index, none, such a foreign key. MariaDB
+# has for the last a number that says other things, too.
+IS_SO = {1050, 1051, 1060, 1061, 1091, 1826}
+CANNOT_CREATE, DUPLICATE_KEY = 1005, "errno: 121"
 
 
 class Stepwise(MySQLImpl):
@@ -77,7 +78,7 @@ class Stepwise(MySQLImpl):
         try:
             result = super()._exec(*what, **more)
         except DBAPIError as error:
-            if not (has_begun and error.orig and error.orig.args[0] in IS_SO):
+            if not (has_begun and error.orig and is_so(*error.orig.args)):
                 if not error.connection_invalidated:
                     self._note(STEPS.delete().where(STEPS.c.step == step))
                     self._note(text("COMMIT"))
@@ -97,6 +98,11 @@ class Stepwise(MySQLImpl):
     def end(self) -> None:
         if self._seen is not None:
             self._note(text(f"DROP TABLE {STEPS}"))
+
+
+def is_so(number: int, said: str) -> bool:
+    """Whether an error says that a change of a table is done already."""
+    return number in IS_SO or (number == CANNOT_CREATE and DUPLICATE_KEY in said)
 
 
 def is_compared(name: str, kind: str) -> bool:
