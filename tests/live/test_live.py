@@ -12,6 +12,8 @@ import pytest
 from devices import PASSWORD, created, deleted, edited, project, task, updated
 from living import Listener, Live, Person
 
+pytest_plugins = ["live_fixtures"]
+
 LONG = 10  # s: it comes, however slow the machine is
 NEVER = 0.8  # s: long enough for what would come at once
 JSON = {"Accept": "application/json"}

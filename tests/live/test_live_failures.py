@@ -28,6 +28,8 @@ from melon_api.live.desk import BELIEF_SECONDS
 from melon_api.live.server import SPARED_FILES
 from melon_api.storage.pokes import channel
 
+pytest_plugins = ["live_fixtures"]
+
 LONG = 60  # s: it comes, however slow the machine is
 NEVER = 0.8  # s: long enough for what would come at once
 ASKED_BY, PATIENCE = 3, 17  # s: by then it has been asked; less than what was to pass by itself

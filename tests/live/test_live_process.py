@@ -22,6 +22,8 @@ from melon_api.live.ear import Ear
 from melon_api.live.server import GRACE_SECONDS, LAST_SECONDS
 from melon_api.storage.pokes import Poke, channel
 
+pytest_plugins = ["live_fixtures"]
+
 LONG = 15  # s: it comes, however slow the machine is
 SILENCE = 2
 

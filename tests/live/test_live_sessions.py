@@ -12,6 +12,8 @@ from servers import KEPT, Server
 
 from config import ROOT
 
+pytest_plugins = ["live_fixtures"]
+
 LONG = 10  # s: it comes, however slow the machine is
 NEVER = 0.8  # s: long enough for what would come at once
 LIFETIME = 5  # s, of a token

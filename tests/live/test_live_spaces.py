@@ -8,6 +8,8 @@ from devices import created, edited, project, updated
 from living import Live, Person
 from servers import Server, serving
 
+pytest_plugins = ["live_fixtures"]
+
 LONG = 10  # s: it comes, however slow the machine is
 NEVER = 0.8  # s: long enough for what would come at once
 

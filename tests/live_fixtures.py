@@ -1,4 +1,4 @@
-"""A server with its live process, for a module; one of another kind is the module's own."""
+"""A server with its live process, for a module (`pytest_plugins`); another kind is its own."""
 
 from collections.abc import Iterator
 from typing import Any
